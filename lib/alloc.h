@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// alloc.h: where the library's own objects come from. libc's allocator, unless the shim brings a private one so that
+// a hook never enters the application's malloc.
+#ifndef DXS_ALLOC_H
+#define DXS_ALLOC_H
+
+#include <stddef.h>
+
+#pragma GCC visibility push(default) // the shim uses these
+
+struct dxs_allocator {
+	void *(*zalloc)(size_t size); // zeroed, or NULL
+	void (*free)(void *ptr);
+};
+
+extern struct dxs_allocator dxs_allocator;
+
+static inline void *dxs_zalloc(size_t size)
+{
+	return dxs_allocator.zalloc(size);
+}
+
+static inline void dxs_free(void *ptr)
+{
+	dxs_allocator.free(ptr);
+}
+
+#pragma GCC visibility pop
+
+#endif

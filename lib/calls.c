@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// calls.c: sync calls, and calls that change files, for known files.
+#include "calls.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "file.h"
+#include "history.h"
+#include "image.h"
+#include "stats.h"
+#include "sync.h"
+#include "sys.h"
+
+// One mapping's part of an msync range.
+struct part {
+	struct dxs_file *file; // held
+	uint64_t off, end;     // in the file
+	uintptr_t addr, next;  // where the part begins, and where to go on
+};
+
+// The first known part of [addr, end). False: none.
+static bool part_find(uintptr_t addr, uintptr_t end, struct part *part)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_map *map = dxs_maps_first(addr, end);
+
+	if (map) {
+		uintptr_t from = map->addr > addr ? map->addr : addr;
+		uintptr_t to = dxs_map_end(map) < end ? dxs_map_end(map) : end;
+
+		*part = (struct part){.file = map->file, .addr = from, .next = to};
+		part->off = (map->first << map->file->page_shift) + (from - map->addr);
+		part->end = part->off + (to - from);
+		dxs_file_get(map->file);
+	}
+	dxs_maps_exit(section);
+	return map;
+}
+
+// What a range of addresses needs besides the flush.
+struct verdict {
+	bool any;    // something in it is known
+	bool kernel; // the kernel's call has to follow
+	int err;     // of the first flush that failed
+};
+
+static struct verdict range_sync(uintptr_t addr, uintptr_t end)
+{
+	struct verdict verdict = {0};
+	struct part part;
+
+	while (addr < end && part_find(addr, end, &part)) {
+		int err = dxs_sync_range(part.file, part.off, part.end);
+
+		verdict.any = true;
+		verdict.kernel |= part.addr > addr || dxs_file_owes_kernel(part.file);
+		verdict.err = verdict.err ? verdict.err : err;
+		dxs_file_put(part.file);
+		addr = part.next;
+	}
+	verdict.kernel |= addr < end; // a hole, or a mapping of something else
+	return verdict;
+}
+
+// Tells the durable images of the files in a range that the kernel has synced them.
+static void range_kernel_synced(uintptr_t addr, uintptr_t end)
+{
+	struct part part;
+
+	while (addr < end && part_find(addr, end, &part)) {
+		if (part.file->image && dxs_file_owes_kernel(part.file))
+			dxs_image_kernel_synced(part.file, -1, dxs_file_mode(part.file) == DXS_MODE_KERNEL);
+		dxs_count(kernel_syncs, 1);
+		dxs_file_put(part.file);
+		addr = part.next;
+	}
+}
+
+static int sync_addresses(uintptr_t start, uintptr_t end, int flags)
+{
+	uintptr_t page = start & ~(DXS_PAGE_SIZE - 1);
+	struct verdict verdict;
+	dxs_sigset set = dxs_sig_block();
+	long ret = 0;
+
+	verdict = range_sync(start, end);
+	if (verdict.any && (verdict.kernel || flags & MS_INVALIDATE)) {
+		ret = dxs_sys6(SYS_msync, (long)page, (long)(end - page), flags, 0, 0, 0);
+		if (!ret)
+			range_kernel_synced(start, end);
+	}
+	dxs_sig_setmask(set);
+	if (!verdict.any)
+		return DXS_PASS;
+	return verdict.err ? verdict.err : (int)ret;
+}
+
+int dxs_msync(void *addr, size_t len, int flags)
+{
+	uintptr_t start = (uintptr_t)addr, end = start + ((len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1));
+
+	// Whatever the kernel answers with an error, or does nothing for, is its to answer (mm/msync.c, Linux 6.12).
+	if (!dxs_maps_any() || start % DXS_PAGE_SIZE || end <= start || !(flags & MS_SYNC) ||
+	    flags & ~(MS_SYNC | MS_INVALIDATE))
+		return DXS_PASS;
+	return sync_addresses(start, end, flags);
+}
+
+int dxs_msync_bytes(uintptr_t start, uintptr_t end)
+{
+	return dxs_maps_any() ? sync_addresses(start, end, MS_SYNC) : DXS_PASS;
+}
+
+static struct dxs_file *file_of(int fd)
+{
+	struct stat st;
+
+	if (!dxs_maps_any() || dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
+		return NULL;
+	return dxs_file_lookup(st.st_dev, st.st_ino);
+}
+
+int dxs_fsync(int fd, bool data_only)
+{
+	struct dxs_file *file;
+	dxs_sigset set;
+	uint32_t owed;
+	int err;
+	long ret;
+
+	if (!dxs_maps_any())
+		return DXS_PASS;
+	set = dxs_sig_block();
+	file = file_of(fd);
+	if (!file) {
+		dxs_sig_setmask(set);
+		return DXS_PASS;
+	}
+	err = dxs_sync_range(file, 0, UINT64_MAX);
+	owed = atomic_exchange(&file->kernel_owed, 0); // before the call: what comes later is owed again
+	ret = dxs_sys6(data_only ? SYS_fdatasync : SYS_fsync, fd, 0, 0, 0, 0, 0);
+	dxs_count(kernel_syncs, 1);
+	if (ret)
+		atomic_fetch_or(&file->kernel_owed, owed);
+	else if (file->image)
+		dxs_image_kernel_synced(file, fd, dxs_file_mode(file) == DXS_MODE_KERNEL);
+	if (!ret)
+		atomic_store(&file->cut, UINT64_MAX);
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+	return err ? err : (int)ret;
+}
+
+off_t dxs_position(int fd)
+{
+	return (off_t)dxs_sys6(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+}
+
+off_t dxs_end_of(int fd)
+{
+	struct stat st;
+
+	return dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) ? -1 : st.st_size;
+}
+
+bool dxs_known_any(void)
+{
+	return dxs_maps_any();
+}
+
+struct dxs_file *dxs_kwrite_begin(int fd)
+{
+	struct dxs_file *file;
+	dxs_sigset set;
+
+	if (!dxs_maps_any())
+		return NULL;
+	set = dxs_sig_block();
+	file = file_of(fd);
+	if (file) {
+		atomic_store(&file->kernel_owed, 1); // before: a sync that comes while the call runs is told already
+		atomic_fetch_add(&file->kwriters, 1);
+	}
+	dxs_sig_setmask(set);
+	return file;
+}
+
+static void kwrite_mark(struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	while (first <= last) {
+		struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, first, true);
+
+		if (leaf) { // none: not mapped, and then nothing of it is the tracker's
+			dxs_tree_mark(&file->tree, leaf, DXS_KWRITE, dxs_leaf_mask(leaf, first, last));
+			dxs_history(file, DXS_EVENT_KERNEL, leaf->first, dxs_leaf_mask(leaf, first, last));
+		}
+		first = (first | (DXS_LEAF_PAGES - 1)) + 1;
+	}
+}
+
+void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
+{
+	dxs_sigset set;
+
+	if (!file)
+		return;
+	set = dxs_sig_block();
+	atomic_store(&file->kernel_owed, 1); // and again: a sync in between may have cleared it
+	if (file->image && len > 0 && off >= 0)
+		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
+	atomic_fetch_sub(&file->kwriters, 1);
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+}
+
+static void resize_begin(struct dxs_file *file)
+{
+	if (!file)
+		return;
+	atomic_store(&file->kernel_owed, 1);
+	dxs_sync_range(file, 0, UINT64_MAX);
+	atomic_fetch_add(&file->kwriters, 1);
+}
+
+struct dxs_file *dxs_resize_begin(int fd)
+{
+	struct dxs_file *file;
+	dxs_sigset set;
+
+	if (!dxs_maps_any())
+		return NULL;
+	set = dxs_sig_block();
+	file = file_of(fd);
+	resize_begin(file);
+	dxs_sig_setmask(set);
+	return file;
+}
+
+struct dxs_file *dxs_resize_begin_path(const char *path)
+{
+	struct dxs_file *file = NULL;
+	dxs_sigset set;
+	struct stat st;
+
+	if (!dxs_maps_any())
+		return NULL;
+	set = dxs_sig_block();
+	if (!dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, 0, 0, 0))
+		file = dxs_file_lookup(st.st_dev, st.st_ino);
+	resize_begin(file);
+	dxs_sig_setmask(set);
+	return file;
+}
+
+static void cut_at(struct dxs_file *file, uint64_t size)
+{
+	uint64_t cut = atomic_load(&file->cut);
+
+	while (size < cut && !atomic_compare_exchange_weak(&file->cut, &cut, size))
+		;
+}
+
+void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
+{
+	dxs_sigset set;
+
+	if (!file)
+		return;
+	set = dxs_sig_block();
+	atomic_store(&file->kernel_owed, 1);
+	if (done) {
+		cut_at(file, (uint64_t)size);
+		atomic_store(&file->size, (uint64_t)size);
+	}
+	atomic_fetch_sub(&file->kwriters, 1);
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+}
+
+void dxs_holes_end(struct dxs_file *file, off_t off, off_t len)
+{
+	dxs_sigset set;
+
+	if (!file)
+		return;
+	set = dxs_sig_block();
+	atomic_store(&file->kernel_owed, 1);
+	if (len > 0 && file->image)
+		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
+	atomic_fetch_sub(&file->kwriters, 1);
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+}
+
+bool dxs_hole_begin(uintptr_t *addr, uintptr_t end, struct dxs_hole *hole)
+{
+	struct part part;
+
+	if (*addr >= end || !part_find(*addr, end, &part))
+		return false;
+	resize_begin(part.file);
+	*hole = (struct dxs_hole){part.file, (off_t)part.off, (off_t)(part.end - part.off)};
+	*addr = part.next;
+	return true;
+}
+
+void dxs_sync_all(void)
+{
+	dxs_sigset set = dxs_sig_block();
+	struct part part;
+	uintptr_t addr = 0;
+
+	while (part_find(addr, UINTPTR_MAX, &part)) {
+		if (atomic_load(&part.file->mode) > DXS_MODE_KERNEL)
+			dxs_sync_range(part.file, part.off, part.end);
+		dxs_file_put(part.file);
+		addr = part.next;
+	}
+	dxs_sig_setmask(set);
+}

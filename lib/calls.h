@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// calls.h: the system calls that make files durable or change them, for files that daxsync knows.
+//
+// Each returns DXS_PASS when the call has nothing to do with a known file: the hook then makes the kernel's call
+// unchanged. Otherwise 0, a value, or -errno: the answer to the program.
+#ifndef DXS_CALLS_H
+#define DXS_CALLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#pragma GCC visibility push(default) // the shim uses these
+
+struct dxs_file;
+
+#define DXS_PASS 1
+
+int dxs_msync(void *addr, size_t len, int flags);
+int dxs_msync_bytes(uintptr_t start, uintptr_t end); // MS_SYNC at any alignment: only these bytes are promised
+int dxs_fsync(int fd, bool data_only);
+
+// Around a call by which the kernel writes into a file (write, copy_file_range, ...). begin returns the file, held, or
+// NULL when it is none of ours; end tells what was written (len < 0: nothing).
+struct dxs_file *dxs_kwrite_begin(int fd);
+void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len);
+
+// The position of a descriptor, for calls that write at it, and the size of its file.
+off_t dxs_position(int fd);
+off_t dxs_end_of(int fd);
+
+// Whether any file is known: one load.
+bool dxs_known_any(void);
+
+// Around a call that changes a file's size or blocks (ftruncate, fallocate, ...): flushes everything before, because
+// kernels from 6.15 on forget what they held dirty. Holes: [off, off + len) was punched or moved.
+struct dxs_file *dxs_resize_begin(int fd);
+struct dxs_file *dxs_resize_begin_path(const char *path);
+void dxs_resize_end(struct dxs_file *file, bool done, off_t size);
+void dxs_holes_end(struct dxs_file *file, off_t off, off_t len);
+
+// The part of a hole that one known mapping in [*addr, end) covers, flushed and begun as by dxs_resize_begin; *addr moves
+// on. False: none left.
+struct dxs_hole {
+	struct dxs_file *file;
+	off_t off, len;
+};
+bool dxs_hole_begin(uintptr_t *addr, uintptr_t end, struct dxs_hole *hole);
+
+// Flushes all that is dirty anywhere: before exit and exec, when the marks go.
+void dxs_sync_all(void);
+
+// Kernel writes into mapped memory (read, recv, ...): keeps the pages of [addr, addr + len) open for the call (M9).
+#define DXS_PIN_FILES 4
+struct dxs_pin {
+	struct dxs_pinned {
+		struct dxs_file *file;
+		uint64_t first, end; // entries; end: of the last leaf that is pinned
+	} pinned[DXS_PIN_FILES];
+	unsigned nr;
+};
+void dxs_pin(struct dxs_pin *pin, void *addr, size_t len);
+void dxs_unpin(struct dxs_pin *pin);
+
+#pragma GCC visibility pop
+
+#endif

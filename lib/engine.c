@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// engine.c: the choice of the engine.
+#include "engine.h"
+
+#include <errno.h>
+
+#include "config.h"
+#include "engine_uffd.h"
+#include "fault.h"
+#include "log.h"
+#include "mapping.h"
+
+const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why)
+{
+	int err;
+
+	if (dxs_config.engine == DXS_ENGINE_MPROTECT) {
+		*why = "this version has no mprotect engine";
+		return NULL;
+	}
+	if (dxs_uffd_open(why))
+		return NULL;
+	err = dxs_fault(DXS_FAULT_NO_ATTACH) ? -EINVAL : dxs_engine_uffd.attach(map);
+	if (!err)
+		return &dxs_engine_uffd;
+	*why = err == -EBUSY   ? "the program tracks the mapping with a userfaultfd of its own"
+	       : err == -ENOMEM ? "no memory to track the mapping"
+				: "userfaultfd cannot track files of this file system";
+	dxs_debug("engine uffd: attaching %p failed with %d", (void *)map->addr, -err);
+	return NULL;
+}
+
+void dxs_engine_reset(void)
+{
+	dxs_uffd_reset();
+}

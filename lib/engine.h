@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// engine.h: what makes stores to closed pages trap. Several implementations behind one table of functions.
+//
+// CONTRACT (the conformance tests cite these numbers)
+//   E.1 attach() returns 0 only if from then on every store, by any thread, to a page that close() has closed traps
+//       before it completes, for as long as the mapping exists. A new mapping is all open.
+//   E.2 After close() has returned 0, no CPU can store to the pages without a trap, and every store that completed
+//       before is visible to a flush that starts now. An error leaves any part of the range open or closed.
+//   E.3 open() makes pages writable, as far as the application's own protection goes, and lets trapped threads try
+//       again. It may be called for pages that are open.
+//   E.4 discover() marks, in the file's tree, every entry of the range that can have been stored to in a part of the
+//       mapping that was never closed, and closes that part: close first, then look, then mark, then arm.
+//   E.5 A trap reaches dxs_trap_store(). A load is never a trap.
+//   E.6 open(), close() and writable() may be called with page locks held: they neither allocate nor wait for
+//       another thread of the process.
+//   E.7 is_alive() is false from the moment on at which the engine may have lost the protection of any mapping.
+#ifndef DXS_ENGINE_H
+#define DXS_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dxs_map;
+
+struct dxs_engine {
+	const char *name;
+	int (*attach)(struct dxs_map *map); // 0 or -errno: this engine cannot track it
+	// Lets go of a mapping, which the kernel has taken away already if `gone`.
+	void (*detach)(struct dxs_map *map, bool gone);
+	// `made` is a part of `map`, which it replaces: it takes over what is known of its pages. 0 or -ENOMEM.
+	int (*inherit)(struct dxs_map *made, const struct dxs_map *map);
+	int (*close)(struct dxs_map *map, uintptr_t addr, size_t len); // 0 or -errno
+	int (*open)(struct dxs_map *map, uintptr_t addr, size_t len);  // 0 or -errno
+	int (*discover)(struct dxs_map *map, uint64_t first, uint64_t last);
+	// What the page tables say, not our own tables: to which of nr (at most 64) entries from addr on can a store
+	// complete without a trap? 0 or -errno. For the verifier and M8.
+	int (*writable)(struct dxs_map *map, uintptr_t addr, unsigned nr, uint64_t *mask);
+	// The first stretch of [*start, end) that was closed at least once: sets *start, returns its end (*start: none).
+	uintptr_t (*known)(const struct dxs_map *map, uintptr_t *start, uintptr_t end);
+	void (*wake)(uintptr_t addr, size_t len); // lets trapped threads of a range that was taken away try again
+	bool (*is_alive)(void);
+	// Whether kernel writes into closed pages (read(2) and its family) trap as stores do; if not, they are pinned.
+	bool (*serves_kernel)(void);
+};
+
+// The engine for a mapping, attached, or NULL with the reason (static text) in *why. Tries the engines that the
+// configuration allows on the mapping itself: what the kernel grants is seen, not guessed from its version.
+const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why);
+
+// In a forked child: no mapping is registered any more.
+void dxs_engine_reset(void);
+
+#endif

@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// engine_uffd.c: the userfaultfd write-protect engine.
+//
+// STRUCTURE
+//   One userfaultfd per process. A store to a protected page raises an event that a handler thread answers, or a
+//   SIGBUS in the storing thread (UFFD_FEATURE_SIGBUS), which needs no privilege and no thread but cannot serve
+//   faults of the kernel.
+//   Protection lives in page-table entries. An entry that was never touched can be protected too, by a marker, but
+//   markers fill page tables: 1 GiB of them for a sparse file of 512 GiB. So a large mapping starts all open, and a
+//   2 MiB chunk (what one page table maps) is closed, markers and all, the first time a sync finds a page in it:
+//   then its page table exists anyway. `armed` has a bit for each such chunk. Which chunks have pages is asked from
+//   the page tables with PAGEMAP_SCAN, in microseconds per TiB of emptiness. Small mappings and huge pages start
+//   closed as a whole, and so does everything on kernels without PAGEMAP_SCAN and on machines with swap space.
+//
+// CONCURRENCY
+//   E.2 After UFFDIO_WRITEPROTECT returns, no CPU holds a writable translation (Linux 6.12 mm/userfaultfd.c:
+//       change_protection and tlb_finish_mmu run inside the ioctl).
+//   E.4 discover() closes the whole chunk before it looks at the page tables. A store that completed before the
+//       close left its page populated, so the look finds it; one that comes after traps and marks itself. `armed` is
+//       set last, so another sync that still sees the chunk unarmed does the same work again instead of trusting
+//       marks that are not there yet.
+//   E.7 Closing the descriptor drops all protection silently. The shim keeps applications from closing it; is_alive
+//       finds out about the rest, and the sync point asks before it trusts a mark.
+//
+// LIMITS
+//   Linux 5.19 or newer (write-protect on shmem). Never on DAX: there the kernel refuses synchronous userfaultfd, and
+//   the asynchronous one loses writes (doc/design.md).
+#include "engine_uffd.h"
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+
+#include "config.h"
+#include "fd.h"
+#include "file.h"
+#include "log.h"
+#include "pagemap.h"
+#include "signals.h"
+#include "stats.h"
+#include "sys.h"
+#include "trap.h"
+
+#define CHUNK ((uintptr_t)2 << 20)
+#define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
+#define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
+#define HANDLER_STACK ((size_t)64 << 10)
+
+static _Atomic int uffd = -1;
+static bool by_signal; // constant once uffd is open
+static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry
+static pthread_t handler;
+
+const char *dxs_uffd_delivery(void)
+{
+	return by_signal ? "uffd-sigbus" : "uffd-thread";
+}
+
+static bool uffd_serves_kernel(void)
+{
+	return !by_signal;
+}
+
+static int open_privileged(void)
+{
+	int dev = dxs_sys_openat(AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0);
+	int fd;
+
+	if (dev >= 0) {
+		fd = dxs_sys_ioctl(dev, USERFAULTFD_IOC_NEW, (void *)(uintptr_t)(O_CLOEXEC | O_NONBLOCK));
+		dxs_sys_close(dev);
+		if (fd >= 0)
+			return fd;
+	}
+	return (int)dxs_sys6(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK, 0, 0, 0, 0, 0);
+}
+
+static int open_unprivileged(void)
+{
+	return (int)dxs_sys6(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY, 0, 0, 0, 0, 0);
+}
+
+// UFFDIO_API with these features; 0 or -errno.
+static int handshake(int fd, uint64_t features, uint64_t *have)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = features};
+	int err = dxs_sys_ioctl(fd, UFFDIO_API, &api);
+
+	if (have)
+		*have = api.features;
+	return err < 0 ? err : 0;
+}
+
+uint64_t dxs_uffd_probe(bool privileged, const char **why)
+{
+	int fd = privileged ? open_privileged() : open_unprivileged();
+	uint64_t have = 0;
+
+	if (fd < 0) {
+		*why = fd == -EPERM ? "not permitted" : "not there";
+		return 0;
+	}
+	if (handshake(fd, 0, &have))
+		*why = "refused UFFDIO_API";
+	dxs_sys_close(fd);
+	return have;
+}
+
+// E.5. The handler thread never touches tracked memory.
+static void answer(const struct uffd_msg *msg)
+{
+	uintptr_t addr = (uintptr_t)msg->arg.pagefault.address;
+
+	// A page that is no longer ours was taken away between the fault and here: its thread tries again and finds
+	// what is there now. One that is GOING is woken by whoever takes it away.
+	if (msg->event == UFFD_EVENT_PAGEFAULT && dxs_trap_store(addr) == DXS_TRAP_FOREIGN)
+		dxs_engine_uffd.wake(addr & ~(DXS_PAGE_SIZE - 1), DXS_PAGE_SIZE);
+}
+
+static void *handler_run(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+
+	for (;;) {
+		struct uffd_msg msg[16];
+		struct pollfd poll = {.fd = fd, .events = POLLIN};
+		long i, len;
+
+		dxs_sys6(SYS_poll, (long)&poll, 1, -1, 0, 0, 0);
+		len = dxs_sys6(SYS_read, fd, (long)msg, sizeof(msg), 0, 0, 0);
+		if (len < 0 && len != -EAGAIN && len != -EINTR)
+			return NULL; // the descriptor is gone: is_alive says so to the next sync
+		for (i = 0; i < len / (long)sizeof(msg[0]); i++)
+			answer(&msg[i]);
+	}
+}
+
+static int handler_start(int fd)
+{
+	dxs_sigset set = dxs_sig_setmask(~0ULL); // inherited by the thread
+	pthread_attr_t attr;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, HANDLER_STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&handler, &attr, handler_run, (void *)(intptr_t)fd);
+	pthread_attr_destroy(&attr);
+	dxs_sig_setmask(set);
+	return -err;
+}
+
+static bool may_use(enum dxs_engine_choice delivery)
+{
+	return dxs_config.engine == DXS_ENGINE_AUTO || dxs_config.engine == DXS_ENGINE_UFFD ||
+	       dxs_config.engine == (int)delivery;
+}
+
+// A descriptor for one delivery, or -errno.
+static int open_for(bool signal)
+{
+	int err, fd = signal ? open_unprivileged() : open_privileged();
+
+	if (fd < 0 && signal) // kernels before 5.11 know no UFFD_USER_MODE_ONLY, and it is not needed by the privileged
+		fd = open_privileged();
+	if (fd < 0)
+		return fd;
+	err = handshake(fd, FEATURES | (signal ? UFFD_FEATURE_SIGBUS : 0), NULL);
+	if (!err)
+		return fd;
+	dxs_sys_close(fd);
+	return err;
+}
+
+static bool has_swap(void)
+{
+	struct sysinfo info = {0};
+
+	return dxs_sys6(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0) || info.totalswap;
+}
+
+static int start(int fd, bool signal, const char **why)
+{
+	int err;
+
+	can_be_lazy = dxs_pagemap_can_scan() && !has_swap();
+
+	by_signal = signal;
+	*why = "the SIGBUS handler cannot be installed";
+	err = dxs_signals_install(signal);
+	if (!err && !signal) {
+		*why = "the handler thread cannot be started";
+		err = handler_start(fd);
+	}
+	if (err) {
+		dxs_fd_close(fd);
+		return err;
+	}
+	atomic_store(&uffd, fd);
+	dxs_info("engine uffd: traps answered %s", signal ? "by SIGBUS in the storing thread" : "by a handler thread");
+	return 0;
+}
+
+int dxs_uffd_open(const char **why)
+{
+	int fd = -EPERM;
+	bool signal = false;
+
+	if (atomic_load(&uffd) >= 0)
+		return 0;
+	*why = "/proc/self/pagemap cannot be read";
+	if (dxs_pagemap_open())
+		return -ENOENT;
+	if (may_use(DXS_ENGINE_UFFD_THREAD))
+		fd = open_for(false);
+	if (fd < 0 && may_use(DXS_ENGINE_UFFD_SIGBUS)) {
+		fd = open_for(true);
+		signal = true;
+	}
+	if (fd < 0) {
+		*why = fd == -EPERM ? "userfaultfd is not permitted to this process"
+				    : "this kernel has no userfaultfd write-protect for files";
+		return fd;
+	}
+	return start(dxs_fd_hide(fd), signal, why);
+}
+
+static int write_protect(uintptr_t addr, size_t len, bool protect)
+{
+	struct uffdio_writeprotect wp = {
+		.range = {.start = addr, .len = len},
+		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+	int err;
+
+	do
+		err = dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WRITEPROTECT, &wp);
+	while (err == -EAGAIN); // the address space is just being changed by another thread
+	return err;
+}
+
+static void uffd_wake(uintptr_t addr, size_t len)
+{
+	struct uffdio_range range = {.start = addr, .len = len};
+
+	dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WAKE, &range);
+}
+
+static int uffd_close(struct dxs_map *map, uintptr_t addr, size_t len)
+{
+	(void)map;
+	return write_protect(addr, len, true);
+}
+
+static int uffd_open(struct dxs_map *map, uintptr_t addr, size_t len)
+{
+	int err;
+
+	if (map->armed && addr == map->addr && len == map->len) { // M5, all of it: not known clean from now on
+		size_t i, nr = map->len / CHUNK + 2;
+
+		for (i = 0; i < (nr + 63) / 64; i++)
+			atomic_store(&map->armed[i], 0);
+	}
+	err = write_protect(addr, len, false);
+	if (err)
+		uffd_wake(addr, len); // the mapping changed behind our back; the threads find out what is there now
+	return err;
+}
+
+// Chunks are counted from the 2 MiB boundary at or below the mapping's start.
+static uintptr_t chunk_base(const struct dxs_map *map)
+{
+	return map->addr & ~(CHUNK - 1);
+}
+
+static size_t chunk_index(const struct dxs_map *map, uintptr_t addr)
+{
+	return (addr - chunk_base(map)) / CHUNK;
+}
+
+static size_t armed_bytes(const struct dxs_map *map)
+{
+	return ((map->len / CHUNK + 2 + 63) / 64) * sizeof(uint64_t);
+}
+
+static bool is_armed(const struct dxs_map *map, uintptr_t addr)
+{
+	size_t i = chunk_index(map, addr);
+
+	return !map->armed || atomic_load(&map->armed[i / 64]) & 1ULL << (i % 64);
+}
+
+// The first stretch of [*start, end) whose chunks are armed, or are not: sets *start, returns its end (*start: none).
+static uintptr_t stretch(const struct dxs_map *map, bool armed, uintptr_t *start, uintptr_t end)
+{
+	uintptr_t at = *start;
+
+	while (at < end && is_armed(map, at) != armed)
+		at = (at & ~(CHUNK - 1)) + CHUNK;
+	*start = at < end ? at : end;
+	while (at < end && is_armed(map, at) == armed)
+		at = (at & ~(CHUNK - 1)) + CHUNK;
+	return at < end ? at : end;
+}
+
+static uintptr_t uffd_known(const struct dxs_map *map, uintptr_t *start, uintptr_t end)
+{
+	return stretch(map, true, start, end);
+}
+
+static bool starts_closed(const struct dxs_map *map)
+{
+	return map->len <= EAGER_LIMIT || map->file->page_shift != DXS_PAGE_SHIFT || !can_be_lazy;
+}
+
+static void unregister(const struct dxs_map *map)
+{
+	struct uffdio_range range = {.start = map->addr, .len = map->len};
+
+	dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_UNREGISTER, &range);
+	uffd_wake(map->addr, map->len); // UNREGISTER does not wake write-protect waiters (Linux 6.12, 7.2)
+}
+
+// All bits zero: all open.
+static int armed_alloc(struct dxs_map *map)
+{
+	map->armed = dxs_sys_mmap(NULL, armed_bytes(map), PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!dxs_is_err((void *)map->armed))
+		return 0;
+	map->armed = NULL;
+	return -ENOMEM;
+}
+
+static int uffd_attach(struct dxs_map *map)
+{
+	struct uffdio_register reg = {
+		.range = {.start = map->addr, .len = map->len},
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int err = dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_REGISTER, &reg);
+
+	if (err)
+		return err;
+	if (!(reg.ioctls & 1ULL << _UFFDIO_WRITEPROTECT)) {
+		unregister(map);
+		return -ENOTSUP;
+	}
+	err = armed_alloc(map);
+	if (err)
+		unregister(map);
+	return err;
+}
+
+static void uffd_detach(struct dxs_map *map, bool gone)
+{
+	if (gone)
+		uffd_wake(map->addr, map->len);
+	else
+		unregister(map);
+	if (map->armed)
+		dxs_sys_munmap((void *)map->armed, armed_bytes(map));
+	map->armed = NULL;
+}
+
+static void armed_set(struct dxs_map *map, uintptr_t addr)
+{
+	size_t i = chunk_index(map, addr);
+
+	atomic_fetch_or(&map->armed[i / 64], 1ULL << (i % 64));
+}
+
+static int uffd_inherit(struct dxs_map *made, const struct dxs_map *map)
+{
+	uintptr_t addr = made->addr;
+	int err = armed_alloc(made);
+
+	if (err)
+		return err;
+	while (addr < dxs_map_end(made)) {
+		uintptr_t start = addr;
+
+		addr = uffd_known(map, &start, dxs_map_end(made));
+		if (start == addr)
+			break;
+		for (; start < addr; start = (start & ~(CHUNK - 1)) + CHUNK)
+			armed_set(made, start);
+	}
+	return 0;
+}
+
+static void mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
+
+	while (first <= last) {
+		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
+
+		if (!leaf) {
+			dxs_file_to_kernel(map->file, "no memory to mark pages");
+			return;
+		}
+		dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, dxs_leaf_mask(leaf, first, last));
+		first = leaf->first + DXS_LEAF_PAGES;
+	}
+}
+
+// Marks the pages of [start, end) that are mapped now.
+static int mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	struct dxs_region region[32];
+
+	while (start < end) {
+		int i, nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT, region, 32, &start);
+
+		if (nr < 0)
+			return nr;
+		for (i = 0; i < nr; i++)
+			mark_range(map, region[i].start, region[i].end);
+	}
+	return 0;
+}
+
+// Marks every page of [start, end) that the file has in memory: also one that is mapped no more because the kernel is
+// moving it, or was told to drop it (MADV_DONTNEED).
+static int mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	unsigned char vec[512];
+
+	while (start < end) {
+		size_t i, len = dxs_min64(end - start, sizeof(vec) * DXS_PAGE_SIZE);
+		int err = (int)dxs_sys6(SYS_mincore, (long)start, (long)len, (long)vec, 0, 0, 0);
+
+		if (err)
+			return err;
+		for (i = 0; i < len; i += DXS_PAGE_SIZE)
+			if (vec[i / DXS_PAGE_SIZE] & 1)
+				mark_range(map, start + i, start + i + DXS_PAGE_SIZE);
+		start += len;
+	}
+	return 0;
+}
+
+// E.4 for the part [start, end) of one chunk or more: close, look, mark, arm. `touched`: something was mapped there
+// before, so that stores may have been made through entries that are not there any more.
+static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched)
+{
+	int err = write_protect(start, end - start, true);
+	uintptr_t addr;
+
+	if (!err)
+		err = touched ? mark_resident(map, start, end) : mark_mapped(map, start, end);
+	if (err)
+		return err;
+	for (addr = start; addr < end; addr = (addr & ~(CHUNK - 1)) + CHUNK)
+		armed_set(map, addr); // after the marks: E.4
+	dxs_count(chunks_armed, (end - 1) / CHUNK - start / CHUNK + 1);
+	return 0;
+}
+
+static uintptr_t clip_low(const struct dxs_map *map, uintptr_t addr)
+{
+	return addr < map->addr ? map->addr : addr;
+}
+
+static uintptr_t clip_high(const struct dxs_map *map, uintptr_t addr)
+{
+	return addr > dxs_map_end(map) ? dxs_map_end(map) : addr;
+}
+
+// Arms the chunks in [start, end), all unarmed, in which a page is populated.
+static int arm_populated(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	while (start < end) {
+		struct dxs_region region;
+		int nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &start);
+		uintptr_t to;
+		int err;
+
+		if (nr <= 0)
+			return nr;
+		to = clip_high(map, ((region.end - 1) & ~(CHUNK - 1)) + CHUNK);
+		err = arm(map, clip_low(map, region.start & ~(CHUNK - 1)), to, true);
+		if (err)
+			return err;
+		start = to;
+	}
+	return 0;
+}
+
+static int arm_all(struct dxs_map *map)
+{
+	struct dxs_region region;
+	uintptr_t next;
+	int nr = dxs_pagemap_populated(map->addr, dxs_map_end(map), DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &next);
+
+	return nr < 0 ? nr : arm(map, map->addr, dxs_map_end(map), nr);
+}
+
+static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
+{
+	uintptr_t addr, end, stop;
+	int err = 0;
+
+	if (!map->armed)
+		return 0;
+	addr = dxs_map_addr(map, first);
+	end = dxs_map_addr(map, last) + dxs_file_page_size(map->file);
+	if (starts_closed(map))
+		return is_armed(map, map->addr) ? 0 : arm_all(map);
+	for (; !err && addr < end; addr = stop) {
+		stop = stretch(map, false, &addr, end);
+		err = arm_populated(map, addr, stop);
+	}
+	return err;
+}
+
+// An entry without the protect bit, empty ones included: a store there completes without a trap.
+static int uffd_writable(struct dxs_map *map, uintptr_t addr, unsigned nr, uint64_t *mask)
+{
+	size_t size = dxs_file_page_size(map->file);
+	unsigned i;
+
+	*mask = 0;
+	for (i = 0; i < nr; i++, addr += size) {
+		uint64_t entry = 0;
+		int err = is_armed(map, addr) ? dxs_pagemap_read(addr, &entry, 1) : 0;
+
+		if (err)
+			return err;
+		if (!(entry & DXS_PM_UFFD_WP))
+			*mask |= 1ULL << i;
+	}
+	return 0;
+}
+
+// An ioctl that changes nothing: EINVAL from a userfaultfd (a range of length zero), something else from whatever
+// has taken the descriptor's place.
+static bool uffd_is_alive(void)
+{
+	struct uffdio_range none = {0, 0};
+
+	return dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WAKE, &none) == -EINVAL;
+}
+
+void dxs_uffd_reset(void)
+{
+	int fd = atomic_exchange(&uffd, -1);
+
+	if (fd >= 0)
+		dxs_fd_close(fd);
+}
+
+const struct dxs_engine dxs_engine_uffd = {
+	.name = "uffd",
+	.attach = uffd_attach,
+	.detach = uffd_detach,
+	.close = uffd_close,
+	.open = uffd_open,
+	.discover = uffd_discover,
+	.inherit = uffd_inherit,
+	.writable = uffd_writable,
+	.known = uffd_known,
+	.wake = uffd_wake,
+	.is_alive = uffd_is_alive,
+	.serves_kernel = uffd_serves_kernel,
+};

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fault.h: planted failures, so that tests can show that each defence and each check works. Honoured in emulated mode
+// only: a production environment variable must not be able to lose data.
+#ifndef DXS_FAULT_H
+#define DXS_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// X(name in DAXSYNC_FAULT, enum suffix, what goes wrong)
+#define DXS_FAULTS(X)                                                                                                  \
+	X("skip-flush", SKIP_FLUSH, "a page is closed and unmarked but not flushed")                                   \
+	X("open-unmarked", OPEN_UNMARKED, "a page is opened again without a mark")                                     \
+	X("flush-first", FLUSH_FIRST, "pages are flushed before they are closed")                                      \
+	X("foreign-fence", FOREIGN_FENCE, "another thread fences")                                                     \
+	X("flush-error", FLUSH_ERROR, "flushing a page fails with EIO")                                                \
+	X("close-error", CLOSE_ERROR, "closing pages fails")                                                           \
+	X("no-putback", NO_PUTBACK, "a failed flush does not put the mark back")                                       \
+	X("no-trap-mark", NO_TRAP_MARK, "a trap opens a page without marking it")                                      \
+	X("one-mapping", ONE_MAPPING, "a sync closes a page in one of its mappings only")                              \
+	X("no-attach", NO_ATTACH, "no engine can track a mapping")                                                     \
+	X("no-memory", NO_MEMORY, "there is no memory for a mark")
+
+enum dxs_fault {
+#define X(name, suffix, meaning) DXS_FAULT_##suffix,
+	DXS_FAULTS(X)
+#undef X
+		DXS_NR_FAULTS
+};
+
+extern uint32_t dxs_faults_active; // bit 1 << enum dxs_fault
+
+bool dxs_fault_roll(enum dxs_fault fault);
+
+// Whether the fault happens now. Costs a load and a branch when none was asked for.
+static inline bool dxs_fault(enum dxs_fault fault)
+{
+	return __builtin_expect(dxs_faults_active != 0, 0) && dxs_fault_roll(fault);
+}
+
+// Reads DAXSYNC_FAULT: NAME[:ONE_IN][,NAME[:ONE_IN]]... (default: every time). Returns 0, or -EINVAL with the part
+// that is wrong in `why`.
+int dxs_fault_parse(const char *spec, char *why, unsigned long size);
+
+#endif

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fd.h: the library's own descriptors inside the application's table.
+#ifndef DXS_FD_H
+#define DXS_FD_H
+
+#include <stdbool.h>
+
+#pragma GCC visibility push(default) // the shim uses these
+
+#define DXS_FD_MAX 8
+
+// Moves a descriptor up, out of the numbers that programs expect to get, makes it close-on-exec and remembers it.
+// Returns the new number, or the old one where there is no room above.
+int dxs_fd_hide(int fd);
+
+// Closes and forgets one of ours.
+void dxs_fd_close(int fd);
+
+// Whether a descriptor is ours: the shim keeps applications that close everything from closing it.
+bool dxs_fd_is_ours(int fd);
+
+// The lowest of ours that is at least fd; -1: none.
+int dxs_fd_next(int fd);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// file.c: the life of a tracked inode.
+#include "file.h"
+
+#include "alloc.h"
+#include "image.h"
+#include "log.h"
+#include "stats.h"
+
+const char *dxs_mode_name(enum dxs_mode mode)
+{
+	static const char *const name[] = {
+		[DXS_MODE_PASS] = "pass",   [DXS_MODE_KERNEL] = "kernel", [DXS_MODE_EMULATED] = "emulated",
+		[DXS_MODE_DIRECT] = "direct", [DXS_MODE_BYTE] = "byte",
+	};
+
+	return name[mode];
+}
+
+struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift)
+{
+	struct dxs_file *file = dxs_zalloc(sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->dev = dev;
+	file->ino = ino;
+	file->page_shift = page_shift;
+	dxs_tree_init(&file->tree);
+	atomic_store(&file->cut, UINT64_MAX);
+	atomic_store(&file->refs, 1);
+	return file;
+}
+
+void dxs_file_put(struct dxs_file *file)
+{
+	if (atomic_fetch_sub(&file->refs, 1) != 1)
+		return;
+	if (file->image)
+		dxs_image_close(file->image);
+	dxs_tree_destroy(&file->tree);
+	dxs_free(file);
+}
+
+struct dxs_file *dxs_file_lookup(dev_t dev, ino_t ino)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_file *file = dxs_maps_file(dev, ino);
+
+	if (file)
+		dxs_file_get(file); // the table's mappings hold it, and the table cannot go inside the section
+	dxs_maps_exit(section);
+	return file;
+}
+
+void dxs_file_to_kernel(struct dxs_file *file, const char *reason)
+{
+	if (atomic_exchange(&file->mode, DXS_MODE_KERNEL) == DXS_MODE_KERNEL)
+		return;
+	atomic_store(&file->reason, reason);
+	dxs_info("%s: mode kernel: %s", file->path, reason);
+}
+
+void dxs_file_map_add(struct dxs_file *file, struct dxs_map *map)
+{
+	map->next = file->maps;
+	file->maps = map;
+}
+
+void dxs_file_map_remove(struct dxs_file *file, struct dxs_map *map)
+{
+	struct dxs_map **link = &file->maps;
+
+	while (*link != map)
+		link = &(*link)->next;
+	*link = map->next;
+}

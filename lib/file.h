@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// file.h: one tracked inode: its dirty tree, its mappings, the state of its syncs.
+#ifndef DXS_FILE_H
+#define DXS_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "group.h"
+#include "lock.h"
+#include "mapping.h"
+#include "tree.h"
+
+struct dxs_image;
+
+// What msync(MS_SYNC) does for the mappings of an inode (doc/design.md, "Modes").
+enum dxs_mode { DXS_MODE_PASS, DXS_MODE_KERNEL, DXS_MODE_EMULATED, DXS_MODE_DIRECT, DXS_MODE_BYTE };
+
+const char *dxs_mode_name(enum dxs_mode mode);
+
+struct dxs_file {
+	dev_t dev;
+	ino_t ino;
+	unsigned page_shift; // an entry of the tree stands for 1 << page_shift bytes
+	_Atomic uint32_t refs;
+	struct dxs_tree tree;
+	struct dxs_shared maps_lock; // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
+	struct dxs_map *maps;
+	struct dxs_group group;
+	struct dxs_shared turn; // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
+	struct dxs_mutex turn_mutex;
+	_Atomic int mode; // enum dxs_mode; moves to KERNEL when something becomes uncertain
+	_Atomic(const char *) reason;
+	_Atomic uint32_t kernel_owed; // what only a kernel sync makes durable was changed: size, write(2) data
+	_Atomic uint64_t size;        // bytes, as last seen by a hook; a hint
+	_Atomic uint64_t cut;         // the smallest size since the last kernel sync; UINT64_MAX: not cut
+	_Atomic uint32_t kwriters;    // kernel writes into the file that are under way
+	bool changing;                // maps_lock is held exclusively by the registry's owner
+	struct dxs_image *image;      // the durable image in verify mode, else NULL
+	char path[256];               // where it was when first mapped, for people; cut if longer
+};
+
+// Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.
+static inline void dxs_file_get(struct dxs_file *file)
+{
+	atomic_fetch_add(&file->refs, 1);
+}
+
+void dxs_file_put(struct dxs_file *file);
+
+// The file with this identity, held, or NULL. Context: any with signals blocked.
+struct dxs_file *dxs_file_lookup(dev_t dev, ino_t ino);
+
+// A new file with one reference. NULL: no memory.
+struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift);
+
+// From now on the kernel's own sync has to follow every flush. `reason` is static text.
+void dxs_file_to_kernel(struct dxs_file *file, const char *reason);
+
+static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
+{
+	return (enum dxs_mode)atomic_load(&file->mode);
+}
+
+static inline size_t dxs_file_page_size(const struct dxs_file *file)
+{
+	return (size_t)1 << file->page_shift;
+}
+
+// The entries of a mapping: first to last.
+static inline uint64_t dxs_map_last(const struct dxs_map *map)
+{
+	return map->first + (map->len >> map->file->page_shift) - 1;
+}
+
+static inline uint64_t dxs_map_pgoff(const struct dxs_map *map, uintptr_t addr)
+{
+	return map->first + ((addr - map->addr) >> map->file->page_shift);
+}
+
+static inline uintptr_t dxs_map_addr(const struct dxs_map *map, uint64_t pgoff)
+{
+	return map->addr + (size_t)((pgoff - map->first) << map->file->page_shift);
+}
+
+// The part of [first, last] that a mapping covers. False: none.
+static inline bool dxs_map_clip(const struct dxs_map *map, uint64_t *first, uint64_t *last)
+{
+	*first = dxs_max64(*first, map->first);
+	*last = dxs_min64(*last, dxs_map_last(map));
+	return *first <= *last;
+}
+
+// Adds to, and takes from, the file's list. Caller holds the registry's lock and maps_lock exclusive.
+void dxs_file_map_add(struct dxs_file *file, struct dxs_map *map);
+void dxs_file_map_remove(struct dxs_file *file, struct dxs_map *map);
+
+#endif

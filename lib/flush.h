@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// flush.h: making cache lines durable. CLWB and its kin come from libpmem2.
+#ifndef DXS_FLUSH_H
+#define DXS_FLUSH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct dxs_flusher {
+	const char *name;
+	void (*flush)(const void *addr, size_t len); // starts writing the lines back; orders nothing
+	void (*drain)(void);                         // waits for the write-backs of THIS CPU's flushes
+};
+
+// Loads the flusher. 0, or -errno with the reason (static text) in *why. Context: init, never in a trap; may be
+// called again.
+int dxs_flush_init(const char **why);
+
+// Flushes a range. Returns len; or, after a fault, the number of bytes from addr on that were flushed before it, with
+// *err 0 (beyond the end of the file, M7: no error), -EIO (bad memory) or -EFAULT (not readable).
+// Context: api or hook, signals blocked.
+size_t dxs_flush_range(uintptr_t addr, size_t len, int *err);
+
+// Runs fn and comes back from a SIGBUS or SIGSEGV in it. Returns 0, or -1 when there was one, described in *fault.
+struct dxs_fault_at {
+	uintptr_t addr;
+	int err; // 0, -EIO or -EFAULT, as above
+};
+int dxs_flush_guard(void (*fn)(void *arg), void *arg, struct dxs_fault_at *fault);
+
+void dxs_flush_drain(void);
+
+#endif

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fork.c: fork.
+//
+// After a fork two processes can write the shared mappings, and neither sees the other's stores. So every tracked file
+// goes to mode `kernel`, whose marks know all writers, before the fork takes effect. In the child nothing is
+// registered any more: its mappings are open, and their mode is `kernel` as well.
+//
+// fork() runs the handlers below. _Fork() and a raw clone run none; a word in a page that the kernel wipes in a child
+// (MADV_WIPEONFORK, Linux 4.14) tells the next hook there. The parent of such a child is not told.
+#include "fork.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "engine.h"
+#include "file.h"
+#include "log.h"
+#include "pagemap.h"
+#include "run.h"
+#include "signals.h"
+#include "stats.h"
+#include "sys.h"
+
+static _Atomic uint32_t *parent_word; // 1; 0 in a child
+static dxs_sigset set;                // of the thread that forks, which holds the registry's lock
+
+static void files_to_kernel(const char *reason)
+{
+	struct dxs_map *map;
+	size_t i;
+
+	for (i = 0; (map = dxs_maps_nth(i)); i++)
+		if (map->prot & PROT_WRITE)
+			dxs_file_to_kernel(map->file, reason);
+}
+
+static void prepare(void)
+{
+	set = dxs_sig_block();
+	dxs_registry_lock();
+	files_to_kernel("shared with a child since a fork");
+}
+
+static void in_parent(void)
+{
+	dxs_registry_unlock();
+	dxs_sig_setmask(set);
+}
+
+// Only the calling thread exists here. Locks that others held, marks that others were about to set: all of it is
+// dropped, and all pages are open.
+static void child_begin(void)
+{
+	struct dxs_map *map;
+	size_t i;
+
+	dxs_maps_reset_locks();
+	dxs_signals_reset_locks();
+	files_to_kernel("inherited by a fork");
+	for (i = 0; (map = dxs_maps_nth(i)); i++) {
+		map->engine = NULL;
+		atomic_store(&map->going, false);
+		map->file->maps_lock = (struct dxs_shared){0};
+		map->file->turn = (struct dxs_shared){0};
+		map->file->turn_mutex = (struct dxs_mutex){0};
+		map->file->group = (struct dxs_group){0};
+		map->file->changing = false;
+	}
+	dxs_engine_reset();
+	dxs_pagemap_reset();
+	dxs_stats_reset();
+	dxs_run_forked();
+}
+
+static void in_child(void)
+{
+	if (parent_word)
+		atomic_store(parent_word, 1);
+	child_begin();
+	dxs_sig_setmask(set);
+}
+
+void dxs_fork_check(void)
+{
+	dxs_sigset before;
+
+	if (dxs_likely(!parent_word || atomic_load_explicit(parent_word, memory_order_relaxed)))
+		return; // relaxed: the kernel wiped the page before the child ran
+	before = dxs_sig_block();
+	atomic_store(parent_word, 1);
+	child_begin();
+	dxs_sig_setmask(before);
+}
+
+void dxs_fork_init(void)
+{
+	void *page = dxs_sys_mmap(NULL, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!dxs_is_err(page) && !dxs_sys6(SYS_madvise, (long)page, DXS_PAGE_SIZE, MADV_WIPEONFORK, 0, 0, 0)) {
+		parent_word = page;
+		atomic_store(parent_word, 1);
+	}
+	pthread_atfork(prepare, in_parent, in_child);
+}

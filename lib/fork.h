@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fork.h: the library on both sides of a fork.
+#ifndef DXS_FORK_H
+#define DXS_FORK_H
+
+#pragma GCC visibility push(default) // the shim uses these
+
+// Registers the fork handlers. Context: init.
+void dxs_fork_init(void);
+
+// At the begin of every hook: in a child that was made without fork handlers (_Fork, raw clone) drops the locks and
+// states that were copied from the parent. A load and a branch otherwise.
+void dxs_fork_check(void);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// image.c: durable images.
+//
+// CONCURRENCY
+//   Pages that are flushed are FLUSHING, so within a process no two threads publish the same page at once; between
+//   processes the last fence wins, as it does for cache lines.
+//   I.1 After power is cut (run->frozen) no fence returns: a thread looks at `frozen` after it has published, so
+//       either its lines were in the image before the cut, or its sync is never acknowledged.
+#include "image.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "alloc.h"
+#include "config.h"
+#include "detached.h"
+#include "fd.h"
+#include "file.h"
+#include "flush.h"
+#include "history.h"
+#include "image_walk.h"
+#include "log.h"
+#include "powercut.h"
+#include "run.h"
+#include "sys.h"
+
+#define LINE 64
+#define STAGED_PAGES 1024 // what a sync has FLUSHING at most (sync.c)
+
+struct dxs_image {
+	struct dxs_file *file;
+	int fd;
+	char path[512];
+};
+
+struct staged {
+	struct dxs_image *image;
+	uint64_t off;
+	size_t len;
+	unsigned char data[DXS_PAGE_SIZE];
+};
+
+struct stage {
+	struct stage *next; // of the unused ones
+	unsigned nr;
+	struct staged staged[STAGED_PAGES];
+};
+
+static struct stage *unused_stages;
+static struct dxs_mutex stages_mutex;
+static DXS_THREAD struct stage *stage;
+
+void dxs_image_stage(void)
+{
+	dxs_mutex_lock(&stages_mutex);
+	stage = unused_stages;
+	if (stage)
+		unused_stages = stage->next;
+	dxs_mutex_unlock(&stages_mutex);
+	if (!stage)
+		stage = dxs_sys_mmap(NULL, sizeof(*stage), PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (dxs_is_err(stage)) {
+		dxs_error("no memory for the emulated flush: this sync makes nothing durable");
+		stage = NULL;
+		return;
+	}
+	stage->nr = 0;
+}
+
+void dxs_image_unstage(void)
+{
+	if (!stage)
+		return;
+	dxs_mutex_lock(&stages_mutex);
+	stage->next = unused_stages;
+	unused_stages = stage;
+	dxs_mutex_unlock(&stages_mutex);
+	stage = NULL;
+}
+
+void dxs_image_forget(void)
+{
+	if (stage)
+		stage->nr = 0;
+}
+
+// A line as a cache write-back would take it: all of one moment. Stores may be under way, so it is read until two
+// reads agree; a line that is stored to without pause is taken as it comes, since its stores race with the sync.
+static void line_read(unsigned char *to, const unsigned char *from)
+{
+	unsigned char again[LINE];
+	int tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		memcpy(to, from, LINE);
+		atomic_signal_fence(memory_order_seq_cst);
+		memcpy(again, from, LINE);
+		if (!memcmp(to, again, LINE))
+			return;
+	}
+}
+
+struct lines {
+	unsigned char *to;
+	uintptr_t from;
+	size_t len;
+};
+
+static void lines_read(void *arg)
+{
+	const struct lines *lines = arg;
+	size_t at;
+
+	for (at = 0; at < lines->len; at += LINE)
+		line_read(lines->to + at, (const unsigned char *)lines->from + at);
+}
+
+// Lines of one page. A page that is gone by now (the file was cut) keeps nothing.
+static void page_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len)
+{
+	struct staged *staged = &stage->staged[stage->nr];
+	struct lines lines = {staged->data, addr, len};
+	struct dxs_fault_at fault;
+
+	if (!dxs_flush_guard(lines_read, &lines, &fault)) {
+		staged->image = image;
+		staged->off = off;
+		staged->len = len;
+		stage->nr++;
+	}
+}
+
+void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len)
+{
+	uintptr_t end = (addr + len + LINE - 1) & ~(uintptr_t)(LINE - 1);
+
+	off -= addr % LINE;
+	addr -= addr % LINE;
+	while (stage && addr < end) {
+		size_t part = dxs_min64(end - addr, DXS_PAGE_SIZE - addr % DXS_PAGE_SIZE);
+
+		if (stage->nr == STAGED_PAGES) { // huge pages: publish early, it is one thread's order all the same
+			dxs_image_publish();
+		}
+		page_snapshot(image, addr, off, part);
+		addr += part;
+		off += part;
+	}
+}
+
+// The file's size now. It is asked by path because there is no descriptor to ask; a file that was renamed or has no
+// name is taken to have the size a hook saw last.
+static uint64_t file_size(struct dxs_image *image)
+{
+	struct stat st;
+
+	if (!dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)image->path, (long)&st, 0, 0, 0) &&
+	    st.st_dev == image->file->dev && st.st_ino == image->file->ino)
+		atomic_store(&image->file->size, (uint64_t)st.st_size);
+	return atomic_load(&image->file->size);
+}
+
+static uint64_t image_size(const struct dxs_image *image)
+{
+	struct stat st;
+
+	return dxs_sys6(SYS_fstat, image->fd, (long)&st, 0, 0, 0, 0) ? 0 : (uint64_t)st.st_size;
+}
+
+// MAP_SYNC promises that a page which is mapped writable is found at its offset after a crash: so the durable size
+// reaches as far as the page, though never further than the file.
+static void staged_write(const struct staged *staged)
+{
+	uint64_t end = staged->off + staged->len;
+	size_t len = staged->len;
+
+	if (end > image_size(staged->image)) {
+		uint64_t size = dxs_max64(file_size(staged->image), image_size(staged->image));
+
+		if (end > size)
+			len = size > staged->off ? (size_t)(size - staged->off) : 0;
+	}
+	if (len)
+		dxs_sys6(SYS_pwrite64, staged->image->fd, (long)staged->data, (long)len, (long)staged->off, 0, 0);
+}
+
+static void keep_or_drop_staged(void)
+{
+	unsigned i;
+
+	for (i = 0; i < stage->nr; i++)
+		if (dxs_powercut_coin(stage->staged[i].off / LINE))
+			staged_write(&stage->staged[i]);
+}
+
+void dxs_image_publish(void)
+{
+	struct dxs_run *run = dxs_run();
+	uint64_t fence = atomic_fetch_add(&run->fences, 1) + 1;
+	unsigned i;
+
+	if (dxs_config.powercut_at && fence >= dxs_config.powercut_at) {
+		if (fence > dxs_config.powercut_at)
+			dxs_run_halt();
+		if (stage)
+			keep_or_drop_staged();
+		dxs_powercut();
+	}
+	for (i = 0; stage && i < stage->nr; i++) {
+		const struct staged *staged = &stage->staged[i];
+
+		staged_write(staged);
+		dxs_history(staged->image->file, DXS_EVENT_PUBLISH,
+			    staged->off >> staged->image->file->page_shift, 1);
+	}
+	if (stage)
+		stage->nr = 0;
+	if (atomic_load(&run->frozen)) // I.1
+		dxs_run_halt();
+}
+
+int dxs_image_read(struct dxs_image *image, uint64_t off, void *buf, size_t len)
+{
+	long ret = dxs_sys_pread(image->fd, buf, len, (off_t)off);
+
+	if (ret < 0)
+		return (int)ret;
+	memset((char *)buf + ret, 0, len - (size_t)ret);
+	return 0;
+}
+
+static void name_make(struct dxs_image *image, char *name, size_t size)
+{
+	const char *base = strrchr(image->path, '/');
+	struct dxs_text text;
+
+	dxs_text_init(&text, name, size);
+	dxs_text_add(&text, "%s.%lx-%lx", base && base[1] ? base + 1 : "file", (unsigned long)image->file->dev,
+		     (unsigned long)image->file->ino);
+}
+
+static void run_note(const struct dxs_image *image, const char *name)
+{
+	struct dxs_run *run = dxs_run();
+	uint32_t nr = atomic_load(&run->nr_images);
+	struct dxs_run_image *note = &run->image[nr];
+
+	if (nr == DXS_RUN_IMAGES) {
+		dxs_warn("more than %d files in one run: a power cut leaves the rest at their last sync",
+			 DXS_RUN_IMAGES);
+		return;
+	}
+	note->dev = image->file->dev;
+	note->ino = image->file->ino;
+	memcpy(note->name, name, sizeof(note->name));
+	memcpy(note->path, image->path, sizeof(note->path));
+	atomic_store(&run->nr_images, nr + 1);
+}
+
+static int fd_path(int fd, char *path, size_t size)
+{
+	char link[32];
+	struct dxs_text text;
+	long len;
+
+	dxs_text_init(&text, link, sizeof(link));
+	dxs_text_add(&text, "/proc/self/fd/%d", fd);
+	len = dxs_sys6(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, (long)size - 1, 0, 0);
+	path[len > 0 ? len : 0] = '\0';
+	return len > 0 ? 0 : -ENOENT;
+}
+
+// 1: made now, 0: was there, or -errno.
+static int image_file_open(struct dxs_image *image)
+{
+	char name[sizeof(((struct dxs_run_image *)0)->name)];
+	int fd, made = 1;
+
+	if (dxs_run_dir() < 0) {
+		fd = (int)dxs_sys6(SYS_memfd_create, (long)"daxsync image", 1 /* MFD_CLOEXEC */, 0, 0, 0, 0);
+	} else {
+		name_make(image, name, sizeof(name));
+		fd = dxs_sys_openat(dxs_run_dir(), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd == -EEXIST) {
+			made = 0;
+			fd = dxs_sys_openat(dxs_run_dir(), name, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+		} else if (fd >= 0) {
+			run_note(image, name);
+		}
+	}
+	if (fd < 0)
+		return fd;
+	image->fd = (int)dxs_sys6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 256, 0, 0, 0);
+	if (image->fd < 0)
+		image->fd = fd;
+	else
+		dxs_sys_close(fd);
+	return made;
+}
+
+static void page_copy(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
+		      const unsigned char *durable)
+{
+	(void)durable;
+	dxs_sys6(SYS_pwrite64, walk->image_fd, (long)now, DXS_PAGE_SIZE, (long)off, 0, 0);
+}
+
+static void page_mark_dirty(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
+			    const unsigned char *durable)
+{
+	struct dxs_file *file = walk->arg;
+	uint64_t pgoff = off >> file->page_shift;
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, true);
+
+	(void)now;
+	(void)durable;
+	if (leaf)
+		dxs_tree_mark(&file->tree, leaf, DXS_DIRTY, 1ULL << (pgoff % DXS_LEAF_PAGES));
+}
+
+// What write(2) changed, and nothing else: a page that the tracker is responsible for is left to it, or the kernel
+// sync would hide its misses.
+static void page_copy_kwrite(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
+			     const unsigned char *durable)
+{
+	struct dxs_file *file = walk->arg;
+	uint64_t pgoff = off >> file->page_shift;
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, false);
+
+	// No leaf: it never was in a mapping, or nothing ever happened to it there.
+	if (!leaf || off >= atomic_load(&file->cut) ||
+	    dxs_leaf_get(leaf, DXS_KWRITE) & 1ULL << (pgoff % DXS_LEAF_PAGES))
+		page_copy(walk, off, now, durable);
+}
+
+static void proc_path(int fd, char *path, size_t size)
+{
+	struct dxs_text text;
+
+	dxs_text_init(&text, path, size);
+	dxs_text_add(&text, "/proc/self/fd/%d", fd);
+}
+
+// Walks the pages in which the file and its image differ.
+static int image_walk(struct dxs_image *image, int fd, dxs_walk_fn fn)
+{
+	char path[32];
+	struct dxs_walk walk = {
+		.path = image->path,
+		.dev = image->file->dev,
+		.ino = image->file->ino,
+		.image_fd = image->fd,
+		.fn = fn,
+		.arg = image->file,
+	};
+
+	if (fd >= 0) {
+		proc_path(fd, path, sizeof(path));
+		walk.path = path;
+	}
+	return dxs_detached(dxs_image_walk, &walk);
+}
+
+static void size_set(struct dxs_image *image, uint64_t size)
+{
+	dxs_sys6(SYS_ftruncate, image->fd, (long)size, 0, 0, 0, 0);
+}
+
+int dxs_image_open(struct dxs_file *file, int fd, const char **why)
+{
+	struct dxs_image *image = dxs_zalloc(sizeof(*image));
+	int ret;
+
+	*why = "no durable image can be made for the verifier";
+	if (!image)
+		return -ENOMEM;
+	image->file = file;
+	fd_path(fd, image->path, sizeof(image->path));
+	dxs_run_lock();
+	ret = image_file_open(image);
+	if (ret >= 0) {
+		int walked = image_walk(image, fd, ret ? page_copy : page_mark_dirty);
+
+		if (ret && !walked)
+			size_set(image, file_size(image));
+		if (walked)
+			ret = -EIO;
+	}
+	dxs_run_unlock();
+	if (ret < 0) {
+		dxs_free(image);
+		return ret;
+	}
+	file->image = image;
+	return 0;
+}
+
+void dxs_image_close(struct dxs_image *image)
+{
+	dxs_sys_close(image->fd);
+	dxs_free(image);
+}
+
+static void kwrite_clear(struct dxs_file *file)
+{
+	struct dxs_leaf *leaf;
+
+	while ((leaf = dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE)))
+		dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, ~0ULL);
+}
+
+void dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
+{
+	struct dxs_image *image = file->image;
+
+	if (image_walk(image, fd, all ? page_copy : page_copy_kwrite))
+		dxs_warn("%s: the kernel's sync cannot be emulated: the file has no name any more", file->path);
+	size_set(image, file_size(image));
+	kwrite_clear(file);
+	if (atomic_load(&dxs_run()->frozen)) // I.1
+		dxs_run_halt();
+}

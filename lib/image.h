@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// image.h: the durable image of a file in verify mode: what an emulated persistent memory would hold.
+//
+// Only two things write it: a fence, which publishes the lines that the SAME thread had flushed, with the content
+// they had when they were flushed; and an emulated kernel sync. The image is a file in DAXSYNC_IMAGE_DIR, shared by
+// all processes of a run; its size is the durable size.
+#ifndef DXS_IMAGE_H
+#define DXS_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dxs_file;
+struct dxs_image;
+
+// Opens or makes the image of a file that is being mapped from descriptor fd, and sets file->image. A new image is a
+// copy of the file: what was there before the run is taken as durable. In one that another process has made, what
+// differs from the file is not durable, and is marked DIRTY. 0, or -errno with the reason (static text) in *why.
+// Context: hook or api, with the registry's lock, signals blocked.
+int dxs_image_open(struct dxs_file *file, int fd, const char **why);
+void dxs_image_close(struct dxs_image *image);
+
+// Around a sync: gives the calling thread a place to keep what it flushes until it fences.
+void dxs_image_stage(void);
+void dxs_image_unstage(void);
+
+// The flush primitive: keeps the 64-byte lines of [addr, addr + len), at `off` in the file, as they are now.
+void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len);
+
+// The fence: publishes what this thread kept. At the fence that DAXSYNC_POWERCUT names it does not return.
+void dxs_image_publish(void);
+
+// Drops what this thread kept, as if its flushes were still on their way.
+void dxs_image_forget(void);
+
+// The kernel has synced the file: publishes what write(2) and the like had changed (marked KWRITE), all of it if
+// `all`, and the size. fd: a descriptor of the file, or -1.
+void dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all);
+
+// Reads durable bytes; what lies beyond the durable size reads as zeros. 0 or -errno.
+int dxs_image_read(struct dxs_image *image, uint64_t off, void *buf, size_t len);
+
+#endif

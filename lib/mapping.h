@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mapping.h: address -> mapping, readable from a trap without waiting.
+#ifndef DXS_MAPPING_H
+#define DXS_MAPPING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct dxs_engine;
+struct dxs_file;
+
+// A shared mapping of a file. Immutable but for the fields marked so; a split makes new ones.
+struct dxs_map {
+	uintptr_t addr;
+	size_t len;      // bytes, whole pages
+	uint64_t first;  // the file's entry at addr
+	int prot;        // changes under the registry's lock
+	int flags;       // as given to mmap
+	struct dxs_file *file;
+	struct dxs_map *next;            // in the file's list; changes under its maps_lock, exclusive
+	const struct dxs_engine *engine; // what tracks stores here; NULL: nothing does
+	_Atomic bool going;              // the kernel is about to take it away: traps wait (M10)
+	// One bit per 2 MiB of addresses: closed at least once, so that its closed pages are known clean. A chunk
+	// that is not armed is all open. NULL: all of the mapping is armed.
+	_Atomic uint64_t *armed;
+};
+
+static inline uintptr_t dxs_map_end(const struct dxs_map *map)
+{
+	return map->addr + map->len;
+}
+
+// The registry's mutex serialises all changes: of this table, of the files and of their lists. The caller has
+// signals blocked.
+void dxs_registry_lock(void);
+void dxs_registry_unlock(void);
+
+// A reader's section: what was looked up inside stays valid until the exit. Never wait inside for anything that a
+// registry lock holder does; page locks may be waited for. Context: any, signals blocked or the handler of a trap.
+unsigned dxs_maps_enter(void);
+void dxs_maps_exit(unsigned section);
+
+// Waits until every reader's section that had begun is over. Caller holds the registry's lock.
+void dxs_maps_synchronize(void);
+
+// Inside a section, or with the registry's lock. The mapping at an address; the first one that ends behind addr and
+// begins before end; the file with this identity; the n-th mapping. NULL: none.
+struct dxs_map *dxs_maps_find(uintptr_t addr);
+struct dxs_map *dxs_maps_first(uintptr_t addr, uintptr_t end);
+struct dxs_file *dxs_maps_file(dev_t dev, ino_t ino);
+struct dxs_map *dxs_maps_nth(size_t index);
+
+// Whether there is any mapping at all: one load, for hooks that have nothing to do in most programs.
+bool dxs_maps_any(void);
+
+// Replaces the mappings `gone` by `made` (either may be empty) in one step and waits for the readers of the old
+// table. The caller holds the registry's lock and frees `gone`. 0 or -ENOMEM: then nothing has changed.
+int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map *const *made, size_t nr_made);
+
+// In a forked child, before anything else runs: forget readers and lock holders that exist only in the parent.
+void dxs_maps_reset_locks(void);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pin.c: pages that the kernel is about to write for the program (M9).
+//
+// A kernel write into a closed page fails with EFAULT where the engine cannot trap it, and trying again is no way
+// out: a datagram would be gone. So the pages are opened and marked before, and `pins` keeps every sync from closing
+// them until the call is over. Pins are counted per leaf, so a pin keeps up to 64 pages open.
+#include "calls.h"
+#include "engine.h"
+#include "file.h"
+#include "history.h"
+#include "stats.h"
+#include "sys.h"
+
+static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first, uint64_t last)
+{
+	uint64_t mask = dxs_leaf_mask(leaf, first, last);
+
+	first = dxs_max64(first, leaf->first);
+	last = dxs_min64(last, leaf->first + DXS_LEAF_PAGES - 1);
+	dxs_leaf_lock(leaf, mask);
+	atomic_fetch_add(&leaf->pins, 1); // under the lock; partner: close_and_unmark in sync.c
+	dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, mask);
+	dxs_history(map->file, DXS_EVENT_OPEN, leaf->first, mask);
+	map->engine->open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
+	dxs_leaf_unlock(leaf, mask);
+	dxs_count(pages_opened, (uint64_t)__builtin_popcountll(mask));
+}
+
+static void map_pin(struct dxs_pin *pin, struct dxs_map *map, uint64_t first, uint64_t last)
+{
+	struct dxs_pinned *pinned = &pin->pinned[pin->nr++];
+
+	*pinned = (struct dxs_pinned){map->file, first, first};
+	dxs_file_get(map->file);
+	while (first <= last) {
+		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
+
+		if (!leaf)
+			return;
+		leaf_pin(map, leaf, first, last);
+		first = leaf->first + DXS_LEAF_PAGES;
+		pinned->end = first;
+	}
+}
+
+void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)
+{
+	uintptr_t at = (uintptr_t)addr, end = at + len;
+	struct dxs_map *map;
+	dxs_sigset set;
+	unsigned section;
+
+	pin->nr = 0;
+	if (!dxs_maps_any() || end < at)
+		return;
+	set = dxs_sig_block();
+	section = dxs_maps_enter();
+	while (pin->nr < DXS_PIN_FILES && at < end && (map = dxs_maps_first(at, end))) {
+		uintptr_t from = map->addr > at ? map->addr : at;
+
+		at = dxs_map_end(map);
+		if (map->engine && !map->engine->serves_kernel() && !atomic_load(&map->going))
+			map_pin(pin, map, dxs_map_pgoff(map, from), dxs_map_pgoff(map, (at < end ? at : end) - 1));
+	}
+	dxs_maps_exit(section);
+	dxs_sig_setmask(set);
+}
+
+void dxs_unpin(struct dxs_pin *pin)
+{
+	dxs_sigset set;
+	unsigned i;
+
+	if (!pin->nr)
+		return;
+	set = dxs_sig_block();
+	for (i = 0; i < pin->nr; i++) {
+		struct dxs_pinned *pinned = &pin->pinned[i];
+		uint64_t first = pinned->first;
+
+		while (first < pinned->end) {
+			struct dxs_leaf *leaf = dxs_tree_leaf(&pinned->file->tree, first, false);
+
+			if (leaf)
+				atomic_fetch_sub(&leaf->pins, 1);
+			first = (first | (DXS_LEAF_PAGES - 1)) + 1;
+		}
+		dxs_file_put(pinned->file);
+	}
+	dxs_sig_setmask(set);
+	pin->nr = 0;
+}

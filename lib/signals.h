@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// signals.h: SIGSEGV and SIGBUS, shared with the application.
+//
+// The library's handlers stand in front. What is not ours reaches the application's own action exactly as if the
+// library were not there. The shim tells of actions that the application sets later.
+#ifndef DXS_SIGNALS_H
+#define DXS_SIGNALS_H
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(default) // the shim uses these
+
+// The sigaction() that really acts: the shim replaces it, because the name is one of its own hooks.
+extern int (*dxs_real_sigaction)(int sig, const struct sigaction *act, struct sigaction *old);
+
+// Puts the handlers in place; traps by SIGBUS are answered when `bus_is_trap` was set once. 0 or -errno.
+// Context: init; may be called again.
+int dxs_signals_install(bool bus_is_trap);
+
+// Whether an action of this signal belongs to us now, so that dxs_signals_app_action serves it.
+bool dxs_signals_own(int sig);
+
+// sigaction() for the application while dxs_signals_own(sig). Never fails. Async-signal-safe.
+void dxs_signals_app_action(int sig, const struct sigaction *act, struct sigaction *old);
+
+// A place to come back to when the calling thread gets a fault inside a stretch of the library's own code (a flush
+// that runs into the end of a file). Set before, cleared after. The handler comes back with siglongjmp(.., 1), all
+// signals blocked but SIGSEGV and SIGBUS, the fault described below.
+struct dxs_recover {
+	sigjmp_buf env;
+	uintptr_t addr; // of the fault
+	int sig;        // SIGBUS or SIGSEGV
+	int code;       // si_code: BUS_ADRERR beyond the end of the file, BUS_MCEERR_AR for bad memory
+};
+void dxs_recover_set(struct dxs_recover *recover); // NULL: clear
+
+// In a forked child.
+void dxs_signals_reset_locks(void);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// stats.h: what the library counts. One table gives each counter its name, unit and meaning; the JSON report, the
+// API and the documentation come from it.
+#ifndef DXS_STATS_H
+#define DXS_STATS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(default) // the shim uses these
+
+// X(name, unit, meaning)
+#define DXS_COUNTERS(X)                                                                                                \
+	X(syncs, "calls", "msync(MS_SYNC), fsync, fdatasync and daxsync_sync calls that met a tracked file")           \
+	X(syncs_grouped, "calls", "of these, served by a sync that another thread ran")                                \
+	X(sync_errors, "calls", "of these, that returned an error; the range stayed dirty")                            \
+	X(traps, "traps", "stores to closed pages")                                                                    \
+	X(traps_foreign, "traps", "SIGBUS or SIGSEGV handed on to the application")                                    \
+	X(pages_opened, "pages", "made writable by a trap or a pin")                                                   \
+	X(pages_closed, "pages", "write-protected again by a sync")                                                    \
+	X(pages_kept_open, "pages", "flushed and left writable by a sync")                                             \
+	X(pages_flushed, "pages", "flushed by syncs, each time counted")                                               \
+	X(bytes_flushed, "bytes", "handed to the flush function")                                                      \
+	X(fences, "fences", "store fences executed after flushes")                                                     \
+	X(kernel_syncs, "calls", "sync calls passed on to the kernel for a file that daxsync knows")                   \
+	X(flush_faults, "runs", "flushes that ended in a SIGBUS: beyond the end of the file, or a bad block")          \
+	X(all_open, "times", "tracking was given up for a mapping and all of it taken as dirty")                       \
+	X(chunks_armed, "chunks", "2 MiB parts of a sparse mapping closed for the first time")                         \
+	X(tree_bytes, "bytes", "memory of dirty trees in use")                                                         \
+	X(verified_pages, "pages", "compared with the durable image after syncs")                                      \
+	X(missed_pages, "pages", "found neither marked nor equal to the durable image: lost, had power failed")        \
+	X(faults_injected, "times", "DAXSYNC_FAULT made something fail")
+
+#define DXS_COUNTER_ENUM(name, unit, meaning) DXS_##name,
+enum dxs_counter { DXS_COUNTERS(DXS_COUNTER_ENUM) DXS_NR_COUNTERS };
+#undef DXS_COUNTER_ENUM
+
+extern _Atomic uint64_t dxs_counters[DXS_NR_COUNTERS];
+
+// relaxed: a counter orders nothing; a report may be a few events behind.
+static inline void dxs_count_add(enum dxs_counter counter, uint64_t nr)
+{
+	atomic_fetch_add_explicit(&dxs_counters[counter], nr, memory_order_relaxed);
+}
+
+#define dxs_count(name, nr) dxs_count_add(DXS_##name, (nr))
+
+static inline uint64_t dxs_counter_get(enum dxs_counter counter)
+{
+	return atomic_load_explicit(&dxs_counters[counter], memory_order_relaxed);
+}
+
+// Adds the duration of one sync to the histogram behind sync_ns (8 buckets an octave: percentiles within 7 %).
+// Lock-free, async-signal-safe.
+void dxs_stats_sync_ns(uint64_t ns);
+
+struct dxs_sync_ns {
+	uint64_t count, p50, p99, max;
+};
+void dxs_stats_sync_ns_get(struct dxs_sync_ns *out);
+
+uint64_t dxs_now_ns(void);
+
+// What became of the mappings of one file: kept after the mapping is gone, for the report.
+struct dxs_stats_map {
+	char path[256];     // a longer one keeps its end, behind "..."
+	const char *mode;   // static text
+	const char *engine; // static text, "none" where nothing tracks
+	const char *reason; // static text: why this mode
+	uint64_t bytes;     // the largest such mapping
+	uint64_t count;     // how many such mappings were made
+};
+
+// Records a mapping under (path, mode, engine, reason). The table holds 256 different ones; beyond, they are counted
+// as `mappings_dropped`. Lock-free, async-signal-safe.
+void dxs_stats_map_add(const char *path, const char *mode, const char *engine, const char *reason, uint64_t bytes);
+
+// Walks the table: `cursor` starts at 0; false at the end.
+bool dxs_stats_map_next(size_t *cursor, struct dxs_stats_map *out);
+
+// Writes the report as one JSON object to `fd` (no malloc, no stdio). 0 or -errno.
+int dxs_stats_write_json(int fd);
+
+// Writes the report to DAXSYNC_STATS, if that is set. Called once at exit.
+void dxs_stats_report(void);
+
+// In a forked child, before its second thread: everything counted so far is the parent's.
+void dxs_stats_reset(void);
+
+#pragma GCC visibility pop
+
+#endif

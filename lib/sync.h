@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sync.h: the sync point.
+#ifndef DXS_SYNC_H
+#define DXS_SYNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dxs_file;
+
+// Makes durable, as far as user space can, every store to bytes [off, end) of the file that happened before the
+// call, by any thread through any mapping. 0; or -EIO (bad memory), or another -errno: the range stays dirty.
+// Whether the kernel's own sync has to follow is the caller's question (dxs_file_owes_kernel).
+// Context: api or hook, signals blocked, no lock held.
+int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end);
+
+// The same by a caller that holds the file's maps_lock exclusively: before the kernel changes a mapping.
+int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end);
+
+// Whether a flush alone does not make the file's mapped data durable: mode `kernel`, or something that only the
+// kernel can make durable was changed since the last kernel sync.
+bool dxs_file_owes_kernel(struct dxs_file *file);
+
+#endif

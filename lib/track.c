@@ -1,0 +1,664 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// track.c: mappings coming and going (M1, M10).
+//
+// CONCURRENCY
+//   One change at a time (the registry's lock). A change takes the maps_lock of each file it touches exclusively, so
+//   no sync uses an address that is about to go, and gives it back when the kernel call is over. It waits for traps
+//   in flight with dxs_maps_synchronize(). A trap that comes later finds the mapping `going` and waits until it is
+//   not: then the store finds what the kernel has put there.
+#include "track.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "alloc.h"
+#include "calls.h"
+#include "config.h"
+#include "engine.h"
+#include "fault.h"
+#include "flush.h"
+#include "fork.h"
+#include "image.h"
+#include "log.h"
+#include "run.h"
+#include "stats.h"
+#include "strangers.h"
+#include "sync.h"
+#include "trap.h"
+
+DXS_THREAD int dxs_inside;
+
+void dxs_init(void)
+{
+	static _Atomic bool done;
+	char why[128];
+
+	if (atomic_exchange(&done, true))
+		return;
+	dxs_config_load();
+	if (dxs_config.emulate && dxs_fault_parse(dxs_config.fault, why, sizeof(why)))
+		dxs_warn("DAXSYNC_FAULT=%s: %s; nothing is planted", dxs_config.fault, why);
+	dxs_fork_init();
+}
+
+static void file_lock(struct dxs_file *file)
+{
+	if (!file->changing)
+		dxs_exclusive_lock(&file->maps_lock);
+	file->changing = true;
+}
+
+static void file_unlock(struct dxs_file *file)
+{
+	if (file->changing) {
+		file->changing = false;
+		dxs_exclusive_unlock(&file->maps_lock);
+	}
+}
+
+// A map of the part [addr, end) of another, or NULL.
+static struct dxs_map *map_part(const struct dxs_map *map, uintptr_t addr, uintptr_t end)
+{
+	struct dxs_map *part = dxs_zalloc(sizeof(*part));
+
+	if (!part)
+		return NULL;
+	part->addr = addr;
+	part->len = end - addr;
+	part->first = dxs_map_pgoff(map, addr);
+	part->prot = map->prot;
+	part->flags = map->flags;
+	part->file = map->file;
+	part->engine = map->engine;
+	return part;
+}
+
+static void map_release(struct dxs_map *map, bool gone)
+{
+	struct dxs_file *file = map->file;
+
+	if (map->engine)
+		map->engine->detach(map, gone);
+	dxs_tree_unreserve(&file->tree, map->first, dxs_map_last(map));
+	dxs_free(map);
+	dxs_file_put(file);
+}
+
+// A part that takes over from the map it is a part of. Without the memory for that, the file goes to the kernel.
+static bool part_settle(struct dxs_map *part, const struct dxs_map *map)
+{
+	dxs_file_get(part->file);
+	if (dxs_tree_reserve(&part->file->tree, part->first, dxs_map_last(part)) ||
+	    (part->engine && part->engine->inherit(part, map))) {
+		dxs_file_to_kernel(part->file, "no memory to split a mapping");
+		return false;
+	}
+	return true;
+}
+
+// Splits a map at an address inside it, in the table and in the file's list. The file is locked. False: no memory,
+// and nothing has changed.
+static bool map_split(struct dxs_map *map, uintptr_t at)
+{
+	struct dxs_map *part[2] = {map_part(map, map->addr, at), map_part(map, at, dxs_map_end(map))};
+	int i;
+
+	if (!part[0] || !part[1] || dxs_maps_replace(&map, 1, part, 2)) {
+		dxs_free(part[0]);
+		dxs_free(part[1]);
+		return false;
+	}
+	dxs_file_map_remove(map->file, map);
+	for (i = 0; i < 2; i++) {
+		part_settle(part[i], map);
+		dxs_file_map_add(map->file, part[i]);
+	}
+	if (map->engine)
+		map->engine->detach(map, true);
+	dxs_tree_unreserve(&map->file->tree, map->first, dxs_map_last(map));
+	dxs_file_put(map->file);
+	dxs_free(map);
+	return true;
+}
+
+// Makes addresses addr and end boundaries of maps. Without memory for that, the maps stay whole: then more is closed
+// and waited for than need be, and what stays mapped is opened again by commit.
+static void split_at(uintptr_t addr)
+{
+	struct dxs_map *map = dxs_maps_find(addr);
+
+	if (!map || map->addr == addr)
+		return;
+	file_lock(map->file);
+	if (!map_split(map, addr))
+		dxs_file_to_kernel(map->file, "no memory to split a mapping");
+}
+
+#define for_each_map(map, from, to)                                                                                    \
+	for ((map) = dxs_maps_first(from, to); (map); (map) = dxs_maps_first(dxs_map_end(map), to))
+
+static uint64_t map_off(const struct dxs_map *map)
+{
+	return map->first << map->file->page_shift;
+}
+
+// M10: no store to the map completes any more. The page tables of parts that were never closed are not looked at:
+// the whole mapping loses its write permission in one call.
+static void map_shut(struct dxs_map *map)
+{
+	if (map->prot & PROT_WRITE)
+		dxs_sys_mprotect((void *)map->addr, map->len, PROT_READ);
+}
+
+static int range_shut(uintptr_t addr, uintptr_t end)
+{
+	struct dxs_map *map;
+	int err = 0;
+
+	if (!dxs_maps_first(addr, end))
+		return 0;
+	split_at(addr);
+	split_at(end);
+	for_each_map(map, addr, end) {
+		file_lock(map->file);
+		atomic_store(&map->going, true); // partner: dxs_trap_store
+	}
+	dxs_maps_synchronize(); // traps that did not see `going` are over
+	for_each_map(map, addr, end) {
+		int ret;
+
+		map_shut(map);
+		ret = dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
+		err = err ? err : ret;
+	}
+	return err;
+}
+
+int dxs_change_begin(struct dxs_change *change, uintptr_t addr, size_t len)
+{
+	change->set = dxs_sig_block();
+	change->addr = addr;
+	change->end = addr + len;
+	dxs_inside++;
+	dxs_registry_lock();
+	return len ? range_shut(addr, change->end) : 0;
+}
+
+static void map_forget(struct dxs_map *map, bool gone)
+{
+	dxs_file_map_remove(map->file, map);
+	if (dxs_maps_replace(&map, 1, NULL, 0)) {
+		// No memory for a smaller table: the map stays, as one that nobody tracks.
+		dxs_file_map_add(map->file, map);
+		dxs_file_to_kernel(map->file, "no memory to forget a mapping");
+		return;
+	}
+	if (!dxs_maps_file(map->file->dev, map->file->ino))
+		file_unlock(map->file);
+	map_release(map, gone);
+}
+
+void dxs_change_commit(struct dxs_change *change, bool gone)
+{
+	struct dxs_map *map;
+	uintptr_t at = change->addr;
+
+	while ((map = dxs_maps_first(at, change->end))) {
+		at = dxs_map_end(map);
+		if (gone && map->addr >= change->addr && at <= change->end) {
+			map_forget(map, true);
+			continue;
+		}
+		if (map->prot & PROT_WRITE)
+			dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+		atomic_store(&map->going, false);
+		if (map->engine)
+			map->engine->wake(map->addr, map->len);
+	}
+	dxs_trap_gone();
+}
+
+void dxs_change_end(struct dxs_change *change)
+{
+	struct dxs_map *map;
+	size_t i;
+
+	for (i = 0; (map = dxs_maps_nth(i)); i++)
+		file_unlock(map->file);
+	dxs_registry_unlock();
+	dxs_inside--;
+	dxs_sig_setmask(change->set);
+}
+
+bool dxs_track_wants(int prot, int flags, int fd)
+{
+	int type = flags & MAP_TYPE;
+	long mode;
+
+	if ((type != MAP_SHARED && type != MAP_SHARED_VALIDATE) || flags & MAP_ANONYMOUS || fd < 0)
+		return false;
+	if (prot & PROT_WRITE)
+		return true;
+	mode = dxs_sys6(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0); // mprotect can make it writable only then
+	return mode >= 0 && (mode & O_ACCMODE) == O_RDWR;
+}
+
+static void say_emulated(void)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&said))
+		dxs_error("emulated persistent memory (DAXSYNC_EMULATE=1): nothing is made durable");
+}
+
+// What a file needs before the first of its mappings can be tracked.
+static void file_prepare(struct dxs_file *file, int fd)
+{
+	const char *why = NULL;
+
+	if (dxs_flush_init(&why)) {
+		dxs_warn("%s: %s", file->path, why);
+		dxs_file_to_kernel(file, why);
+		return;
+	}
+	if (dxs_file_mode(file) == DXS_MODE_EMULATED && dxs_config.verify &&
+	    (dxs_run_join(&why) || dxs_image_open(file, fd, &why))) {
+		dxs_warn("%s: cannot be verified: %s%s%s", file->path, why, dxs_config.image_dir[0] ? ": " : "",
+			 dxs_config.image_dir);
+		dxs_file_to_kernel(file, why);
+	}
+}
+
+static struct dxs_file *file_make(const struct dxs_candidate *candidate)
+{
+	struct dxs_file *file = dxs_file_new(candidate->st.st_dev, candidate->st.st_ino, candidate->page_shift);
+	struct dxs_text text;
+
+	if (!file)
+		return NULL;
+	dxs_text_init(&text, file->path, sizeof(file->path));
+	dxs_text_add(&text, "%s", candidate->path);
+	atomic_store(&file->mode, candidate->mode);
+	atomic_store(&file->reason, candidate->reason);
+	atomic_store(&file->size, (uint64_t)candidate->st.st_size);
+	return file;
+}
+
+// Lets an engine at a map that is in the file's list. The kernel keeps the file if none can.
+static void map_attach(struct dxs_map *map)
+{
+	struct dxs_file *file = map->file;
+	const char *why;
+
+	if (dxs_file_mode(file) <= DXS_MODE_KERNEL || !(map->prot & PROT_WRITE) || map->engine)
+		return;
+	map->engine = dxs_engine_attach(map, &why);
+	if (!map->engine) {
+		dxs_warn("%s: the kernel keeps it: %s", file->path, why);
+		dxs_file_to_kernel(file, why);
+		return;
+	}
+	// Small mappings are closed at once: nobody knows the address yet, and pages that are there are marked.
+	if (map->engine->discover(map, map->first, dxs_map_last(map)))
+		dxs_file_to_kernel(file, "open pages cannot be found");
+	if (dxs_file_mode(file) == DXS_MODE_EMULATED)
+		say_emulated();
+}
+
+// Adds a map to its file and to the table. The file is locked. 0 or -errno: then the caller frees it.
+static int map_add(struct dxs_map *map)
+{
+	int err = dxs_tree_reserve(&map->file->tree, map->first, dxs_map_last(map));
+
+	if (err) {
+		dxs_file_to_kernel(map->file, err == -EFBIG ? "beyond 256 TiB of the file" : "no memory to track it");
+		return err;
+	}
+	dxs_file_map_add(map->file, map); // M1: before it can be written
+	err = dxs_maps_replace(NULL, 0, &map, 1);
+	if (err) {
+		dxs_file_map_remove(map->file, map);
+		dxs_tree_unreserve(&map->file->tree, map->first, dxs_map_last(map));
+		dxs_file_to_kernel(map->file, "no memory to track it");
+	}
+	return err;
+}
+
+static struct dxs_map *map_make(struct dxs_file *file, uintptr_t addr, size_t len, int prot, int flags, off_t off)
+{
+	struct dxs_map *map = dxs_zalloc(sizeof(*map));
+	size_t size = dxs_file_page_size(file);
+
+	if (!map)
+		return NULL;
+	map->addr = addr;
+	map->len = (len + size - 1) & ~(size - 1);
+	map->first = (uint64_t)off >> file->page_shift;
+	map->prot = prot;
+	map->flags = flags;
+	map->file = file;
+	return map;
+}
+
+static void stranger_add(const struct dxs_stranger *stranger, void *arg)
+{
+	struct dxs_file *file = arg;
+	struct dxs_map *map;
+
+	if (dxs_maps_first(stranger->addr, stranger->addr + stranger->len))
+		return;
+	map = map_make(file, stranger->addr, stranger->len, stranger->prot, MAP_SHARED, stranger->off);
+	if (!map || map_add(map)) {
+		dxs_free(map);
+		dxs_file_to_kernel(file, "a mapping made earlier cannot be tracked");
+		return;
+	}
+	dxs_file_get(file);
+	map_attach(map);
+}
+
+static void map_note(const struct dxs_map *map)
+{
+	struct dxs_file *file = map->file;
+
+	dxs_stats_map_add(file->path, dxs_mode_name(map->prot & PROT_WRITE ? dxs_file_mode(file) : DXS_MODE_PASS),
+			  map->engine ? map->engine->name : "none",
+			  map->prot & PROT_WRITE ? atomic_load(&file->reason) : "not writable", map->len);
+}
+
+enum dxs_mode dxs_track(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t off,
+			const struct dxs_candidate *candidate)
+{
+	struct dxs_file *file = dxs_maps_file(candidate->st.st_dev, candidate->st.st_ino);
+	bool is_new = !file;
+	struct dxs_map *map;
+
+	if (is_new)
+		file = file_make(candidate);
+	else
+		dxs_file_get(file);
+	map = file ? map_make(file, addr, len, prot, flags, off) : NULL;
+	if (!map) {
+		if (!is_new && file)
+			dxs_file_to_kernel(file, "no memory to track a mapping");
+		if (file)
+			dxs_file_put(file);
+		return DXS_MODE_KERNEL;
+	}
+	file_lock(file);
+	if (map_add(map)) {
+		file_unlock(file);
+		dxs_free(map);
+		dxs_file_put(file);
+		return DXS_MODE_KERNEL;
+	}
+	if (is_new && dxs_file_mode(file) != DXS_MODE_KERNEL)
+		file_prepare(file, fd);
+	map_attach(map);
+	if (is_new && dxs_file_mode(file) != DXS_MODE_KERNEL &&
+	    dxs_strangers(addr, stranger_add, file)) // M1: mappings that were made before we looked
+		dxs_file_to_kernel(file, "other mappings of the file cannot be looked for");
+	map_note(map);
+	return dxs_file_mode(file);
+}
+
+static bool is_refused(enum dxs_mode mode)
+{
+	return dxs_config.strict && mode <= DXS_MODE_KERNEL;
+}
+
+static void note_pass(const struct dxs_candidate *candidate, int prot, size_t len)
+{
+	if (dxs_config.stats[0] && prot & PROT_WRITE)
+		dxs_stats_map_add(candidate->path, "pass", "none", candidate->reason, len);
+}
+
+// mmap of a file that is to be tracked, or over something that is.
+static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, off_t off,
+			  const struct dxs_candidate *candidate)
+{
+	struct dxs_change change;
+	enum dxs_mode mode = DXS_MODE_DIRECT;
+	void *ret;
+
+	dxs_change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? len : 0);
+	ret = dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	dxs_change_commit(&change, !dxs_is_err(ret));
+	if (!dxs_is_err(ret) && candidate)
+		mode = dxs_track((uintptr_t)ret, len, prot, flags, fd, off, candidate);
+	dxs_change_end(&change);
+	if (prot & PROT_WRITE && is_refused(mode)) {
+		dxs_munmap(ret, len);
+		return (void *)(intptr_t)-EOPNOTSUPP;
+	}
+	return ret;
+}
+
+void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
+
+	if (dxs_track_wants(prot, flags, fd)) {
+		dxs_mode_look(fd, dxs_config.emulate, &candidate);
+		if (candidate.mode != DXS_MODE_PASS)
+			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
+		note_pass(&candidate, prot, len);
+		if (is_refused(DXS_MODE_PASS) && prot & PROT_WRITE && S_ISREG(candidate.st.st_mode)) {
+			dxs_warn("%s: %s: mmap refused (DAXSYNC_STRICT=1)", candidate.path, candidate.reason);
+			return (void *)(intptr_t)-EOPNOTSUPP;
+		}
+	}
+	if (flags & MAP_FIXED && dxs_maps_any())
+		return mmap_tracked(addr, len, prot, flags, fd, off, NULL);
+	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+}
+
+// Whether a range has to do with anything tracked. A range that comes to be tracked meanwhile is not the caller's.
+static bool is_known(uintptr_t addr, size_t len)
+{
+	dxs_sigset set;
+	unsigned section;
+	bool known;
+
+	if (!dxs_maps_any())
+		return false;
+	set = dxs_sig_block();
+	section = dxs_maps_enter();
+	known = dxs_maps_first(addr, addr + len);
+	dxs_maps_exit(section);
+	dxs_sig_setmask(set);
+	return known;
+}
+
+int dxs_munmap(void *addr, size_t len)
+{
+	struct dxs_change change;
+	int ret;
+
+	if ((uintptr_t)addr % DXS_PAGE_SIZE || !is_known((uintptr_t)addr, len))
+		return dxs_sys_munmap(addr, len);
+	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
+	dxs_change_begin(&change, (uintptr_t)addr, len);
+	ret = dxs_sys_munmap(addr, len);
+	dxs_change_commit(&change, !ret);
+	dxs_change_end(&change);
+	return ret;
+}
+
+static void *sys_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
+{
+	return (void *)dxs_sys6(SYS_mremap, (long)addr, (long)old_len, (long)new_len, flags, (long)new_addr, 0);
+}
+
+// What mremap needs to know of the mapping that it moves, or grows, or doubles.
+struct moved {
+	struct dxs_file *file;
+	uint64_t first;
+	int prot, flags;
+};
+
+// A map of the mapping's new place. The engine is attached anew: userfaultfd loses a registration that moves.
+static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
+{
+	struct dxs_map *map = map_make(moved->file, addr, len, moved->prot, moved->flags,
+				       (off_t)(moved->first << moved->file->page_shift));
+
+	file_lock(moved->file);
+	if (!map || map_add(map)) {
+		dxs_free(map);
+		dxs_file_to_kernel(moved->file, "no memory to track a moved mapping");
+		return;
+	}
+	dxs_file_get(moved->file);
+	map_attach(map);
+	map_note(map);
+}
+
+static void *mremap_known(uintptr_t addr, size_t old_len, size_t new_len, int flags, void *new_addr)
+{
+	struct dxs_change change, target;
+	struct dxs_map *map;
+	struct moved moved = {0};
+	bool fixed = flags & MREMAP_FIXED;
+	size_t span = old_len ? old_len : DXS_PAGE_SIZE; // old length 0 makes a second mapping of the pages
+	void *ret;
+
+	dxs_change_begin(&change, addr, span);
+	map = dxs_maps_find(addr);
+	if (map) {
+		moved = (struct moved){map->file, dxs_map_pgoff(map, addr), map->prot, map->flags};
+		dxs_file_get(moved.file);
+	}
+	if (fixed) {
+		target = (struct dxs_change){.addr = (uintptr_t)new_addr, .end = (uintptr_t)new_addr + new_len};
+		range_shut(target.addr, target.end);
+	}
+	if (map && moved.prot & PROT_WRITE) // the moved mapping keeps the protection it has now
+		dxs_sys_mprotect((void *)addr, span, moved.prot);
+	ret = sys_mremap((void *)addr, old_len, new_len, flags, new_addr);
+	if (fixed)
+		dxs_change_commit(&target, !dxs_is_err(ret));
+	dxs_change_commit(&change, !dxs_is_err(ret) && old_len);
+	if (map && !dxs_is_err(ret))
+		moved_track(&moved, (uintptr_t)ret, new_len);
+	if (map && !dxs_is_err(ret) && flags & MREMAP_DONTUNMAP) // still mapped, but its page tables are empty now
+		moved_track(&moved, addr, old_len);
+	dxs_change_end(&change);
+	if (map)
+		dxs_file_put(moved.file);
+	return ret;
+}
+
+void *dxs_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
+{
+	bool fixed = flags & MREMAP_FIXED;
+
+	if ((uintptr_t)addr % DXS_PAGE_SIZE || (!is_known((uintptr_t)addr, old_len ? old_len : 1) &&
+						!(fixed && is_known((uintptr_t)new_addr, new_len))))
+		return sys_mremap(addr, old_len, new_len, flags, new_addr);
+	old_len = (old_len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
+	return mremap_known((uintptr_t)addr, old_len, new_len, flags, new_addr);
+}
+
+// The protection that the application has set from now on. Pages that cannot be read cannot be flushed: so that is
+// done before.
+static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
+{
+	uintptr_t end = addr + len;
+	struct dxs_change change;
+	struct dxs_map *map;
+	int ret;
+
+	dxs_change_begin(&change, addr, 0);
+	split_at(addr);
+	split_at(end);
+	for_each_map(map, addr, end) {
+		file_lock(map->file);
+		if (!(prot & PROT_READ))
+			dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
+	}
+	// M1: what becomes writable is tracked before. An engine takes a mapping that is not writable yet as well.
+	for_each_map(map, addr, end) {
+		map->prot |= prot & PROT_WRITE;
+		map_attach(map);
+	}
+	ret = (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
+			     : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
+	for_each_map(map, addr, end) {
+		if (!ret)
+			map->prot = prot;
+		if (prot & PROT_WRITE)
+			map_note(map);
+	}
+	dxs_change_end(&change);
+	return ret;
+}
+
+int dxs_mprotect(void *addr, size_t len, int prot, int pkey)
+{
+	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
+	if ((uintptr_t)addr % DXS_PAGE_SIZE == 0 && is_known((uintptr_t)addr, len))
+		return mprotect_known((uintptr_t)addr, len, prot, pkey);
+	return (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
+			      : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
+}
+
+// A hole punched through a mapping: the file behind it changes as by fallocate.
+int dxs_madvise_remove(void *addr, size_t len)
+{
+	uintptr_t at = (uintptr_t)addr, end = at + len;
+	dxs_sigset set = dxs_sig_block();
+	struct dxs_hole hole[8];
+	unsigned i, nr = 0;
+	int ret;
+
+	while (nr < 8 && dxs_hole_begin(&at, end, &hole[nr]))
+		nr++;
+	ret = (int)dxs_sys6(SYS_madvise, (long)addr, (long)len, MADV_REMOVE, 0, 0, 0);
+	for (i = 0; i < nr; i++)
+		dxs_holes_end(hole[i].file, hole[i].off, ret ? 0 : hole[i].len);
+	dxs_sig_setmask(set);
+	return ret;
+}
+
+int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
+{
+	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
+	struct dxs_change change;
+	int err = 0;
+
+	if ((uintptr_t)addr % DXS_PAGE_SIZE || !len || off < 0 || off % (off_t)DXS_PAGE_SIZE)
+		return -EINVAL;
+	dxs_mode_look(fd, emulate, &candidate);
+	if (candidate.mode == DXS_MODE_PASS)
+		return -EOPNOTSUPP;
+	dxs_change_begin(&change, (uintptr_t)addr, 0);
+	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
+		err = -EEXIST;
+	else
+		dxs_track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, &candidate);
+	dxs_change_end(&change);
+	return err;
+}
+
+int dxs_release(void *addr, size_t len)
+{
+	uintptr_t at = (uintptr_t)addr, end = at + ((len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1));
+	struct dxs_change change;
+	struct dxs_map *map;
+	int err;
+
+	if (at % DXS_PAGE_SIZE || !is_known(at, len))
+		return -EINVAL;
+	err = dxs_change_begin(&change, at, end - at);
+	while ((map = dxs_maps_first(at, end))) {
+		at = dxs_map_end(map);
+		if (map->engine)
+			map->engine->open(map, map->addr, map->len);
+		dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+		map_forget(map, false);
+	}
+	dxs_trap_gone();
+	dxs_change_end(&change);
+	return err;
+}

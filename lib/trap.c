@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// trap.c: {mark, open} of a page, the fault side of the protocol (tests/model/sync.pml: trap).
+#include "trap.h"
+
+#include "engine.h"
+#include "fault.h"
+#include "file.h"
+#include "log.h"
+#include "stats.h"
+#include "history.h"
+
+static _Atomic uint32_t gone; // futex: changes when a mapping is gone
+
+// M5: without memory for the mark, all of the mapping is taken as dirty. The kernel, which keeps its own marks, then
+// has to follow every flush.
+static void give_up(struct dxs_map *map)
+{
+	dxs_file_to_kernel(map->file, "no memory to mark a page");
+	dxs_count(all_open, 1);
+	map->engine->open(map, map->addr, map->len);
+}
+
+// M1, M3: under the page lock, first the mark, then the page. A sync that finds the page unmarked has either closed
+// it before, and then this trap comes after its look, or cannot see it open.
+static void mark_and_open(struct dxs_map *map, uint64_t pgoff)
+{
+	struct dxs_file *file = map->file;
+	struct dxs_leaf *leaf = dxs_fault(DXS_FAULT_NO_MEMORY) ? NULL : dxs_tree_leaf(&file->tree, pgoff, true);
+	uint64_t bit = 1ULL << (pgoff % DXS_LEAF_PAGES);
+
+	if (!leaf) {
+		give_up(map);
+		return;
+	}
+	dxs_leaf_lock(leaf, bit);
+	if (!dxs_fault(DXS_FAULT_NO_TRAP_MARK))
+		dxs_tree_mark(&file->tree, leaf, DXS_DIRTY, bit);
+	dxs_history(file, DXS_EVENT_OPEN, leaf->first, bit);
+	map->engine->open(map, dxs_map_addr(map, pgoff), dxs_file_page_size(file));
+	dxs_leaf_unlock(leaf, bit);
+}
+
+enum dxs_trap dxs_trap_store(uintptr_t addr)
+{
+	unsigned section = dxs_maps_enter(); // M10: whoever takes the mapping away waits for the end of the section
+	struct dxs_map *map = dxs_maps_find(addr);
+	enum dxs_trap result = DXS_TRAP_OPENED;
+
+	if (!map || !map->engine) {
+		result = DXS_TRAP_FOREIGN;
+	} else if (atomic_load(&map->going)) { // partner: the store in registry.c, followed by synchronize()
+		result = DXS_TRAP_GOING;
+	} else {
+		dxs_count(traps, 1);
+		mark_and_open(map, dxs_map_pgoff(map, addr));
+		dxs_count(pages_opened, 1);
+	}
+	dxs_maps_exit(section);
+	return result;
+}
+
+enum dxs_trap dxs_trap_look(uintptr_t addr)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_map *map = dxs_maps_find(addr);
+	bool going = map && atomic_load(&map->going);
+
+	dxs_maps_exit(section);
+	return going ? DXS_TRAP_GOING : DXS_TRAP_FOREIGN;
+}
+
+static bool is_open(uintptr_t addr)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_map *map = dxs_maps_find(addr);
+	uint64_t mask = 0;
+
+	if (map && map->engine && !atomic_load(&map->going))
+		map->engine->writable(map, addr & ~(dxs_file_page_size(map->file) - 1), 1, &mask);
+	dxs_maps_exit(section);
+	return mask;
+}
+
+enum dxs_trap dxs_trap_signal(uintptr_t addr)
+{
+	static DXS_THREAD uintptr_t last_addr;
+	static DXS_THREAD uint64_t last_closed;
+	uint64_t closed = dxs_counter_get(DXS_pages_closed);
+
+	if (!is_open(addr)) {
+		last_addr = 0;
+		return dxs_trap_store(addr);
+	}
+	if (last_addr == addr && last_closed == closed) {
+		last_addr = 0;
+		return DXS_TRAP_FOREIGN;
+	}
+	last_addr = addr;
+	last_closed = closed;
+	return DXS_TRAP_OPENED;
+}
+
+void dxs_trap_wait(uintptr_t addr)
+{
+	uint32_t seen = atomic_load(&gone); // before the look: a change in between is then seen by the futex
+
+	if (dxs_trap_look(addr) == DXS_TRAP_GOING)
+		dxs_futex_wait(&gone, seen);
+}
+
+void dxs_trap_gone(void)
+{
+	atomic_fetch_add(&gone, 1);
+	dxs_futex_wake(&gone, INT32_MAX);
+}

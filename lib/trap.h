@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// trap.h: what happens when a store hits a closed page.
+#ifndef DXS_TRAP_H
+#define DXS_TRAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum dxs_trap {
+	DXS_TRAP_OPENED,  // marked and opened: the store can be tried again
+	DXS_TRAP_GOING,   // the mapping is being taken away: try again when that is over (dxs_trap_wait)
+	DXS_TRAP_FOREIGN, // not a tracked page, or not closed: the application's own fault
+};
+
+// Context: the handler thread, or the signal handler of the storing thread. Neither allocates nor takes the
+// registry's lock; waits only for the page lock.
+enum dxs_trap dxs_trap_store(uintptr_t addr);
+
+// The same for a trap that came as a signal, which a store beyond the end of the file looks like (M8): a page that is
+// open already is tried once more; the same fault again, with nothing closed in between, is the application's.
+enum dxs_trap dxs_trap_signal(uintptr_t addr);
+
+// Whether a fault that is no trap hit a mapping that is being taken away: GOING, or FOREIGN.
+enum dxs_trap dxs_trap_look(uintptr_t addr);
+
+// Sleeps while the mapping at addr is being taken away.
+void dxs_trap_wait(uintptr_t addr);
+
+// Called when mappings that were `going` are gone, or are not going after all.
+void dxs_trap_gone(void);
+
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tree.h: page index -> marks. One lock-free radix tree per inode.
+//
+// Compiles alone: nothing here knows of mappings, engines or files.
+#ifndef DXS_TREE_H
+#define DXS_TREE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DXS_LEAF_SHIFT 6
+#define DXS_LEAF_PAGES 64
+#define DXS_TREE_LEVELS 6                                      // one of leaves, five of nodes above
+#define DXS_TREE_PAGES (1ULL << (DXS_TREE_LEVELS * 6))         // 2^36 entries: 256 TiB of 4 KiB pages
+
+// The marks of an entry. Of each there is a summary on every level above.
+enum dxs_mark {
+	DXS_DIRTY,    // open somewhere, or written and not yet flushed: the next sync must flush it
+	DXS_TOWRITE,  // DIRTY when a sync began, not yet taken up by a sync
+	DXS_FLUSHING, // taken up by a sync whose thread has not fenced yet
+	DXS_KWRITE,   // written by the kernel on the program's behalf (write(2)); a kernel sync is owed
+	DXS_NR_MARKS
+};
+
+struct dxs_leaf {
+	_Atomic uint64_t marks[DXS_NR_MARKS]; // bit i: entry i of this leaf
+	_Atomic uint64_t locks;               // the page locks
+	uint64_t first;                       // index of entry 0; constant
+	_Atomic uint32_t event;               // futex: changes when a lock or FLUSHING is released to waiters
+	_Atomic uint32_t waiters;
+	_Atomic uint32_t pins; // kernel writes under way into this leaf: a sync leaves its pages open (M9)
+};
+
+struct dxs_chunk;
+struct dxs_node;
+
+struct dxs_tree {
+	_Atomic(struct dxs_node *) root;
+	_Atomic(struct dxs_chunk *) chunks; // node memory, newest first; only grows
+	_Atomic uint64_t used;              // bytes of node memory handed out
+	uint64_t capacity;                  // bytes of node memory reserved (caller's lock)
+	uint64_t promised;                  // bytes that the live reservations may still need (caller's lock)
+};
+
+// Prepares an empty tree. No memory is taken before the first reservation.
+void dxs_tree_init(struct dxs_tree *tree);
+
+// Gives all memory back. No other call may be running or follow.
+void dxs_tree_destroy(struct dxs_tree *tree);
+
+// Reserves the node memory that marking every entry of [first, last] could need, so that a trap never has to ask the
+// kernel for memory. Address space only: pages are taken as nodes are used. Undone with dxs_tree_unreserve of the
+// same range. The caller serialises both. 0, -ENOMEM, or -EFBIG beyond DXS_TREE_PAGES.
+int dxs_tree_reserve(struct dxs_tree *tree, uint64_t first, uint64_t last);
+void dxs_tree_unreserve(struct dxs_tree *tree, uint64_t first, uint64_t last);
+
+// The leaf of an entry; NULL if there is none. With `create` it is made from reserved memory; then NULL means that the
+// range was never reserved or the machine has no memory. Lock-free, async-signal-safe.
+struct dxs_leaf *dxs_tree_leaf(struct dxs_tree *tree, uint64_t pgoff, bool create);
+
+// Sets a mark on the entries of `mask` in a leaf, then its summaries, bottom-up. When it returns, every dxs_tree_next
+// that begins later finds the leaf. Lock-free, async-signal-safe.
+void dxs_tree_mark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask);
+
+// Clears a mark on the entries of `mask` and prunes summaries that have become empty.
+void dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask);
+
+// The first leaf with an entry in [first, last] that may have one of the marks in `kinds` (bits 1 << enum dxs_mark).
+// Walks marked parts only: the cost follows the marked leaves, not the distance. NULL: none.
+struct dxs_leaf *dxs_tree_next(struct dxs_tree *tree, uint64_t first, uint64_t last, unsigned kinds);
+
+// Sets TOWRITE on every entry of [first, last] that is DIRTY now. What is dirtied later is not this sync's work.
+void dxs_tree_tag(struct dxs_tree *tree, uint64_t first, uint64_t last);
+
+static inline uint64_t dxs_leaf_get(struct dxs_leaf *leaf, enum dxs_mark mark)
+{
+	return atomic_load(&leaf->marks[mark]);
+}
+
+// The entries of [first, last] as a mask in this leaf.
+uint64_t dxs_leaf_mask(const struct dxs_leaf *leaf, uint64_t first, uint64_t last);
+
+// Page locks. A holder never waits for anything but the kernel call that opens or closes the page; everybody who may
+// hold one has all signals blocked. Locks of one leaf are taken together, and never those of two leaves.
+void dxs_leaf_lock(struct dxs_leaf *leaf, uint64_t mask);
+void dxs_leaf_unlock(struct dxs_leaf *leaf, uint64_t mask);
+
+// Sleeps until no entry of `mask` is FLUSHING. The caller holds no lock and has nothing FLUSHING itself.
+void dxs_leaf_wait_flushed(struct dxs_leaf *leaf, uint64_t mask);
+
+// Wakes those who wait on the leaf; called after FLUSHING was cleared.
+void dxs_leaf_wake(struct dxs_leaf *leaf);
+
+// Bytes of node memory in use.
+uint64_t dxs_tree_bytes(const struct dxs_tree *tree);
+
+#endif

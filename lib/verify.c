@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// verify.c: the verifier.
+#include "verify.h"
+
+#include <string.h>
+
+#include "diag.h"
+#include "engine.h"
+#include "file.h"
+#include "flush.h"
+#include "history.h"
+#include "image.h"
+#include "log.h"
+#include "pagemap.h"
+#include "run.h"
+#include "stats.h"
+
+#define REPORTS 20
+
+static _Atomic unsigned nr_reports;
+
+static void report(const struct dxs_map *map, uint64_t pgoff, const char *what)
+{
+	char line[480];
+	struct dxs_text text;
+
+	dxs_count(missed_pages, 1);
+	atomic_fetch_add(&dxs_run()->missed_pages, 1);
+	if (atomic_fetch_add(&nr_reports, 1) >= REPORTS)
+		return;
+	dxs_text_init(&text, line, sizeof(line));
+	dxs_text_add(&text, "MISSED PAGE: %s: offset %lu, address %p, engine %s: %s; history:", map->file->path,
+		     (unsigned long)(pgoff << map->file->page_shift), (void *)dxs_map_addr(map, pgoff),
+		     map->engine->name, what);
+	dxs_history_print(map->file, pgoff, &text);
+	dxs_error("%s", line);
+	dxs_diag_backtrace();
+}
+
+// Which of the leaf's entries can be written through any mapping without a trap.
+static uint64_t writable_anywhere(struct dxs_file *file, const struct dxs_leaf *leaf)
+{
+	struct dxs_map *map;
+	uint64_t all = 0;
+
+	for (map = file->maps; map; map = map->next) {
+		uint64_t first = leaf->first, last = leaf->first + DXS_LEAF_PAGES - 1, mask = 0;
+
+		if (!map->engine || !dxs_map_clip(map, &first, &last))
+			continue;
+		map->engine->writable(map, dxs_map_addr(map, first), (unsigned)(last - first + 1), &mask);
+		all |= mask << (first - leaf->first);
+	}
+	return all;
+}
+
+struct compare {
+	const unsigned char *page;
+	const unsigned char *image;
+	size_t len;
+	bool equal;
+};
+
+static void compare(void *arg)
+{
+	struct compare *compare = arg;
+
+	compare->equal = !memcmp(compare->page, compare->image, compare->len);
+}
+
+// Whether an entry equals its durable image. What lies beyond the end of the file does.
+static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
+{
+	unsigned char image[DXS_PAGE_SIZE];
+	uint64_t off = pgoff << map->file->page_shift;
+	size_t at, size = dxs_file_page_size(map->file);
+	struct dxs_fault_at fault;
+
+	for (at = 0; at < size; at += DXS_PAGE_SIZE) {
+		struct compare args = {(unsigned char *)dxs_map_addr(map, pgoff) + at, image, DXS_PAGE_SIZE, false};
+
+		if (dxs_image_read(map->file->image, off + at, image, DXS_PAGE_SIZE))
+			return false;
+		if (!dxs_flush_guard(compare, &args, &fault) && !args.equal)
+			return false;
+	}
+	return true;
+}
+
+// Behind the smallest size since the last kernel sync: zeros now, but the durable file may still have what was there.
+static bool is_cut(struct dxs_file *file, uint64_t pgoff)
+{
+	return (pgoff + 1) << file->page_shift > atomic_load(&file->cut);
+}
+
+// One leaf's entries `pages`, populated in `map`. Caller holds their locks.
+static void check_locked(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t pages)
+{
+	uint64_t writable = writable_anywhere(map->file, leaf) & pages;
+	uint64_t dirty = dxs_leaf_get(leaf, DXS_DIRTY);
+	uint64_t excused = dirty | dxs_leaf_get(leaf, DXS_FLUSHING) | dxs_leaf_get(leaf, DXS_KWRITE);
+	uint64_t todo;
+
+	for (todo = pages; todo; todo &= todo - 1) {
+		uint64_t bit = todo & -todo;
+		uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(bit);
+
+		if (writable & bit & ~dirty)
+			report(map, pgoff, "writable but not marked");
+		else if (!((writable | excused) & bit) && !is_cut(map->file, pgoff) && !equals_image(map, pgoff))
+			report(map, pgoff, "closed but not durable");
+	}
+	dxs_count(verified_pages, (uint64_t)__builtin_popcountll(pages));
+}
+
+// Entries [first, last], populated in `map`. A part that was never closed is open by definition (V2) and is left out.
+static void check_entries(struct dxs_map *map, uint64_t first, uint64_t last)
+{
+	while (first <= last) {
+		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
+		uint64_t mask;
+
+		if (!leaf)
+			return;
+		mask = dxs_leaf_mask(leaf, first, last);
+		dxs_leaf_lock(leaf, mask);
+		check_locked(map, leaf, mask);
+		dxs_leaf_unlock(leaf, mask);
+		first = leaf->first + DXS_LEAF_PAGES;
+	}
+}
+
+static void check_map(struct dxs_map *map, uint64_t first, uint64_t last)
+{
+	uintptr_t at = dxs_map_addr(map, first), end = dxs_map_addr(map, last) + dxs_file_page_size(map->file);
+	struct dxs_region region[32];
+
+	while (at < end) {
+		int i, nr = dxs_pagemap_populated(at, end, DXS_PM_PRESENT, region, 32, &at);
+
+		for (i = 0; i < nr; i++) {
+			struct dxs_region *part = &region[i];
+
+			while (part->start < part->end) {
+				uintptr_t to = map->engine->known(map, &part->start, part->end);
+
+				if (part->start < to)
+					check_entries(map, dxs_map_pgoff(map, part->start),
+						      dxs_map_pgoff(map, to - 1));
+				part->start = to;
+			}
+		}
+		if (nr < 0)
+			return;
+	}
+}
+
+void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	struct dxs_map *map;
+
+	// Not while the kernel is writing, cutting or syncing the file: its part is not the tracker's.
+	if (dxs_file_mode(file) == DXS_MODE_KERNEL || atomic_load(&file->kwriters))
+		return;
+	for (map = file->maps; map; map = map->next) {
+		uint64_t from = first, to = last;
+
+		if (map->engine && map->prot && dxs_map_clip(map, &from, &to))
+			check_map(map, from, to);
+	}
+}

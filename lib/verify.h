@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// verify.h: the check after each sync that nothing was missed. It trusts page tables and the durable image, not the
+// tracker's own tables.
+#ifndef DXS_VERIFY_H
+#define DXS_VERIFY_H
+
+#include <stdint.h>
+
+struct dxs_file;
+
+// Looks at every populated page of [first, last], page by page under the page's lock:
+//   V1 closed in every mapping, unmarked and not FLUSHING: equal to its durable image.
+//   V2 open in any mapping: marked DIRTY, or in a part that was never closed and is open by definition.
+// A page that fails is a missed page: a power cut would lose it. It is reported and counted.
+// Caller holds maps_lock. Pages written by write(2) and not yet synced by the kernel are not the tracker's.
+void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last);
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// exit.c: hooks of what ends a process or its program: the marks go, so what is dirty is flushed before.
+#include "exit.h"
+
+#include "calls.h"
+#include "hooks.h"
+#include "stats.h"
+
+void dxs_finish(void)
+{
+	static atomic_flag done = ATOMIC_FLAG_INIT;
+
+	if (!dxs_hooks_active || atomic_flag_test_and_set(&done))
+		return;
+	dxs_sync_all();
+	dxs_stats_report();
+}
+
+DXS_EXPORT void _exit(int status)
+{
+	dxs_finish();
+	for (;;)
+		dxs_sys6(SYS_exit_group, status, 0, 0, 0, 0, 0);
+}
+
+DXS_EXPORT void _Exit(int status)
+{
+	_exit(status);
+}
+
+static void before_exec(void)
+{
+	if (dxs_hook_enter())
+		dxs_sync_all();
+}
+
+DXS_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	before_exec();
+	return dxs_next.execve(path, argv, envp);
+}
+
+DXS_EXPORT int execv(const char *path, char *const argv[])
+{
+	before_exec();
+	return dxs_next.execv(path, argv);
+}
+
+DXS_EXPORT int execvp(const char *file, char *const argv[])
+{
+	before_exec();
+	return dxs_next.execvp(file, argv);
+}
+
+DXS_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	before_exec();
+	return dxs_next.execvpe(file, argv, envp);
+}
+
+DXS_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	before_exec();
+	return dxs_next.fexecve(fd, argv, envp);
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// files.c: hooks of calls that change files: their data, their size, their blocks.
+//
+// What write(2) and its like bring into a known file is the kernel's to make durable, so the next msync goes to the
+// kernel too. Calls that change size or blocks are flushed before.
+#include "calls.h"
+#include "hooks.h"
+
+static bool hooked(void)
+{
+	return dxs_hook_enter() && dxs_known_any();
+}
+
+// Writes at the descriptor's position, which afterwards is where they ended.
+static ssize_t at_position(struct dxs_file *file, int fd, ssize_t ret)
+{
+	if (file)
+		dxs_kwrite_end(file, dxs_position(fd) - (ret > 0 ? ret : 0), ret);
+	return ret;
+}
+
+static ssize_t at_offset(struct dxs_file *file, off_t off, ssize_t ret)
+{
+	if (file)
+		dxs_kwrite_end(file, off, ret);
+	return ret;
+}
+
+DXS_EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
+
+	if (!dxs_next.write)
+		return dxs_hook_return(dxs_sys_write(fd, buf, len));
+	return at_position(file, fd, dxs_next.write(fd, buf, len));
+}
+
+DXS_EXPORT ssize_t writev(int fd, const struct iovec *iov, int nr)
+{
+	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
+
+	return at_position(file, fd, dxs_next.writev(fd, iov, nr));
+}
+
+// Defines a positional write and its 64-bit twin.
+#define POSITIONAL(name, params, args)                                                                                 \
+	DXS_EXPORT ssize_t name params                                                                                 \
+	{                                                                                                              \
+		struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;                                        \
+                                                                                                                       \
+		return at_offset(file, off, dxs_next.name args);                                                       \
+	}
+
+POSITIONAL(pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off))
+POSITIONAL(pwrite64, (int fd, const void *buf, size_t len, off64_t off), (fd, buf, len, off))
+POSITIONAL(pwritev, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off))
+POSITIONAL(pwritev64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off))
+
+static ssize_t pwritev2_any(int fd, const struct iovec *iov, int nr, off_t off, int flags)
+{
+	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
+	ssize_t ret = dxs_next.pwritev2(fd, iov, nr, off, flags);
+
+	// Offset -1 is the position; RWF_APPEND writes at the end and moves nothing that could be asked later.
+	if (off == -1)
+		return at_position(file, fd, ret);
+	return at_offset(file, flags & RWF_APPEND ? dxs_end_of(fd) - (ret > 0 ? ret : 0) : off, ret);
+}
+
+DXS_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
+{
+	return pwritev2_any(fd, iov, nr, off, flags);
+}
+
+DXS_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int nr, off64_t off, int flags)
+{
+	return pwritev2_any(fd, iov, nr, off, flags);
+}
+
+DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
+{
+	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	ssize_t ret = dxs_next.copy_file_range(in, in_off, out, out_off, len, flags);
+
+	if (out_off)
+		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
+	return at_position(file, out, ret);
+}
+
+DXS_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
+{
+	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+
+	return at_position(file, out, dxs_next.sendfile(out, in, off, len));
+}
+
+DXS_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
+{
+	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+
+	return at_position(file, out, dxs_next.sendfile64(out, in, off, len));
+}
+
+DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
+{
+	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	ssize_t ret = dxs_next.splice(in, in_off, out, out_off, len, flags);
+
+	if (out_off)
+		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
+	return at_position(file, out, ret);
+}
+
+DXS_EXPORT int ftruncate(int fd, off_t size)
+{
+	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
+	int ret = dxs_next.ftruncate(fd, size);
+
+	dxs_resize_end(file, !ret, size);
+	return ret;
+}
+
+DXS_EXPORT int ftruncate64(int fd, off64_t size)
+{
+	return ftruncate(fd, size);
+}
+
+DXS_EXPORT int truncate(const char *path, off_t size)
+{
+	struct dxs_file *file = hooked() ? dxs_resize_begin_path(path) : NULL;
+	int ret = dxs_next.truncate(path, size);
+
+	dxs_resize_end(file, !ret, size);
+	return ret;
+}
+
+DXS_EXPORT int truncate64(const char *path, off64_t size)
+{
+	return truncate(path, size);
+}
+
+// Shifting modes move everything behind the range.
+static off_t changed_len(int mode, off_t off, off_t len)
+{
+	return mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE) ? INT64_MAX - off : len;
+}
+
+DXS_EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
+{
+	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
+	int ret = dxs_next.fallocate(fd, mode, off, len);
+
+	dxs_holes_end(file, off, ret ? 0 : changed_len(mode, off, len));
+	return ret;
+}
+
+DXS_EXPORT int fallocate64(int fd, int mode, off64_t off, off64_t len)
+{
+	return fallocate(fd, mode, off, len);
+}
+
+DXS_EXPORT int posix_fallocate(int fd, off_t off, off_t len)
+{
+	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
+	int ret = dxs_next.posix_fallocate(fd, off, len);
+
+	dxs_holes_end(file, off, 0);
+	return ret;
+}
+
+DXS_EXPORT int posix_fallocate64(int fd, off64_t off, off64_t len)
+{
+	return posix_fallocate(fd, off, len);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// hooks.c: filling the table of hooks, and the self-test.
+#include "hooks.h"
+
+#include <dlfcn.h>
+
+#include "alloc.h"
+#include "calls.h"
+#include "exit.h"
+#include "fork.h"
+#include "log.h"
+#include "private_malloc.h"
+#include "signals.h"
+#include "stats.h"
+#include "track.h"
+
+struct dxs_next dxs_next;
+bool dxs_hooks_active;
+
+struct hook {
+	const char *name;
+	void *replacement;
+	void **next;
+};
+
+static const struct hook hooks[] = {
+#define X(name) {#name, (void *)(name), (void **)&dxs_next.name},
+	DXS_HOOKS(X)
+#undef X
+};
+
+#define NR_HOOKS (sizeof(hooks) / sizeof(hooks[0]))
+
+bool dxs_hook_enter(void)
+{
+	if (!dxs_hooks_active || dxs_inside)
+		return false;
+	dxs_fork_check();
+	return true;
+}
+
+static const char *object_of(void *function)
+{
+	Dl_info info;
+
+	return function && dladdr(function, &info) && info.dli_fname ? info.dli_fname : "nowhere";
+}
+
+// A hook that the program's calls do not reach, because another library stands in front, or that has nothing to go on
+// to: stores or changes would go unseen, so the library must not promise anything.
+static bool self_test(void)
+{
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < NR_HOOKS; i++) {
+		void *seen = dlsym(RTLD_DEFAULT, hooks[i].name);
+
+		if (seen != hooks[i].replacement && *hooks[i].next) {
+			dxs_warn("hook %s is shadowed by %s", hooks[i].name, object_of(seen));
+			ok = false;
+		}
+	}
+	if (!ok)
+		dxs_warn("hooks are missing: nothing is tracked, the kernel does every sync");
+	return ok;
+}
+
+__attribute__((constructor(101))) static void begin(void)
+{
+	size_t i;
+
+	for (i = 0; i < NR_HOOKS; i++)
+		*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
+	dxs_allocator.zalloc = dxs_private_zalloc;
+	dxs_allocator.free = dxs_private_free;
+	dxs_real_sigaction = dxs_next.sigaction;
+	dxs_init();
+	dxs_hooks_active = self_test();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	dxs_finish();
+}

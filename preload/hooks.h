@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// hooks.h: the table of hooks.
+//
+// A hook translates a libc call into one of lib/, and otherwise makes the next library's call, or before the table is
+// filled and in calls that the library itself causes, the kernel's. Hooks neither allocate nor use stdio, and keep
+// errno as libc does.
+#ifndef DXS_HOOKS_H
+#define DXS_HOOKS_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+// Every hook, by the name of the function that it stands for.
+#define DXS_HOOKS(X)                                                                                                   \
+	X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect) X(pkey_mprotect) X(madvise)                                  \
+	X(msync) X(fsync) X(fdatasync)                                                                                 \
+	X(write) X(pwrite) X(pwrite64) X(writev) X(pwritev) X(pwritev64) X(pwritev2) X(pwritev64v2)                    \
+	X(copy_file_range) X(sendfile) X(sendfile64) X(splice)                                                         \
+	X(ftruncate) X(ftruncate64) X(truncate) X(truncate64)                                                          \
+	X(fallocate) X(fallocate64) X(posix_fallocate) X(posix_fallocate64)                                            \
+	X(read) X(pread) X(pread64) X(readv) X(preadv) X(preadv64) X(preadv2) X(preadv64v2)                            \
+	X(recv) X(recvfrom) X(recvmsg) X(getrandom)                                                                    \
+	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
+	X(sigaction) X(signal) X(sigprocmask) X(pthread_sigmask)                                                       \
+	X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(_exit) X(_Exit)
+
+struct dxs_next {
+#define X(name) typeof(&(name)) name;
+	DXS_HOOKS(X)
+#undef X
+};
+
+// The next library's functions; NULL until the constructor has run.
+extern struct dxs_next dxs_next;
+
+// Whether hooks act. Before, and when the self-test failed, everything goes to the kernel.
+extern bool dxs_hooks_active;
+
+// The table is filled, every hook is in force.
+#define DXS_EXPORT __attribute__((visibility("default")))
+
+// Whether this call is for the library: hooks act, and it is not the library's own call. Notices a child that was
+// made without fork handlers.
+bool dxs_hook_enter(void);
+
+// The one place where -errno becomes -1 and errno.
+static inline long dxs_hook_return(long ret)
+{
+	if (ret < 0 && ret > -4096) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return ret;
+}
+
+static inline void *dxs_hook_return_ptr(void *ptr)
+{
+	if (!dxs_is_err(ptr))
+		return ptr;
+	errno = (int)-(intptr_t)ptr;
+	return MAP_FAILED;
+}
+
+#endif

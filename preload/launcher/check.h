@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// check.h: the parts of `daxsync check`. Each prints its lines and returns whether what it looked at can be served.
+#ifndef DXS_CHECK_H
+#define DXS_CHECK_H
+
+#include <stdbool.h>
+
+// Prints one line: "  NAME  TEXT", the names in a column.
+void dxs_check_say(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+// What the kernel, the CPU and the libraries offer.
+bool dxs_check_machine(void);
+
+// What a mapping of a file, or of a new file in a directory, would get. Nothing is changed: of an existing file,
+// nothing is read or written.
+bool dxs_check_place(const char *path);
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// imagedir.c: makes, reads and removes the directory of durable images.
+#include "imagedir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launcher.h"
+#include "log.h"
+
+static bool is_usable(const char *dir)
+{
+	return dir && *dir == '/' && !access(dir, W_OK | X_OK);
+}
+
+static const char *parent_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	if (is_usable(dir))
+		return dir;
+	return is_usable("/dev/shm") ? "/dev/shm" : "/tmp";
+}
+
+static int make_temporary(struct dxs_imagedir *dir)
+{
+	const char *parent = parent_dir();
+
+	if (snprintf(dir->path, sizeof(dir->path), "%s/daxsync-XXXXXX", parent) >= (int)sizeof(dir->path))
+		return -ENAMETOOLONG;
+	if (!mkdtemp(dir->path) || setenv("DAXSYNC_IMAGE_DIR", dir->path, 1)) {
+		dxs_error("no directory for the durable images can be made in %s: %s", parent, strerrordesc_np(errno));
+		return -errno;
+	}
+	dir->is_temporary = true;
+	return 0;
+}
+
+int dxs_imagedir_open(struct dxs_imagedir *dir)
+{
+	const char *given = getenv("DAXSYNC_IMAGE_DIR");
+
+	*dir = (struct dxs_imagedir){0};
+	if (!given || !*given)
+		return make_temporary(dir);
+	snprintf(dir->path, sizeof(dir->path), "%s", given); // one that is too long, the library refuses
+	dxs_run_read(dir->path, &dir->before);               // a new directory has no earlier run
+	return 0;
+}
+
+static void remove_files(DIR *stream)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(stream)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			unlinkat(dirfd(stream), entry->d_name, 0);
+}
+
+static void remove_dir(const char *path)
+{
+	DIR *stream = opendir(path);
+
+	if (stream) {
+		remove_files(stream);
+		closedir(stream);
+	}
+	if (rmdir(path))
+		dxs_error("%s cannot be removed: %s", path, strerrordesc_np(errno));
+}
+
+// What a verified run says at its end, and its exit status. A run that had nothing to verify must not look like one
+// that was found in order.
+static int judge(const struct dxs_imagedir *dir, const struct dxs_run_summary *run, int err, int status)
+{
+	uint64_t missed = run->missed_pages - dir->before.missed_pages;
+
+	if (err == -EINVAL) {
+		dxs_error("what the verifier found cannot be read from %s: daxsync.run is not of this version",
+			  dir->path);
+		return status ? status : DXS_EXIT_ERROR;
+	}
+	if (missed) {
+		dxs_error("%lu missed page%s: a sync returned, and a power cut would have lost stores", missed,
+			  missed == 1 ? "" : "s");
+		return status ? status : DXS_EXIT_MISSED;
+	}
+	if (!status && run->fences == dir->before.fences)
+		dxs_error("nothing was verified: the program made no sync that daxsync could serve");
+	return status;
+}
+
+int dxs_imagedir_close(const struct dxs_imagedir *dir, bool is_verified, int status)
+{
+	struct dxs_run_summary run = dir->before;
+	int err = dxs_run_read(dir->path, &run);
+
+	if (is_verified)
+		status = judge(dir, &run, err, status);
+	if (run.frozen && !dir->before.frozen)
+		dxs_error("the power was cut at fence %lu; the durable images are in %s", run.fences, dir->path);
+	else if (dir->is_temporary)
+		remove_dir(dir->path);
+	return status;
+}

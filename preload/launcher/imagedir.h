@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// imagedir.h: the directory of a run's durable images, and what the run left in it.
+#ifndef DXS_IMAGEDIR_H
+#define DXS_IMAGEDIR_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "run.h"
+
+struct dxs_imagedir {
+	char path[PATH_MAX];
+	bool is_temporary;
+	struct dxs_run_summary before; // what earlier runs left in the same directory
+};
+
+// Takes the directory that DAXSYNC_IMAGE_DIR names, or makes a temporary one (in $TMPDIR, /dev/shm or /tmp) and sets
+// the variable. 0, or -errno after one line on stderr.
+int dxs_imagedir_open(struct dxs_imagedir *dir);
+
+// Says what the verifier found, removes the directory if it is temporary and nobody will want to look at its images.
+// Returns the exit status of the run, given the program's.
+int dxs_imagedir_close(const struct dxs_imagedir *dir, bool is_verified, int status);
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// main.c: the program `daxsync`.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "launcher.h"
+#include "log.h"
+
+static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+			   "       daxsync check [OPTION]... [PATH | PROGRAM]...\n"
+			   "       daxsync --help | --version\n"
+			   "\n"
+			   "Serves the msync and fsync calls of programs that map files on persistent memory (DAX)\n"
+			   "in user space.\n"
+			   "\n"
+			   "  run    starts PROGRAM with the library preloaded\n"
+			   "  check  tells what this machine, a file, a directory or a program can do\n"
+			   "\n"
+			   "\"daxsync run --help\" and \"daxsync check --help\" tell more.\n";
+
+static int run_command(const char *command, char **argv)
+{
+	if (!strcmp(command, "run"))
+		return dxs_cmd_run(argv);
+	if (!strcmp(command, "check"))
+		return dxs_cmd_check(argv);
+	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
+		fputs(help, stdout);
+		return 0;
+	}
+	if (!strcmp(command, "--version")) {
+		puts("daxsync " DXS_VERSION);
+		return 0;
+	}
+	if (*command)
+		dxs_error("\"%s\" is no command of daxsync (\"daxsync --help\" lists them)", command);
+	else
+		fputs(help, stderr);
+	return DXS_EXIT_ERROR;
+}
+
+int main(int argc, char **argv)
+{
+	int status = argc > 1 ? run_command(argv[1], argv + 2) : run_command("", argv);
+
+	if (fflush(stdout)) {
+		dxs_error("the output cannot be written: %s", strerrordesc_np(errno));
+		return DXS_EXIT_ERROR;
+	}
+	return status;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// program.h: whether a preloaded library reaches a program.
+#ifndef DXS_PROGRAM_H
+#define DXS_PROGRAM_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct dxs_program {
+	bool is_program;          // an ELF program or a script; if not, only execvp(3) can tell what becomes of it
+	bool is_reachable;        // when started by this user
+	bool is_privileged;       // set-uid, set-gid or with capabilities: out of reach for most users
+	char kind[PATH_MAX + 64]; // in words: "script, run by /bin/sh"
+	char reason[512];         // why it is out of reach or privileged, else empty
+};
+
+// Finds what execvp(3) would execute. 0, -ENOENT, or -EACCES if all there is cannot be executed.
+int dxs_program_find(const char *name, char *path, size_t size);
+
+// Looks at a program, and at what runs it if it is a script. 0, or -errno if the file cannot be read.
+int dxs_program_examine(const char *path, struct dxs_program *out);
+
+#endif

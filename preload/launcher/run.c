@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// run.c: `daxsync run`: turns options into environment variables, preloads the library, starts the program.
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "imagedir.h"
+#include "launcher.h"
+#include "log.h"
+#include "program.h"
+#include "supervise.h"
+
+#define PRELOAD "libdaxsync-preload.so"
+
+static const char help_head[] =
+	"Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+	"\n"
+	"Starts PROGRAM with " PRELOAD " preloaded, so that its msync and fsync calls for files on\n"
+	"persistent memory are served in user space. An option sets the environment variable in\n"
+	"brackets, which can be set directly as well.\n"
+	"\n";
+
+static const char help_tail[] =
+	"\n"
+	"Exit status: that of PROGRAM; 128 + N if signal N killed it; 120 if PROGRAM succeeded but\n"
+	"the verifier found missed pages; 125 if daxsync itself failed; 126 if PROGRAM cannot be\n"
+	"executed; 127 if it is not found.\n"
+	"\n"
+	"With --verify or --powercut PROGRAM runs as a child of daxsync. If no image directory is\n"
+	"given, a temporary one is made and removed when PROGRAM ends (not after a power cut);\n"
+	"give one to a PROGRAM that goes on in the background.\n";
+
+static void print_option(const struct dxs_config_row *row)
+{
+	if (row->kind == DXS_CONFIG_FLAG)
+		printf("  --%s\n", row->option);
+	else
+		printf("  --%s=%s\n", row->option, row->values);
+	printf("        %s\n        [%s", row->meaning, row->name);
+	printf(*row->fallback ? ", default %s]\n" : "]\n", row->fallback);
+}
+
+static void print_help(void)
+{
+	size_t nr;
+	const struct dxs_config_row *rows = dxs_config_rows(&nr);
+
+	fputs(help_head, stdout);
+	for (size_t i = 0; i < nr; i++)
+		print_option(&rows[i]);
+	fputs("  --help\n        print this\n", stdout);
+	fputs(help_tail, stdout);
+}
+
+static const struct dxs_config_row *find_option(const char *name, size_t len)
+{
+	size_t nr;
+	const struct dxs_config_row *rows = dxs_config_rows(&nr);
+
+	for (size_t i = 0; i < nr; i++)
+		if (strlen(rows[i].option) == len && !memcmp(rows[i].option, name, len))
+			return &rows[i];
+	return NULL;
+}
+
+static bool is_on(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && !strcmp(value, "1");
+}
+
+static bool is_path(const struct dxs_config_row *row, const char *value)
+{
+	return row->kind == DXS_CONFIG_DIR || (row->kind == DXS_CONFIG_FILE && strcmp(value, "-"));
+}
+
+// The program's own children may run in other directories, so a relative path becomes absolute here.
+static int set_variable(const struct dxs_config_row *row, const char *value)
+{
+	char path[2 * PATH_MAX], dir[PATH_MAX];
+
+	if (is_path(row, value) && *value != '/') {
+		if (!getcwd(dir, sizeof(dir)))
+			return -errno;
+		snprintf(path, sizeof(path), "%s/%s", dir, value);
+		value = path;
+	}
+	return setenv(row->name, value, 1) ? -errno : 0;
+}
+
+// The library would go on without a directory it cannot use; who names one here wants to hear of it before the start.
+static int make_dir(const char *path)
+{
+	struct stat st;
+
+	if (!mkdir(path, 0700))
+		return 0;
+	if (errno != EEXIST || stat(path, &st))
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	return access(path, R_OK | W_OK | X_OK) ? -errno : 0;
+}
+
+static int set_option(const struct dxs_config_row *row, const char *value)
+{
+	char why[DXS_LOG_LINE];
+	int err;
+
+	if (dxs_config_check(row->name, value, why, sizeof(why))) {
+		dxs_error("--%s=%s: %s", row->option, value, why);
+		return -EINVAL;
+	}
+	err = row->kind == DXS_CONFIG_DIR ? make_dir(value) : 0;
+	if (!err)
+		err = set_variable(row, value);
+	if (err)
+		dxs_error("--%s=%s: %s", row->option, value, strerrordesc_np(-err));
+	return err;
+}
+
+// Takes one option off the arguments, with its value if that stands alone. `needy` keeps the last one that is void
+// without --emulate. 0, or -errno after one line on stderr.
+static int take_option(char ***argv, const struct dxs_config_row **needy)
+{
+	const char *option = *(*argv)++;
+	size_t len = strcspn(option, "=");
+	const char *value = option[len] ? option + len + 1 : NULL;
+	const struct dxs_config_row *row = len > 2 && option[1] == '-' ? find_option(option + 2, len - 2) : NULL;
+
+	if (!row) {
+		dxs_error("%s is no option of \"daxsync run\" (\"daxsync run --help\" lists them)", option);
+		return -EINVAL;
+	}
+	if (row->needs_emulate)
+		*needy = row;
+	if (row->kind == DXS_CONFIG_FLAG) {
+		if (!value)
+			return set_option(row, "1");
+		dxs_error("--%s takes no value", row->option);
+		return -EINVAL;
+	}
+	if (!value && **argv)
+		value = *(*argv)++;
+	if (value && *value)
+		return set_option(row, value);
+	dxs_error("--%s needs a value: %s", row->option, row->values);
+	return -EINVAL;
+}
+
+// Leaves *argv at the program. 0, 1 if only help was asked for, or -EINVAL after one line on stderr.
+static int take_options(char ***argv)
+{
+	const struct dxs_config_row *needy = NULL;
+
+	while (**argv && ***argv == '-') {
+		if (!strcmp(**argv, "--help") || !strcmp(**argv, "-h"))
+			return 1;
+		if (!strcmp(**argv, "--")) {
+			(*argv)++;
+			break;
+		}
+		if (take_option(argv, &needy))
+			return -EINVAL;
+	}
+	if (needy && !is_on("DAXSYNC_EMULATE")) {
+		dxs_error("--%s needs --emulate", needy->option);
+		return -EINVAL;
+	}
+	if (**argv)
+		return 0;
+	dxs_error("no program is given (\"daxsync run --help\" tells more)");
+	return -EINVAL;
+}
+
+// The library lies in ../lib as seen from the launcher, or where the build system says that it was installed.
+static bool find_library(char *path, size_t size)
+{
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	exe[len > 0 ? len : 0] = '\0';
+	for (int i = 0; i < 2 && strrchr(exe, '/'); i++)
+		*strrchr(exe, '/') = '\0';
+	if (len > 0 && snprintf(path, size, "%s/lib/" PRELOAD, exe) < (int)size && !access(path, R_OK))
+		return true;
+#ifdef DXS_PRELOAD_PATH
+	if (snprintf(path, size, "%s", DXS_PRELOAD_PATH) < (int)size && !access(path, R_OK))
+		return true;
+#endif
+	return false;
+}
+
+// Puts the library before what is preloaded already, so that its hooks are the first to be called.
+static int preload(void)
+{
+	char path[PATH_MAX];
+	const char *before = getenv("LD_PRELOAD");
+	char *value;
+	int err;
+
+	if (!find_library(path, sizeof(path))) {
+		dxs_error(PRELOAD " is not found: neither in ../lib beside the launcher nor where it was installed");
+		return -ENOENT;
+	}
+	if (strpbrk(path, " :")) {
+		dxs_error("%s cannot be preloaded: a space or a colon in its path would end it", path);
+		return -EINVAL;
+	}
+	if (before && *before)
+		err = asprintf(&value, "%s:%s", path, before) < 0;
+	else
+		err = asprintf(&value, "%s", path) < 0;
+	if (!err) {
+		err = setenv("LD_PRELOAD", value, 1);
+		free(value);
+	}
+	return err ? -ENOMEM : 0;
+}
+
+static void warn_if_out_of_reach(const char *name)
+{
+	struct dxs_program program;
+	char path[PATH_MAX];
+
+	if (!dxs_program_find(name, path, sizeof(path)) && !dxs_program_examine(path, &program) &&
+	    !program.is_reachable)
+		dxs_error("%s runs, but daxsync cannot serve it: %s", path, program.reason);
+}
+
+static bool cuts_power(void)
+{
+	const char *value = getenv("DAXSYNC_POWERCUT");
+	char why[DXS_LOG_LINE];
+
+	return value && *value && !dxs_config_check("DAXSYNC_POWERCUT", value, why, sizeof(why));
+}
+
+int dxs_cmd_run(char **argv)
+{
+	struct dxs_imagedir dir;
+	int ret = take_options(&argv);
+
+	if (ret > 0) {
+		print_help();
+		return 0;
+	}
+	if (ret || preload())
+		return DXS_EXIT_ERROR;
+	warn_if_out_of_reach(argv[0]);
+	if (!is_on("DAXSYNC_EMULATE") || !(is_on("DAXSYNC_VERIFY") || cuts_power()))
+		return dxs_supervise_exec(argv);
+	if (dxs_imagedir_open(&dir))
+		return DXS_EXIT_ERROR;
+	ret = dxs_supervise(argv);
+	return dxs_imagedir_close(&dir, is_on("DAXSYNC_VERIFY"), ret);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// reads.c: hooks of calls by which the kernel writes into the program's memory: that memory is pinned meanwhile (M9).
+#include "calls.h"
+#include "hooks.h"
+
+// The union of what an iovec names is pinned buffer by buffer; more buffers in tracked memory than there are pins are
+// served one pin set at a time by their first ones, the rest by the trap of an engine that can.
+#define MAX_BUFFERS 8
+
+struct pins {
+	struct dxs_pin pin[MAX_BUFFERS];
+	int nr;
+};
+
+static bool hooked(void)
+{
+	return dxs_hook_enter() && dxs_known_any();
+}
+
+static void pins_take(struct pins *pins, const struct iovec *iov, size_t nr)
+{
+	size_t i;
+
+	pins->nr = 0;
+	if (!hooked())
+		return;
+	for (i = 0; i < nr && pins->nr < MAX_BUFFERS; i++) {
+		dxs_pin(&pins->pin[pins->nr], iov[i].iov_base, iov[i].iov_len);
+		pins->nr += pins->pin[pins->nr].nr > 0;
+	}
+}
+
+static ssize_t pins_drop(struct pins *pins, ssize_t ret)
+{
+	while (pins->nr)
+		dxs_unpin(&pins->pin[--pins->nr]);
+	return ret;
+}
+
+static void pin_one(struct dxs_pin *pin, void *buf, size_t len)
+{
+	pin->nr = 0;
+	if (hooked())
+		dxs_pin(pin, buf, len);
+}
+
+static ssize_t unpin_one(struct dxs_pin *pin, ssize_t ret)
+{
+	dxs_unpin(pin);
+	return ret;
+}
+
+#define INTO_BUFFER(name, params, args)                                                                                \
+	DXS_EXPORT ssize_t name params                                                                                 \
+	{                                                                                                              \
+		struct dxs_pin pin;                                                                                    \
+                                                                                                                       \
+		pin_one(&pin, buf, len);                                                                               \
+		return unpin_one(&pin, dxs_next.name args);                                                            \
+	}
+
+#define INTO_IOVEC(name, params, args)                                                                                 \
+	DXS_EXPORT ssize_t name params                                                                                 \
+	{                                                                                                              \
+		struct pins pins;                                                                                      \
+                                                                                                                       \
+		pins_take(&pins, iov, nr > 0 ? (size_t)nr : 0);                                                        \
+		return pins_drop(&pins, dxs_next.name args);                                                           \
+	}
+
+DXS_EXPORT ssize_t read(int fd, void *buf, size_t len)
+{
+	struct dxs_pin pin;
+
+	if (!dxs_next.read)
+		return dxs_hook_return(dxs_sys6(SYS_read, fd, (long)buf, (long)len, 0, 0, 0));
+	pin_one(&pin, buf, len);
+	return unpin_one(&pin, dxs_next.read(fd, buf, len));
+}
+
+INTO_BUFFER(pread, (int fd, void *buf, size_t len, off_t off), (fd, buf, len, off))
+INTO_BUFFER(pread64, (int fd, void *buf, size_t len, off64_t off), (fd, buf, len, off))
+INTO_BUFFER(getrandom, (void *buf, size_t len, unsigned flags), (buf, len, flags))
+INTO_BUFFER(recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))
+INTO_BUFFER(recvfrom, (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len),
+	    (fd, buf, len, flags, from, from_len))
+INTO_IOVEC(readv, (int fd, const struct iovec *iov, int nr), (fd, iov, nr))
+INTO_IOVEC(preadv, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off))
+INTO_IOVEC(preadv64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off))
+INTO_IOVEC(preadv2, (int fd, const struct iovec *iov, int nr, off_t off, int flags), (fd, iov, nr, off, flags))
+INTO_IOVEC(preadv64v2, (int fd, const struct iovec *iov, int nr, off64_t off, int flags), (fd, iov, nr, off, flags))
+
+DXS_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct pins pins;
+
+	pins_take(&pins, msg->msg_iov, msg->msg_iovlen);
+	return pins_drop(&pins, dxs_next.recvmsg(fd, msg, flags));
+}
