@@ -36,7 +36,7 @@ bool dxs_fault_roll(enum dxs_fault fault)
 	if (!(dxs_faults_active & 1U << fault))
 		return false;
 	n = atomic_fetch_add(&rolls[fault], 1);
-	if (mix(n * 0x9e3779b97f4a7c15ULL + fault) % one_in[fault])
+	if (mix((n + 1) * 0x9e3779b97f4a7c15ULL + fault) % one_in[fault])
 		return false;
 	dxs_count(faults_injected, 1);
 	return true;

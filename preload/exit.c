@@ -6,14 +6,28 @@
 #include "hooks.h"
 #include "stats.h"
 
+enum { RUNNING, FINISHING, FINISHED };
+
+// Another thread that ends the process meanwhile waits, or it would cut the first one short; a signal handler that
+// interrupted the first one does not.
 void dxs_finish(void)
 {
-	static atomic_flag done = ATOMIC_FLAG_INIT;
+	static _Atomic uint32_t state;
+	static _Atomic int finisher;
+	uint32_t old = RUNNING;
 
-	if (!dxs_hooks_active || atomic_flag_test_and_set(&done))
+	if (!dxs_hooks_active)
 		return;
-	dxs_sync_all();
-	dxs_stats_report();
+	if (atomic_compare_exchange_strong(&state, &old, FINISHING)) {
+		atomic_store(&finisher, dxs_sys_tid());
+		dxs_sync_all();
+		dxs_stats_report();
+		atomic_store(&state, FINISHED);
+		dxs_futex_wake(&state, INT32_MAX);
+	} else if (old == FINISHING && atomic_load(&finisher) != dxs_sys_tid()) {
+		while (atomic_load(&state) == FINISHING)
+			dxs_futex_wait(&state, FINISHING);
+	}
 }
 
 DXS_EXPORT void _exit(int status)

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# writers.sh BUILD ENGINE [SECONDS]: 8 writers and 2 syncers on one mapping (30 s), the same with an alias mapping, on
+# memfd and with pages left open (5 s each), all with the verifier on: nothing may be missed.
+set -eu
+build=$1 engine=$2 seconds=${3:-30}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+run() { # POLICY ARGUMENTS...
+	policy=$1
+	shift
+	printf '%s %s %s: ' "$engine" "$policy" "$*"
+	"$build/bin/daxsync" run --emulate --verify --engine="$engine" --policy="$policy" --stats="$work/stats" -- \
+		"$build/bin/tests/writers" "$@" 2>"$work/err" || {
+		status=$?
+		cat "$work/err"
+		exit "$status"
+	}
+	jq -r '"  \(.traps) traps, \(.pages_flushed) pages flushed, \(.verified_pages) verified, \(.missed_pages) missed"' \
+		"$work/stats"
+	jq -e '.missed_pages == 0 and .verified_pages > 0 and .traps > 0 and .mappings[0].mode == "emulated"' \
+		"$work/stats" >/dev/null
+}
+
+run always-close -s "$seconds"
+run always-close -s 5 -a
+run always-close -s 5 -m memfd
+run never-close -s 5 -a
