@@ -207,26 +207,27 @@ static void flush_taken(struct sync *sync, struct taken *taken)
 	dxs_count(pages_flushed, (uint64_t)__builtin_popcountll(taken->pages));
 }
 
-static void *fence_elsewhere(void *arg)
+static void *fence(void *arg)
 {
-	(void)arg;
+	const struct sync *sync = arg;
+
 	dxs_flush_drain();
-	dxs_image_publish();
+	if (sync->file->image)
+		dxs_image_publish();
 	return NULL;
 }
 
 // M4, persist: SFENCE waits for the flushes of the CPU that executes it, so the thread that flushed fences.
-static void drain(void)
+static void drain(struct sync *sync)
 {
 	pthread_t other;
 
-	if (dxs_fault(DXS_FAULT_FOREIGN_FENCE) && !pthread_create(&other, NULL, fence_elsewhere, NULL)) {
+	if (dxs_fault(DXS_FAULT_FOREIGN_FENCE) && !pthread_create(&other, NULL, fence, sync)) {
 		pthread_join(other, NULL);
 		dxs_image_forget();
 		return;
 	}
-	dxs_flush_drain();
-	dxs_image_publish();
+	fence(sync);
 }
 
 // Makes what was taken durable and lets go of it.
@@ -238,7 +239,7 @@ static void complete(struct sync *sync)
 		return;
 	// Each flush before this point was made by this thread. After the drain its lines are durable, whoever had
 	// stored them: a close that returned had made the stores visible to this CPU.
-	drain();
+	drain(sync);
 	for (i = 0; i < sync->nr; i++) {
 		struct taken *taken = &sync->taken[i];
 

@@ -46,6 +46,7 @@ static void before_exec(void)
 {
 	if (dxs_hook_enter())
 		dxs_sync_all();
+	dxs_hooks_fill();
 }
 
 DXS_EXPORT int execve(const char *path, char *const argv[], char *const envp[])

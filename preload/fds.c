@@ -14,12 +14,12 @@ DXS_EXPORT int close(int fd)
 {
 	if (is_ours(fd))
 		return (int)dxs_hook_return(-EBADF);
-	return dxs_next.close ? dxs_next.close(fd) : (int)dxs_hook_return(dxs_sys_close(fd));
+	return DXS_NEXT(close, (fd), SYS_close, fd);
 }
 
 static int range_close(unsigned first, unsigned last, int flags)
 {
-	return first > last ? 0 : dxs_next.close_range(first, last, flags);
+	return first > last ? 0 : DXS_NEXT(close_range, (first, last, flags), SYS_close_range, first, last, flags);
 }
 
 DXS_EXPORT int close_range(unsigned first, unsigned last, int flags)
@@ -27,7 +27,7 @@ DXS_EXPORT int close_range(unsigned first, unsigned last, int flags)
 	int ours = -1;
 
 	if (first > last || !dxs_hooks_active || flags & (int)CLOSE_RANGE_CLOEXEC)
-		return dxs_next.close_range(first, last, flags); // ours are close-on-exec anyway
+		return DXS_NEXT(close_range, (first, last, flags), SYS_close_range, first, last, flags); // ours are close-on-exec anyway
 	while (first <= INT32_MAX && (ours = dxs_fd_next((int)first)) >= 0 && (unsigned)ours <= last) {
 		if (ours > 0 && range_close(first, (unsigned)ours - 1, flags))
 			return -1;
@@ -46,12 +46,14 @@ DXS_EXPORT int dup2(int from, int to)
 {
 	if (is_ours(from) || (is_ours(to) && from != to))
 		return (int)dxs_hook_return(-EBADF);
-	return dxs_next.dup2(from, to);
+	if (from == to) // dup3 would refuse
+		return fcntl(from, F_GETFD) < 0 ? -1 : to;
+	return DXS_NEXT(dup2, (from, to), SYS_dup3, from, to, 0);
 }
 
 DXS_EXPORT int dup3(int from, int to, int flags)
 {
 	if (is_ours(from) || is_ours(to))
 		return (int)dxs_hook_return(-EBADF);
-	return dxs_next.dup3(from, to, flags);
+	return DXS_NEXT(dup3, (from, to, flags), SYS_dup3, from, to, flags);
 }

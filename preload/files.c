@@ -30,36 +30,34 @@ DXS_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
 
-	if (!dxs_next.write)
-		return dxs_hook_return(dxs_sys_write(fd, buf, len));
-	return at_position(file, fd, dxs_next.write(fd, buf, len));
+	return at_position(file, fd, DXS_NEXT(write, (fd, buf, len), SYS_write, fd, buf, len));
 }
 
 DXS_EXPORT ssize_t writev(int fd, const struct iovec *iov, int nr)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
 
-	return at_position(file, fd, dxs_next.writev(fd, iov, nr));
+	return at_position(file, fd, DXS_NEXT(writev, (fd, iov, nr), SYS_writev, fd, iov, nr));
 }
 
 // Defines a positional write and its 64-bit twin.
-#define POSITIONAL(name, params, args)                                                                                 \
+#define POSITIONAL(name, params, args, ...)                                                                               \
 	DXS_EXPORT ssize_t name params                                                                                 \
 	{                                                                                                              \
 		struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;                                        \
                                                                                                                        \
-		return at_offset(file, off, dxs_next.name args);                                                       \
+		return at_offset(file, off, DXS_NEXT(name, args, __VA_ARGS__));                                                    \
 	}
 
-POSITIONAL(pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off))
-POSITIONAL(pwrite64, (int fd, const void *buf, size_t len, off64_t off), (fd, buf, len, off))
-POSITIONAL(pwritev, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off))
-POSITIONAL(pwritev64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off))
+POSITIONAL(pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf, len, off)
+POSITIONAL(pwrite64, (int fd, const void *buf, size_t len, off64_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf, len, off)
+POSITIONAL(pwritev, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov, nr, off, 0)
+POSITIONAL(pwritev64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov, nr, off, 0)
 
 static ssize_t pwritev2_any(int fd, const struct iovec *iov, int nr, off_t off, int flags)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
-	ssize_t ret = dxs_next.pwritev2(fd, iov, nr, off, flags);
+	ssize_t ret = DXS_NEXT(pwritev2, (fd, iov, nr, off, flags), SYS_pwritev2, fd, iov, nr, off, 0, flags);
 
 	// Offset -1 is the position; RWF_APPEND writes at the end and moves nothing that could be asked later.
 	if (off == -1)
@@ -80,7 +78,8 @@ DXS_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int nr, off64_t 
 DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
-	ssize_t ret = dxs_next.copy_file_range(in, in_off, out, out_off, len, flags);
+	ssize_t ret = DXS_NEXT(copy_file_range, (in, in_off, out, out_off, len, flags), SYS_copy_file_range, in, in_off,
+			       out, out_off, len, flags);
 
 	if (out_off)
 		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
@@ -91,20 +90,21 @@ DXS_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
 
-	return at_position(file, out, dxs_next.sendfile(out, in, off, len));
+	return at_position(file, out, DXS_NEXT(sendfile, (out, in, off, len), SYS_sendfile, out, in, off, len));
 }
 
 DXS_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
 
-	return at_position(file, out, dxs_next.sendfile64(out, in, off, len));
+	return at_position(file, out, DXS_NEXT(sendfile64, (out, in, off, len), SYS_sendfile, out, in, off, len));
 }
 
 DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
-	ssize_t ret = dxs_next.splice(in, in_off, out, out_off, len, flags);
+	ssize_t ret = DXS_NEXT(splice, (in, in_off, out, out_off, len, flags), SYS_splice, in, in_off, out, out_off, len,
+			       flags);
 
 	if (out_off)
 		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
@@ -114,7 +114,7 @@ DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, si
 DXS_EXPORT int ftruncate(int fd, off_t size)
 {
 	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
-	int ret = dxs_next.ftruncate(fd, size);
+	int ret = DXS_NEXT(ftruncate, (fd, size), SYS_ftruncate, fd, size);
 
 	dxs_resize_end(file, !ret, size);
 	return ret;
@@ -128,7 +128,7 @@ DXS_EXPORT int ftruncate64(int fd, off64_t size)
 DXS_EXPORT int truncate(const char *path, off_t size)
 {
 	struct dxs_file *file = hooked() ? dxs_resize_begin_path(path) : NULL;
-	int ret = dxs_next.truncate(path, size);
+	int ret = DXS_NEXT(truncate, (path, size), SYS_truncate, path, size);
 
 	dxs_resize_end(file, !ret, size);
 	return ret;
@@ -148,7 +148,7 @@ static off_t changed_len(int mode, off_t off, off_t len)
 DXS_EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
 {
 	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
-	int ret = dxs_next.fallocate(fd, mode, off, len);
+	int ret = DXS_NEXT(fallocate, (fd, mode, off, len), SYS_fallocate, fd, mode, off, len);
 
 	dxs_holes_end(file, off, ret ? 0 : changed_len(mode, off, len));
 	return ret;
@@ -162,8 +162,10 @@ DXS_EXPORT int fallocate64(int fd, int mode, off64_t off, off64_t len)
 DXS_EXPORT int posix_fallocate(int fd, off_t off, off_t len)
 {
 	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
-	int ret = dxs_next.posix_fallocate(fd, off, len);
+	int ret;
 
+	dxs_hooks_fill();
+	ret = dxs_next.posix_fallocate(fd, off, len);
 	dxs_holes_end(file, off, 0);
 	return ret;
 }

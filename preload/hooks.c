@@ -66,12 +66,22 @@ static bool self_test(void)
 	return ok;
 }
 
-__attribute__((constructor(101))) static void begin(void)
+void dxs_hooks_fill(void)
 {
+	static bool filled;
 	size_t i;
 
+	if (filled)
+		return;
+	filled = true;
 	for (i = 0; i < NR_HOOKS; i++)
-		*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
+		if (!*hooks[i].next)
+			*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
+}
+
+__attribute__((constructor(101))) static void begin(void)
+{
+	dxs_hooks_fill();
 	dxs_allocator.zalloc = dxs_private_zalloc;
 	dxs_allocator.free = dxs_private_free;
 	dxs_real_sigaction = dxs_next.sigaction;

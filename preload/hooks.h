@@ -47,6 +47,14 @@ struct dxs_next {
 // The next library's functions; NULL until the constructor has run.
 extern struct dxs_next dxs_next;
 
+// The next library's function, or before the constructor the system call: constructors of other libraries run earlier
+// and make calls, and allocators do so inside malloc, where nothing may be looked up.
+#define DXS_NEXT(name, args, nr, ...)                                                                                  \
+	(dxs_next.name ? dxs_next.name args : (typeof(dxs_next.name args))syscall(nr, __VA_ARGS__))
+
+// Fills the table if that has not happened yet, for hooks that are no single system call and that no allocator calls.
+void dxs_hooks_fill(void);
+
 // Whether hooks act. Before, and when the self-test failed, everything goes to the kernel.
 extern bool dxs_hooks_active;
 

@@ -13,6 +13,7 @@ DXS_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction 
 		dxs_signals_app_action(sig, act, old);
 		return 0;
 	}
+	dxs_hooks_fill();
 	return dxs_next.sigaction(sig, act, old);
 }
 
@@ -20,8 +21,10 @@ DXS_EXPORT sighandler_t signal(int sig, sighandler_t handler)
 {
 	struct sigaction act = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
 
-	if (!dxs_hooks_active || !dxs_signals_own(sig))
+	if (!dxs_hooks_active || !dxs_signals_own(sig)) {
+		dxs_hooks_fill();
 		return dxs_next.signal(sig, handler);
+	}
 	sigaddset(&act.sa_mask, sig);
 	dxs_signals_app_action(sig, &act, &old);
 	return old.sa_handler;
@@ -42,6 +45,7 @@ DXS_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
 	sigset_t copy;
 
+	dxs_hooks_fill();
 	return dxs_next.sigprocmask(how, without_ours(how, set, &copy), old);
 }
 
@@ -49,5 +53,6 @@ DXS_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
 	sigset_t copy;
 
+	dxs_hooks_fill();
 	return dxs_next.pthread_sigmask(how, without_ours(how, set, &copy), old);
 }

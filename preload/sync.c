@@ -13,8 +13,7 @@ DXS_EXPORT int msync(void *addr, size_t len, int flags)
 		if (ret != DXS_PASS)
 			return (int)dxs_hook_return(ret);
 	}
-	return dxs_next.msync ? dxs_next.msync(addr, len, flags)
-			      : (int)dxs_hook_return(dxs_sys6(SYS_msync, (long)addr, (long)len, flags, 0, 0, 0));
+	return DXS_NEXT(msync, (addr, len, flags), SYS_msync, addr, len, flags);
 }
 
 DXS_EXPORT int fsync(int fd)
@@ -27,7 +26,7 @@ DXS_EXPORT int fsync(int fd)
 		if (ret != DXS_PASS)
 			return (int)dxs_hook_return(ret);
 	}
-	return dxs_next.fsync ? dxs_next.fsync(fd) : (int)dxs_hook_return(dxs_sys6(SYS_fsync, fd, 0, 0, 0, 0, 0));
+	return DXS_NEXT(fsync, (fd), SYS_fsync, fd);
 }
 
 DXS_EXPORT int fdatasync(int fd)
@@ -40,6 +39,5 @@ DXS_EXPORT int fdatasync(int fd)
 		if (ret != DXS_PASS)
 			return (int)dxs_hook_return(ret);
 	}
-	return dxs_next.fdatasync ? dxs_next.fdatasync(fd)
-				  : (int)dxs_hook_return(dxs_sys6(SYS_fdatasync, fd, 0, 0, 0, 0, 0));
+	return DXS_NEXT(fdatasync, (fd), SYS_fdatasync, fd);
 }

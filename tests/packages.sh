@@ -1,0 +1,77 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# packages.sh [--list] build|quickstart|test: installs the Debian packages that
+# are needed for it and not there yet (Debian 12 and later). Needs root or sudo
+# only if something is missing. --list prints the names and installs nothing.
+set -eu
+
+list=
+[ "${1:-}" != --list ] || {
+	list=1
+	shift
+}
+
+build='gcc libc6-dev cmake make pkg-config libpmem2-dev libunwind-dev libjemalloc-dev'
+quickstart="$build liblmdb-dev lmdb-utils unicode-data jq"
+
+# libclang-rt-dev and gcc's own dependencies bring the sanitizers.
+test="$quickstart g++ clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck
+	libcriterion-dev spin
+	python3 python3-lmdb kyotocabinet-utils tkrzw-utils fio
+	git strace gdb time procps"
+
+case ${1:-} in
+build) wanted=$build ;;
+quickstart) wanted=$quickstart ;;
+test) wanted=$test ;;
+*)
+	echo 'usage: packages.sh [--list] build|quickstart|test' >&2
+	exit 2
+	;;
+esac
+
+if [ -n "$list" ]; then
+	# shellcheck disable=SC2086 # one name a line
+	printf '%s\n' $wanted
+	exit 0
+fi
+
+fail() {
+	echo "packages.sh: $*" >&2
+	exit 1
+}
+
+command -v dpkg-query >/dev/null 2>&1 ||
+	fail "this is no Debian; packages like these are needed: $(echo "$wanted" | tr -s '\n\t' ' ')"
+missing=
+for package in $wanted; do
+	case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null || true) in
+	?i*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+	set -- env
+elif command -v sudo >/dev/null 2>&1; then
+	set -- sudo env
+	# nobody to ask for a password
+	[ -t 0 ] || set -- sudo -n env
+else
+	fail "neither root nor sudo: install as root:$missing"
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+	"$@" >"$log" 2>&1 || {
+		tail -n 10 "$log" >&2
+		fail "could not install:$missing"
+	}
+}
+echo "packages.sh: installing$missing"
+set -- "$@" DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300
+apt "$@" update
+# shellcheck disable=SC2086 # several names
+apt "$@" install -y --no-install-recommends $missing
