@@ -261,7 +261,7 @@ static void file_prepare(struct dxs_file *file, int fd)
 		dxs_file_to_kernel(file, why);
 		return;
 	}
-	if (dxs_file_mode(file) == DXS_MODE_EMULATED && dxs_config.verify &&
+	if (dxs_file_mode(file) == DXS_MODE_EMULATED && (dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0]) &&
 	    (dxs_run_join(&why) || dxs_image_open(file, fd, &why))) {
 		dxs_warn("%s: cannot be verified: %s%s%s", file->path, why, dxs_config.image_dir[0] ? ": " : "",
 			 dxs_config.image_dir);

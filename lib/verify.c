@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "config.h"
 #include "diag.h"
 #include "engine.h"
 #include "file.h"
@@ -160,7 +161,7 @@ void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last)
 	struct dxs_map *map;
 
 	// Not while the kernel is writing, cutting or syncing the file: its part is not the tracker's.
-	if (dxs_file_mode(file) == DXS_MODE_KERNEL || atomic_load(&file->kwriters))
+	if (!dxs_config.verify || dxs_file_mode(file) == DXS_MODE_KERNEL || atomic_load(&file->kwriters))
 		return;
 	for (map = file->maps; map; map = map->next) {
 		uint64_t from = first, to = last;

@@ -17,13 +17,14 @@
 #   ERROR    something else: an unexpected exit status, no image, a wrong file
 #
 # MISSED counts the verifier's reports (0 without --verify); FENCES is known
-# only if the program was not cut. With KEEP=DIR the surviving file stays there.
+# only if the program was not cut. With KEEP=DIR the surviving file stays there;
+# CUT_LINES and CUT_ROUNDS set the size of the work.
 set -eu
 
 build=$1 engine=$2 policy=$3 fence=$4 seed=$5
 shift 5
 lmdb_unicode=$build/bin/examples/lmdb_unicode
-lines=1200 rounds=3 batch=20 mapsize=8M # 180 commits
+lines=${CUT_LINES:-1200} rounds=${CUT_ROUNDS:-3} batch=20 mapsize=8M # 180 commits
 nr_ops=$((lines * rounds))
 
 scratch=$(mktemp -d /dev/shm/daxsync-cut.XXXXXX)
@@ -31,7 +32,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 143' HUP INT TERM
 mkdir "$scratch/db" "$scratch/survived" "$scratch/images"
 table=$scratch/table
-head -n $lines /usr/share/unicode/UnicodeData.txt >"$table"
+head -n "$lines" /usr/share/unicode/UnicodeData.txt >"$table"
 
 acknowledged=-
 fences=-
@@ -57,7 +58,7 @@ check() { # DIR: sets $found
 [ "$fence" = 0 ] || set -- --powercut="$fence:$seed" "$@"
 status=0
 "$build/bin/daxsync" run --emulate --engine="$engine" --image-dir="$scratch/images" --stats="$scratch/stats" "$@" -- \
-	"$lmdb_unicode" churn "$scratch/db" "$table" $rounds $batch $mapsize >"$scratch/out" 2>"$scratch/err" || status=$?
+	"$lmdb_unicode" churn "$scratch/db" "$table" "$rounds" $batch $mapsize >"$scratch/out" 2>"$scratch/err" || status=$?
 acknowledged=$(sed -n 's/^committed //p' "$scratch/out" | tail -n 1)
 acknowledged=${acknowledged:--}
 
@@ -67,7 +68,7 @@ if [ -f "$scratch/stats" ]; then
 	fences=$(jq .fences "$scratch/stats")
 	missed=$(jq .missed_pages "$scratch/stats")
 else
-	missed=$(grep -c '^daxsync:.*missed' "$scratch/err") || true
+	missed=$(grep -c '^daxsync: MISSED PAGE' "$scratch/err") || true
 fi
 
 case $status in

@@ -15,6 +15,10 @@ seed=${2:-$(date +%s)}
 powercut_begin powercut-lmdb-fault "${3:-${0%/*}/../../build/release}"
 fault=--fault=skip-flush:100
 
+# A larger table than lmdb.sh's: most pages are left alone for long, so that
+# nothing heals what was forgotten.
+export CUT_LINES=8000 CUT_ROUNDS=2
+
 sed "s/\$/ 0 $seed --verify $fault/" "$scratch/configurations" | run_cuts >"$scratch/uncut" || true
 nr_configurations=$(wc -l <"$scratch/configurations")
 nr_reported=$(awk '$4 > 0 { n++ } END { print n + 0 }' "$scratch/uncut")
