@@ -151,6 +151,20 @@ void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, s
 	}
 }
 
+uint64_t dxs_image_staged(const struct dxs_image *image, uint64_t first)
+{
+	uint64_t mask = 0;
+	unsigned i;
+
+	for (i = 0; stage && i < stage->nr; i++) {
+		uint64_t at = (stage->staged[i].off >> image->file->page_shift) - first;
+
+		if (stage->staged[i].image == image && at < DXS_LEAF_PAGES)
+			mask |= 1ULL << at;
+	}
+	return mask;
+}
+
 // The file's size now. It is asked by path because there is no descriptor to ask; a file that was renamed or has no
 // name is taken to have the size a hook saw last.
 static uint64_t file_size(struct dxs_image *image)

@@ -28,6 +28,9 @@ void dxs_image_unstage(void);
 // The flush primitive: keeps the 64-byte lines of [addr, addr + len), at `off` in the file, as they are now.
 void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len);
 
+// Which of the 64 entries from `first` on this thread has kept lines of since its last fence.
+uint64_t dxs_image_staged(const struct dxs_image *image, uint64_t first);
+
 // The fence: publishes what this thread kept. At the fence that DAXSYNC_POWERCUT names it does not return.
 void dxs_image_publish(void);
 

@@ -41,6 +41,7 @@
 struct taken {
 	struct dxs_leaf *leaf;
 	uint64_t pages;
+	uint64_t closed; // of these, closed and unmarked; the others stay open
 	uint64_t failed; // not flushed: to be marked again (M6)
 	bool flushed;
 };
@@ -237,6 +238,12 @@ static void complete(struct sync *sync)
 
 	if (!sync->nr)
 		return;
+	for (i = 0; sync->file->image && i < sync->nr; i++) {
+		struct taken *taken = &sync->taken[i];
+
+		// The closed ones are looked at later, together with all others (V1).
+		dxs_verify_taken(sync->file, taken->leaf, taken->pages & ~taken->failed & ~taken->closed);
+	}
 	// Each flush before this point was made by this thread. After the drain its lines are durable, whoever had
 	// stored them: a close that returned had made the stores visible to this CPU.
 	drain(sync);
@@ -309,6 +316,7 @@ static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
 	if (dxs_fault(DXS_FAULT_FLUSH_FIRST))
 		flush_taken(sync, taken);
 	closed = close_and_unmark(sync, leaf, dirty);
+	taken->closed = closed;
 	dxs_count(pages_kept_open, (uint64_t)__builtin_popcountll(dirty & ~closed));
 	plant_open_unmarked(sync, leaf, closed);
 }

@@ -156,6 +156,22 @@ static void check_map(struct dxs_map *map, uint64_t first, uint64_t last)
 	}
 }
 
+void dxs_verify_taken(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
+{
+	uint64_t missing = pages & ~dxs_image_staged(file->image, leaf->first);
+	struct dxs_map *map;
+
+	for (; dxs_config.verify && missing; missing &= missing - 1) {
+		uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(missing);
+
+		for (map = file->maps; map; map = map->next)
+			if (map->engine && map->prot && pgoff - map->first <= dxs_map_last(map) - map->first)
+				break;
+		if (map && !equals_image(map, pgoff))
+			report(map, pgoff, "taken up by a sync and not flushed");
+	}
+}
+
 void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last)
 {
 	struct dxs_map *map;

@@ -7,12 +7,18 @@
 #include <stdint.h>
 
 struct dxs_file;
+struct dxs_leaf;
 
 // Looks at every populated page of [first, last], page by page under the page's lock:
 //   V1 closed in every mapping, unmarked and not FLUSHING: equal to its durable image.
 //   V2 open in any mapping: marked DIRTY, or in a part that was never closed and is open by definition.
+//   V3 (dxs_verify_taken) taken up by a sync: flushed by it before its fence, or equal to its image all the same. That
+//      finds a flush left out on a page that stays open and marked, of which V1 and V2 say nothing.
 // A page that fails is a missed page: a power cut would lose it. It is reported and counted.
 // Caller holds maps_lock. Pages written by write(2) and not yet synced by the kernel are not the tracker's.
 void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last);
+
+// V3 for the entries of `pages` in a leaf that a sync says it has flushed. Called after its flushes, before its fence.
+void dxs_verify_taken(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages);
 
 #endif
