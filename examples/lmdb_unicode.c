@@ -199,7 +199,7 @@ static uint64_t commit_after(const struct table *table, uint64_t nr_ops, size_t 
 
 static MDB_val key_of(const struct line *line)
 {
-	return (MDB_val){ .mv_size = line->key_len, .mv_data = (void *)(uintptr_t)line->text };
+	return (MDB_val){.mv_size = line->key_len, .mv_data = (void *)(uintptr_t)line->text};
 }
 
 // The value that a round writes; buf holds it unless it is the line itself.
@@ -208,9 +208,9 @@ static MDB_val value_of(const struct line *line, uint32_t round, char *buf, size
 	int len;
 
 	if (round == 0)
-		return (MDB_val){ .mv_size = line->len, .mv_data = (void *)(uintptr_t)line->text };
+		return (MDB_val){.mv_size = line->len, .mv_data = (void *)(uintptr_t)line->text};
 	len = snprintf(buf, size, "%" PRIu32 "|%.*s", round, (int)line->len, line->text);
-	return (MDB_val){ .mv_size = (size_t)len, .mv_data = buf };
+	return (MDB_val){.mv_size = (size_t)len, .mv_data = buf};
 }
 
 static size_t value_size_max(const struct table *table)
@@ -307,7 +307,7 @@ static int candidate_init(struct candidate *cand, const struct table *table, uin
 	uint32_t round = (uint32_t)(nr_ops / table->nr);
 	size_t nr_done = (size_t)(nr_ops % table->nr);
 
-	*cand = (struct candidate){ .nr_ops = nr_ops };
+	*cand = (struct candidate){.nr_ops = nr_ops};
 	cand->last = malloc(table->nr * sizeof(*cand->last));
 	if (!cand->last)
 		return fail("memory", strerror(ENOMEM));
@@ -376,7 +376,7 @@ static int compare_keys(MDB_txn *txn, MDB_dbi dbi, const struct table *table, st
 static int walk(MDB_txn *txn, MDB_dbi dbi, size_t *nr_keys)
 {
 	MDB_cursor *cursor;
-	MDB_val previous = { 0 };
+	MDB_val previous = {0};
 	MDB_val key;
 	MDB_val value;
 	int rc = mdb_cursor_open(txn, dbi, &cursor);
@@ -432,7 +432,7 @@ static int compare(MDB_txn *txn, const struct table *table, struct candidate can
 
 static int check(const char *dir, const struct table *table, uint64_t nr_ops, size_t batch)
 {
-	struct candidate cand[2] = { { 0 } };
+	struct candidate cand[2] = {{0}};
 	MDB_env *env;
 	MDB_txn *txn;
 	int ret = -1;

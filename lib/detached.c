@@ -12,8 +12,8 @@
 
 int dxs_detached(int (*fn)(void *arg), void *arg)
 {
-	char *stack = dxs_sys_mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-				   -1, 0);
+	char *stack = dxs_sys_mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+				   0);
 	int saved = errno, status = 0, pid;
 	long ret;
 

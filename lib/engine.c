@@ -23,7 +23,7 @@ const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why
 	err = dxs_fault(DXS_FAULT_NO_ATTACH) ? -EINVAL : dxs_engine_uffd.attach(map);
 	if (!err)
 		return &dxs_engine_uffd;
-	*why = err == -EBUSY   ? "the program tracks the mapping with a userfaultfd of its own"
+	*why = err == -EBUSY    ? "the program tracks the mapping with a userfaultfd of its own"
 	       : err == -ENOMEM ? "no memory to track the mapping"
 				: "userfaultfd cannot track files of this file system";
 	dxs_debug("engine uffd: attaching %p failed with %d", (void *)map->addr, -err);

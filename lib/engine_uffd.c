@@ -52,7 +52,7 @@
 #define HANDLER_STACK ((size_t)64 << 10)
 
 static _Atomic int uffd = -1;
-static bool by_signal; // constant once uffd is open
+static bool by_signal;   // constant once uffd is open
 static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry
 static pthread_t handler;
 

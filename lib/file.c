@@ -10,7 +10,7 @@
 const char *dxs_mode_name(enum dxs_mode mode)
 {
 	static const char *const name[] = {
-		[DXS_MODE_PASS] = "pass",   [DXS_MODE_KERNEL] = "kernel", [DXS_MODE_EMULATED] = "emulated",
+		[DXS_MODE_PASS] = "pass",     [DXS_MODE_KERNEL] = "kernel", [DXS_MODE_EMULATED] = "emulated",
 		[DXS_MODE_DIRECT] = "direct", [DXS_MODE_BYTE] = "byte",
 	};
 

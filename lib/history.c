@@ -33,8 +33,11 @@ static bool is_about(const struct event *event, const struct dxs_file *file, uin
 void dxs_history_print(const struct dxs_file *file, uint64_t pgoff, struct dxs_text *text)
 {
 	static const char *const name[] = {
-		[DXS_EVENT_OPEN] = "opened",       [DXS_EVENT_CLOSE] = "closed", [DXS_EVENT_FLUSH] = "flushed",
-		[DXS_EVENT_PUBLISH] = "published", [DXS_EVENT_KERNEL] = "written by the kernel",
+		[DXS_EVENT_OPEN] = "opened",
+		[DXS_EVENT_CLOSE] = "closed",
+		[DXS_EVENT_FLUSH] = "flushed",
+		[DXS_EVENT_PUBLISH] = "published",
+		[DXS_EVENT_KERNEL] = "written by the kernel",
 	};
 	uint64_t end = atomic_load(&next), start = end > RING ? end - RING : 0, i, from = start;
 	unsigned nr = 0;

@@ -227,8 +227,7 @@ void dxs_image_publish(void)
 		const struct staged *staged = &stage->staged[i];
 
 		staged_write(staged);
-		dxs_history(staged->image->file, DXS_EVENT_PUBLISH,
-			    staged->off >> staged->image->file->page_shift, 1);
+		dxs_history(staged->image->file, DXS_EVENT_PUBLISH, staged->off >> staged->image->file->page_shift, 1);
 	}
 	if (stage)
 		stage->nr = 0;
@@ -315,8 +314,7 @@ static int image_file_open(struct dxs_image *image)
 	return made;
 }
 
-static void page_copy(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
-		      const unsigned char *durable)
+static void page_copy(const struct dxs_walk *walk, uint64_t off, const unsigned char *now, const unsigned char *durable)
 {
 	(void)durable;
 	dxs_sys6(SYS_pwrite64, walk->image_fd, (long)now, DXS_PAGE_SIZE, (long)off, 0, 0);

@@ -72,7 +72,8 @@ int dxs_image_walk(void *arg)
 	if (fd < 0)
 		return 1;
 	compare_data(walk, fd, fd);
-	compare_data(walk, fd, walk->image_fd); // holes punched since: a page seen twice no longer differs, or again does
+	compare_data(walk, fd,
+		     walk->image_fd); // holes punched since: a page seen twice no longer differs, or again does
 	dxs_sys_close(fd);
 	return 0;
 }

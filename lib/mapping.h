@@ -15,10 +15,10 @@ struct dxs_file;
 // A shared mapping of a file. Immutable but for the fields marked so; a split makes new ones.
 struct dxs_map {
 	uintptr_t addr;
-	size_t len;      // bytes, whole pages
-	uint64_t first;  // the file's entry at addr
-	int prot;        // changes under the registry's lock
-	int flags;       // as given to mmap
+	size_t len;     // bytes, whole pages
+	uint64_t first; // the file's entry at addr
+	int prot;       // changes under the registry's lock
+	int flags;      // as given to mmap
 	struct dxs_file *file;
 	struct dxs_map *next;            // in the file's list; changes under its maps_lock, exclusive
 	const struct dxs_engine *engine; // what tracks stores here; NULL: nothing does

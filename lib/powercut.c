@@ -48,8 +48,7 @@ static void others_kill(struct dxs_run *run)
 }
 
 // Caches write lines back whenever they like: each line that differs may have reached the medium, or not.
-static void page_toss(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
-		      const unsigned char *durable)
+static void page_toss(const struct dxs_walk *walk, uint64_t off, const unsigned char *now, const unsigned char *durable)
 {
 	unsigned at;
 

@@ -33,9 +33,9 @@
 #include "verify.h"
 
 #define BATCH_LEAVES 64
-#define BATCH_PAGES 1024   // also what the emulator can hold between two fences
-#define GROUP_PAGES 256    // syncs of larger ranges are grouped
-#define PATIENCE 8         // waits for other syncs' pages
+#define BATCH_PAGES 1024 // also what the emulator can hold between two fences
+#define GROUP_PAGES 256  // syncs of larger ranges are grouped
+#define PATIENCE 8       // waits for other syncs' pages
 
 // Pages of one leaf that this sync has FLUSHING.
 struct taken {
@@ -76,8 +76,7 @@ static int map_close(struct dxs_map *map, uint64_t first, uint64_t last)
 		return 0;
 	if (dxs_fault(DXS_FAULT_CLOSE_ERROR))
 		return -ENOMEM;
-	return map->engine->close(map, dxs_map_addr(map, first),
-				  (size_t)(last - first + 1) << map->file->page_shift);
+	return map->engine->close(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
 }
 
 // Calls fn for each run of ones in mask: entries first + from to first + to.
@@ -100,7 +99,8 @@ static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf,
 	struct dxs_map *map;
 	unsigned from, to;
 
-	for_each_run(pages, from, to) {
+	for_each_run(pages, from, to)
+	{
 		for (map = file->maps; map; map = map->next) {
 			int err = map_close(map, leaf->first + from, leaf->first + to);
 
@@ -189,7 +189,8 @@ static void flush_taken(struct sync *sync, struct taken *taken)
 		return;
 	taken->flushed = true;
 	dxs_history(sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
-	for_each_run(taken->pages, from, to) {
+	for_each_run(taken->pages, from, to)
+	{
 		uint64_t at = from;
 
 		while (at <= to) {
@@ -285,7 +286,8 @@ static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, 
 
 	if (!closed || !dxs_fault(DXS_FAULT_OPEN_UNMARKED))
 		return;
-	for_each_run(closed, from, to) {
+	for_each_run(closed, from, to)
+	{
 		for (map = sync->file->maps; map; map = map->next) {
 			uint64_t first = leaf->first + from, last = leaf->first + to;
 

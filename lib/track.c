@@ -37,7 +37,7 @@ void dxs_init(void)
 		return;
 	dxs_config_load();
 	if (dxs_config.emulate && dxs_fault_parse(dxs_config.fault, why, sizeof(why)))
-		dxs_warn("DAXSYNC_FAULT=%s: %s; nothing is planted", dxs_config.fault, why);
+		dxs_error("DAXSYNC_FAULT=%s: %s; nothing is planted", dxs_config.fault, why);
 	dxs_fork_init();
 }
 
@@ -159,12 +159,14 @@ static int range_shut(uintptr_t addr, uintptr_t end)
 		return 0;
 	split_at(addr);
 	split_at(end);
-	for_each_map(map, addr, end) {
+	for_each_map(map, addr, end)
+	{
 		file_lock(map->file);
 		atomic_store(&map->going, true); // partner: dxs_trap_store
 	}
 	dxs_maps_synchronize(); // traps that did not see `going` are over
-	for_each_map(map, addr, end) {
+	for_each_map(map, addr, end)
+	{
 		int ret;
 
 		map_shut(map);
@@ -261,7 +263,8 @@ static void file_prepare(struct dxs_file *file, int fd)
 		dxs_file_to_kernel(file, why);
 		return;
 	}
-	if (dxs_file_mode(file) == DXS_MODE_EMULATED && (dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0]) &&
+	if (dxs_file_mode(file) == DXS_MODE_EMULATED &&
+	    (dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0]) &&
 	    (dxs_run_join(&why) || dxs_image_open(file, fd, &why))) {
 		dxs_warn("%s: cannot be verified: %s%s%s", file->path, why, dxs_config.image_dir[0] ? ": " : "",
 			 dxs_config.image_dir);
@@ -553,8 +556,8 @@ void *dxs_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *ne
 {
 	bool fixed = flags & MREMAP_FIXED;
 
-	if ((uintptr_t)addr % DXS_PAGE_SIZE || (!is_known((uintptr_t)addr, old_len ? old_len : 1) &&
-						!(fixed && is_known((uintptr_t)new_addr, new_len))))
+	if ((uintptr_t)addr % DXS_PAGE_SIZE ||
+	    (!is_known((uintptr_t)addr, old_len ? old_len : 1) && !(fixed && is_known((uintptr_t)new_addr, new_len))))
 		return sys_mremap(addr, old_len, new_len, flags, new_addr);
 	old_len = (old_len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
 	return mremap_known((uintptr_t)addr, old_len, new_len, flags, new_addr);
@@ -572,19 +575,22 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 	dxs_change_begin(&change, addr, 0);
 	split_at(addr);
 	split_at(end);
-	for_each_map(map, addr, end) {
+	for_each_map(map, addr, end)
+	{
 		file_lock(map->file);
 		if (!(prot & PROT_READ))
 			dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
 	}
 	// M1: what becomes writable is tracked before. An engine takes a mapping that is not writable yet as well.
-	for_each_map(map, addr, end) {
+	for_each_map(map, addr, end)
+	{
 		map->prot |= prot & PROT_WRITE;
 		map_attach(map);
 	}
 	ret = (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
 			     : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
-	for_each_map(map, addr, end) {
+	for_each_map(map, addr, end)
+	{
 		if (!ret)
 			map->prot = prot;
 		if (prot & PROT_WRITE)

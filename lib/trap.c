@@ -5,9 +5,9 @@
 #include "engine.h"
 #include "fault.h"
 #include "file.h"
+#include "history.h"
 #include "log.h"
 #include "stats.h"
-#include "history.h"
 
 static _Atomic uint32_t gone; // futex: changes when a mapping is gone
 

@@ -54,7 +54,7 @@ struct dxs_chunk {
 	_Atomic uint64_t used;
 };
 
-#define ALIGN_UP(x, a) (((x) + (a)-1) / (a) * (a))
+#define ALIGN_UP(x, a) (((x) + ((a)-1)) / (a) * (a))
 #define NODE_ALIGN 64
 #define LEAF_BYTES ALIGN_UP(sizeof(struct dxs_leaf), NODE_ALIGN)
 #define NODE_BYTES ALIGN_UP(sizeof(struct dxs_node), NODE_ALIGN)
@@ -242,7 +242,7 @@ static uint64_t summary_children(struct dxs_node *node, enum dxs_mark mark)
 
 void dxs_tree_mark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask)
 {
-	struct dxs_node *path[DXS_TREE_LEVELS];
+	struct dxs_node *path[DXS_TREE_LEVELS] = {NULL};
 	unsigned level;
 
 	descend(tree, leaf->first, false, path);
@@ -290,7 +290,7 @@ static bool prune(struct dxs_node *node, unsigned level, unsigned slot, enum dxs
 
 void dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask)
 {
-	struct dxs_node *path[DXS_TREE_LEVELS];
+	struct dxs_node *path[DXS_TREE_LEVELS] = {NULL};
 	unsigned level;
 
 	if (atomic_fetch_and(&leaf->marks[mark], ~mask) & ~mask)

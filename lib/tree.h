@@ -12,8 +12,8 @@
 
 #define DXS_LEAF_SHIFT 6
 #define DXS_LEAF_PAGES 64
-#define DXS_TREE_LEVELS 6                                      // one of leaves, five of nodes above
-#define DXS_TREE_PAGES (1ULL << (DXS_TREE_LEVELS * 6))         // 2^36 entries: 256 TiB of 4 KiB pages
+#define DXS_TREE_LEVELS 6                              // one of leaves, five of nodes above
+#define DXS_TREE_PAGES (1ULL << (DXS_TREE_LEVELS * 6)) // 2^36 entries: 256 TiB of 4 KiB pages
 
 // The marks of an entry. Of each there is a summary on every level above.
 enum dxs_mark {

@@ -146,8 +146,7 @@ static void check_map(struct dxs_map *map, uint64_t first, uint64_t last)
 				uintptr_t to = map->engine->known(map, &part->start, part->end);
 
 				if (part->start < to)
-					check_entries(map, dxs_map_pgoff(map, part->start),
-						      dxs_map_pgoff(map, to - 1));
+					check_entries(map, dxs_map_pgoff(map, part->start), dxs_map_pgoff(map, to - 1));
 				part->start = to;
 			}
 		}

@@ -27,7 +27,8 @@ DXS_EXPORT int close_range(unsigned first, unsigned last, int flags)
 	int ours = -1;
 
 	if (first > last || !dxs_hooks_active || flags & (int)CLOSE_RANGE_CLOEXEC)
-		return DXS_NEXT(close_range, (first, last, flags), SYS_close_range, first, last, flags); // ours are close-on-exec anyway
+		return DXS_NEXT(close_range, (first, last, flags), SYS_close_range, first, last,
+				flags); // ours are close-on-exec anyway
 	while (first <= INT32_MAX && (ours = dxs_fd_next((int)first)) >= 0 && (unsigned)ours <= last) {
 		if (ours > 0 && range_close(first, (unsigned)ours - 1, flags))
 			return -1;

@@ -41,18 +41,22 @@ DXS_EXPORT ssize_t writev(int fd, const struct iovec *iov, int nr)
 }
 
 // Defines a positional write and its 64-bit twin.
-#define POSITIONAL(name, params, args, ...)                                                                               \
+#define POSITIONAL(name, params, args, ...)                                                                            \
 	DXS_EXPORT ssize_t name params                                                                                 \
 	{                                                                                                              \
 		struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;                                        \
                                                                                                                        \
-		return at_offset(file, off, DXS_NEXT(name, args, __VA_ARGS__));                                                    \
+		return at_offset(file, off, DXS_NEXT(name, args, __VA_ARGS__));                                        \
 	}
 
-POSITIONAL(pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf, len, off)
-POSITIONAL(pwrite64, (int fd, const void *buf, size_t len, off64_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf, len, off)
-POSITIONAL(pwritev, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov, nr, off, 0)
-POSITIONAL(pwritev64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov, nr, off, 0)
+POSITIONAL(pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf, len,
+	   off)
+POSITIONAL(pwrite64, (int fd, const void *buf, size_t len, off64_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf,
+	   len, off)
+POSITIONAL(pwritev, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov, nr,
+	   off, 0)
+POSITIONAL(pwritev64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov,
+	   nr, off, 0)
 
 static ssize_t pwritev2_any(int fd, const struct iovec *iov, int nr, off_t off, int flags)
 {
@@ -103,8 +107,8 @@ DXS_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
-	ssize_t ret = DXS_NEXT(splice, (in, in_off, out, out_off, len, flags), SYS_splice, in, in_off, out, out_off, len,
-			       flags);
+	ssize_t ret = DXS_NEXT(splice, (in, in_off, out, out_off, len, flags), SYS_splice, in, in_off, out, out_off,
+			       len, flags);
 
 	if (out_off)
 		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);

@@ -25,6 +25,7 @@
 #include "sys.h"
 
 // Every hook, by the name of the function that it stands for.
+// clang-format off
 #define DXS_HOOKS(X)                                                                                                   \
 	X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect) X(pkey_mprotect) X(madvise)                                  \
 	X(msync) X(fsync) X(fdatasync)                                                                                 \
@@ -37,6 +38,7 @@
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
 	X(sigaction) X(signal) X(sigprocmask) X(pthread_sigmask)                                                       \
 	X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(_exit) X(_Exit)
+// clang-format on
 
 struct dxs_next {
 #define X(name) typeof(&(name)) name;

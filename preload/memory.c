@@ -36,8 +36,8 @@ DXS_EXPORT void *mremap(void *addr, size_t old_len, size_t new_len, int flags, .
 	}
 	if (dxs_hook_enter())
 		return dxs_hook_return_ptr(dxs_mremap(addr, old_len, new_len, flags, new_addr));
-	return dxs_hook_return_ptr((void *)dxs_sys6(SYS_mremap, (long)addr, (long)old_len, (long)new_len, flags,
-						    (long)new_addr, 0));
+	return dxs_hook_return_ptr(
+		(void *)dxs_sys6(SYS_mremap, (long)addr, (long)old_len, (long)new_len, flags, (long)new_addr, 0));
 }
 
 DXS_EXPORT int mprotect(void *addr, size_t len, int prot)

@@ -50,22 +50,22 @@ static ssize_t unpin_one(struct dxs_pin *pin, ssize_t ret)
 	return ret;
 }
 
-#define INTO_BUFFER(name, params, args, ...)                                                                              \
+#define INTO_BUFFER(name, params, args, ...)                                                                           \
 	DXS_EXPORT ssize_t name params                                                                                 \
 	{                                                                                                              \
 		struct dxs_pin pin;                                                                                    \
                                                                                                                        \
 		pin_one(&pin, buf, len);                                                                               \
-		return unpin_one(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                                   \
+		return unpin_one(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                             \
 	}
 
-#define INTO_IOVEC(name, params, args, ...)                                                                               \
+#define INTO_IOVEC(name, params, args, ...)                                                                            \
 	DXS_EXPORT ssize_t name params                                                                                 \
 	{                                                                                                              \
 		struct pins pins;                                                                                      \
                                                                                                                        \
 		pins_take(&pins, iov, nr > 0 ? (size_t)nr : 0);                                                        \
-		return pins_drop(&pins, DXS_NEXT(name, args, __VA_ARGS__));                                                  \
+		return pins_drop(&pins, DXS_NEXT(name, args, __VA_ARGS__));                                            \
 	}
 
 INTO_BUFFER(read, (int fd, void *buf, size_t len), (fd, buf, len), SYS_read, fd, buf, len)
@@ -77,10 +77,10 @@ INTO_BUFFER(recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, fla
 INTO_BUFFER(recvfrom, (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len),
 	    (fd, buf, len, flags, from, from_len), SYS_recvfrom, fd, buf, len, flags, from, from_len)
 INTO_IOVEC(readv, (int fd, const struct iovec *iov, int nr), (fd, iov, nr), SYS_readv, fd, iov, nr)
-INTO_IOVEC(preadv, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_preadv, fd, iov, nr, off,
-	   0)
-INTO_IOVEC(preadv64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off), SYS_preadv, fd, iov, nr,
+INTO_IOVEC(preadv, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_preadv, fd, iov, nr,
 	   off, 0)
+INTO_IOVEC(preadv64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off), SYS_preadv, fd, iov,
+	   nr, off, 0)
 INTO_IOVEC(preadv2, (int fd, const struct iovec *iov, int nr, off_t off, int flags), (fd, iov, nr, off, flags),
 	   SYS_preadv2, fd, iov, nr, off, 0, flags)
 INTO_IOVEC(preadv64v2, (int fd, const struct iovec *iov, int nr, off64_t off, int flags), (fd, iov, nr, off, flags),

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "fault.h"
 #include "imagedir.h"
 #include "launcher.h"
 #include "log.h"
@@ -108,12 +109,21 @@ static int make_dir(const char *path)
 	return access(path, R_OK | W_OK | X_OK) ? -errno : 0;
 }
 
+static int check_value(const struct dxs_config_row *row, const char *value, char *why, size_t size)
+{
+	int err = dxs_config_check(row->name, value, why, size);
+
+	if (!err && !strcmp(row->name, "DAXSYNC_FAULT"))
+		err = dxs_fault_parse(value, why, size);
+	return err;
+}
+
 static int set_option(const struct dxs_config_row *row, const char *value)
 {
 	char why[DXS_LOG_LINE];
 	int err;
 
-	if (dxs_config_check(row->name, value, why, sizeof(why))) {
+	if (check_value(row, value, why, sizeof(why))) {
 		dxs_error("--%s=%s: %s", row->option, value, why);
 		return -EINVAL;
 	}

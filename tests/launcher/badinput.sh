@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# badinput.sh [BUILD]: wrong settings and unfit surroundings are one clear line;
+# the program runs all the same and its data are right. Here the environment is
+# set by hand: the launcher's own options are refused earlier (options.sh).
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/lib.sh"
+launcher_begin badinput "$@"
+[ -w /dev/shm ] || skip '/dev/shm is missing'
+compile "$source/tests/launcher/mapper.c" "$scratch/mapper"
+memory=$(mktemp -d /dev/shm/daxsync-badinput.XXXXXX)
+trap 'rm -rf "$memory"; launcher_end' EXIT
+preload=$build/lib/libdaxsync-preload.so
+[ -f "$preload" ] || skip "$preload was not built"
+
+# Emulation says in one line that it is not durable: not what is judged here.
+forget_emulation() {
+	sed '/^daxsync: emulated persistent memory /d' "$scratch/err" >"$scratch/other"
+	mv "$scratch/other" "$scratch/err"
+}
+# Runs the program with these settings; it must find its own data right.
+shim() { # STATUS SETTING...
+	wanted=$1
+	shift
+	run "$wanted" env LD_PRELOAD="$preload" DAXSYNC_STATS="$scratch/stats" "$@" "$scratch/mapper" "$memory/file"
+	forget_emulation
+}
+has_mode() { # MODE
+	grep -qF "\"path\":\"$memory/file\",\"mode\":\"$1\"" "$scratch/stats" ||
+		fail "the mode is not $1: $(grep -o '"mappings":.*' "$scratch/stats")"
+}
+emulate=DAXSYNC_EMULATE=1
+
+shim 0 DAXSYNC_LOG=warn
+says_nothing
+has_mode pass
+
+# Settings.
+shim 0 DAXSYNC_ENGINE=ufd
+says 'DAXSYNC_ENGINE: not one of auto|uffd|uffd-thread|uffd-sigbus|mprotect; auto is used instead of "ufd"'
+shim 0 DAXSYNC_EMULATE=yes
+says 'DAXSYNC_EMULATE: not one of 0|1; 0 is used instead of "yes"'
+has_mode pass
+shim 0 DAXSYNC_LOG=loud
+says 'DAXSYNC_LOG: not one of error|warn|info|debug; warn is used instead of "loud"'
+shim 0 DAXSYNC_POWERCUT=soon $emulate DAXSYNC_LOG=error
+says 'DAXSYNC_POWERCUT: not N or N:SEED'
+shim 0 DAXSYNC_VERFY=1
+says 'DAXSYNC_VERFY is no setting of daxsync'
+shim 0 DAXSYNC_VERIFY=1 DAXSYNC_POWERCUT=1 DAXSYNC_FAULT=skip-flush
+says 'ignored without DAXSYNC_EMULATE=1: DAXSYNC_VERIFY, DAXSYNC_POWERCUT, DAXSYNC_FAULT'
+shim 0 $emulate DAXSYNC_FAULT=no-such-fault
+says 'no-such-fault'
+shim 0 DAXSYNC_STATS=/nonexistent/stats
+says 'the statistics cannot be written to /nonexistent/stats: No such file or directory'
+shim 0 DAXSYNC_STATS=/dev/full
+says 'the statistics cannot be written to /dev/full: No space left on device'
+
+# A strict program is told by its mmap.
+shim 3 DAXSYNC_STRICT=1
+grep -q '^daxsync: ' "$scratch/err" || fail 'no word on the refusal'
+
+# Where the durable image cannot be kept, nothing is verified, so nothing is
+# served: the kernel keeps the file.
+for dir in /nonexistent /dev/null /proc; do
+	shim 0 $emulate DAXSYNC_VERIFY=1 DAXSYNC_IMAGE_DIR="$dir"
+	says "$dir"
+	has_mode kernel
+done
+mkdir "$memory/images"
+echo 'no control file' >"$memory/images/daxsync.run"
+shim 0 $emulate DAXSYNC_VERIFY=1 DAXSYNC_IMAGE_DIR="$memory/images"
+says "$memory/images"
+has_mode kernel
+
+# A user without the privilege for the handler thread.
+if [ "$(id -u)" -eq 0 ] && [ "$(cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null)" = 0 ] &&
+	[ "$(stat -c %a /dev/userfaultfd 2>/dev/null || echo 600)" = 600 ]; then
+	chmod 777 "$memory"
+	chmod 755 "$scratch"
+	rm -f "$memory/file"
+	as_nobody='setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all --'
+	# shellcheck disable=SC2086 # several words
+	run 0 env DAXSYNC_STATS="$memory/stats" $emulate DAXSYNC_ENGINE=uffd-thread LD_PRELOAD="$preload" \
+		$as_nobody "$scratch/mapper" "$memory/file"
+	forget_emulation
+	says "$memory/file"
+	cp "$memory/stats" "$scratch/stats"
+	has_mode kernel
+	rm -f "$memory/file" "$memory/stats"
+	# shellcheck disable=SC2086 # several words
+	run 0 env DAXSYNC_STATS="$memory/stats" $emulate LD_PRELOAD="$preload" $as_nobody "$scratch/mapper" \
+		"$memory/file"
+else
+	echo "$name: left out: a user without privileges (not root, or everybody has them)"
+fi
+
+# A set-uid program, and what has its privileges, ignores the environment: the
+# library is not even loaded.
+if [ "$(id -u)" -eq 0 ]; then
+	cp "$scratch/mapper" "$memory/setuid"
+	chmod 4755 "$memory/setuid"
+	rm -f "$memory/file"
+	run 0 env LD_PRELOAD="$preload" DAXSYNC_STATS=- $emulate setpriv --reuid=65534 --regid=65534 --clear-groups \
+		-- "$memory/setuid" "$memory/file"
+	! grep -q '"mappings"' "$scratch/err" || fail 'a set-uid program obeyed the environment'
+fi
+passed

@@ -1,0 +1,114 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# check.sh [BUILD]: what `daxsync check` says of the machine and of places, and
+# its exit status.
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/lib.sh"
+launcher_begin check "$@"
+
+# The machine.
+status=0
+"$daxsync" check >"$scratch/out" 2>"$scratch/err" || status=$?
+[ "$status" -le 1 ] || fail "exit status $status"
+says_nothing
+prints "$(uname -r)"
+for line in kernel userfaultfd 'flush instruction' libpmem2 libunwind vm.max_map_count; do
+	prints "  $line"
+done
+grep -Eq '^  (PAGEMAP_SCAN|/proc/self/pagemap) ' "$scratch/out" || fail 'nothing about page tables'
+grep -Eq '^  (persistent memory|persistence domain|write cache) ' "$scratch/out" ||
+	fail 'nothing about persistent memory'
+case $status in
+0) prints '  conclusion              stores can be tracked here' ;;
+1) prints '  conclusion              stores cannot be tracked here: ' ;;
+esac
+if grep -q '^flags.* clwb' /proc/cpuinfo; then
+	prints 'flush instruction       clwb'
+fi
+
+# Places. A machine with persistent memory is not expected here; in emulation
+# tmpfs is served if the machine can track stores at all.
+can_track=$status
+[ -w /dev/shm ] || skip '/dev/shm is missing'
+memory=$(mktemp -d /dev/shm/daxsync-check.XXXXXX)
+trap 'rm -rf "$memory"; launcher_end' EXIT
+head -c 10000 /dev/zero >"$memory/file"
+for place in "$memory" "$memory/file"; do
+	run 1 "$daxsync" check "$place"
+	prints '  file system             tmpfs at /dev/shm'
+	prints '  DAX                     no'
+	prints '  MAP_SYNC                refused'
+	prints '  mode                    pass'
+	prints '  with DAXSYNC_EMULATE=1  '
+	prints '  conclusion              out of reach: '
+	run "$can_track" "$daxsync" check --emulate "$place"
+	DAXSYNC_EMULATE=1 run "$can_track" "$daxsync" check "$place"
+	DAXSYNC_EMULATE=0 run 1 "$daxsync" check "$place"
+done
+
+# It leaves nothing behind and changes nothing.
+equals 'the directory' "$(ls -A "$memory")" file
+before=$(stat -c '%s %Y %Z' "$memory/file")
+sleep 0.01
+run 1 "$daxsync" check "$memory/file"
+equals 'the file' "$(stat -c '%s %Y %Z' "$memory/file")" "$before"
+
+# One that cannot be served makes the whole answer no.
+run 0 "$daxsync" check sh
+run 1 "$daxsync" check sh "$memory"
+run 1 "$daxsync" check "$memory" sh
+equals 'the arguments' "$(grep -c '^  conclusion ' "$scratch/out")" 3
+
+# What is no place at all.
+mkfifo "$scratch/fifo"
+run 1 timeout 10 "$daxsync" check "$scratch/fifo"
+prints 'neither a regular file nor a directory nor a DAX device'
+run 1 "$daxsync" check /dev/null
+prints 'neither a regular file nor a directory nor a DAX device'
+run 1 "$daxsync" check "$scratch/none"
+prints 'out of reach: No such file or directory'
+run 1 "$daxsync" check no-such-program
+prints 'out of reach: No such file or directory'
+run 1 "$daxsync" check ''
+run 1 "$daxsync" check -- --help
+prints '--help'
+run 1 "$daxsync" check /proc
+run 1 "$daxsync" check /proc/self/status
+
+# An executable file that is neither ELF nor a script is data.
+echo data >"$memory/data"
+chmod 755 "$memory/data"
+run 1 "$daxsync" check "$memory/data"
+prints '  mode                    pass'
+
+# Another user.
+if [ "$(id -u)" -eq 0 ]; then
+	chmod 755 "$memory" "$scratch"
+	as_nobody() { # STATUS ARGUMENT...
+		expected_status=$1
+		shift
+		run "$expected_status" setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all \
+			--inh-caps=-all -- "$@"
+	}
+	as_nobody 1 "$daxsync" check "$memory"
+	prints 'out of reach: Permission denied'
+	as_nobody 1 "$daxsync" check "$memory/file"
+	prints 'out of reach: you may not write this file'
+	chmod 600 "$memory/file"
+	as_nobody 1 "$daxsync" check "$memory/file"
+	prints 'out of reach: Permission denied'
+	if [ "$(cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null)" = 0 ]; then
+		status=0
+		setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all -- \
+			"$daxsync" check >"$scratch/out" 2>"$scratch/err" || status=$?
+		grep -Eq '^  userfaultfd .*(faults of user code only|refused|privileged)' "$scratch/out" ||
+			fail 'nothing about the missing privilege'
+	fi
+fi
+
+# Settings count, and a wrong one is one line.
+DAXSYNC_ENGINE=ufd run "$can_track" "$daxsync" check
+says 'DAXSYNC_ENGINE: not one of'
+passed

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
+#
+# lib.sh: what the launcher's tests share. A test reads it with
+#
+#     . "${0%/*}/lib.sh"
+#     launcher_begin NAME "$@"      arguments of every test: [BUILD]
+#
+# `run STATUS COMMAND...` runs a command, keeps what it says in $scratch/out and
+# $scratch/err, and fails unless it exits with that status. Then `says`,
+# `says_nothing`, `prints` judge what it said.
+#
+# Exit status: 0 passed, 1 failed, 77 something is missing (named).
+
+skip() {
+	echo "SKIP: $name: $*"
+	exit 77
+}
+
+fail() {
+	echo "FAIL: $name: $*"
+	for log in "$scratch/out" "$scratch/err"; do
+		[ ! -s "$log" ] || sed "s|^|  ${log##*/}: |" "$log"
+	done
+	exit 1
+}
+
+need() { # PROGRAM PACKAGE
+	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing (package $2)"
+}
+
+launcher_end() {
+	chmod -R u+rwx "$scratch" 2>/dev/null || true
+	rm -rf "$scratch"
+}
+
+launcher_begin() { # NAME [BUILD]
+	name=$1
+	build=${2:-${0%/*}/../../build/release}
+	scratch=/nonexistent
+	[ -x "$build/bin/daxsync" ] || skip "$build/bin/daxsync was not built"
+	! grep -Eq 'lib(asan|tsan|ubsan)\.so' "$build/lib/libdaxsync-preload.so" 2>/dev/null ||
+		skip 'a library with a sanitizer cannot be preloaded into other programs'
+	# shellcheck disable=SC2034 # for those who read this file
+	source=$(cd "${0%/*}/../.." && pwd)
+	build=$(cd "$build" && pwd)
+	# shellcheck disable=SC2034 # for those who read this file
+	daxsync=$build/bin/daxsync
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/daxsync-$name.XXXXXX")
+	export TMPDIR="$scratch" # for temporary image directories: a launcher killed by a test leaves one
+	trap launcher_end EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	for variable in $(env | sed -n 's/^\(DAXSYNC_[A-Z_]*\)=.*/\1/p') LD_PRELOAD; do
+		unset "$variable"
+	done
+}
+
+# Compiles one C file of this directory, or standard input as "-".
+compile() { # SOURCE OUTPUT OPTION...
+	need "${CC:-cc}" gcc
+	input=$1
+	output=$2
+	shift 2
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -I"$source/lib" -x c "$input" -o "$output" "$@" \
+		2>"$scratch/err" || fail "cannot compile $input"
+}
+
+run() { # STATUS COMMAND...
+	expected=$1
+	shift
+	status=0
+	"$@" >"$scratch/out" 2>"$scratch/err" || status=$?
+	[ "$status" -eq "$expected" ] || fail "exit status $status instead of $expected: $*"
+}
+
+says_nothing() {
+	[ ! -s "$scratch/err" ] || fail 'it should have said nothing'
+}
+
+# One line on standard error that begins with "daxsync: " and holds the text.
+says() { # TEXT
+	[ "$(wc -l <"$scratch/err")" -eq 1 ] || fail "one line was expected, with: $1"
+	grep -q '^daxsync: ' "$scratch/err" || fail 'the line does not begin with "daxsync: "'
+	grep -qF -- "$1" "$scratch/err" || fail "the line does not say: $1"
+}
+
+prints() { # TEXT
+	grep -qF -- "$1" "$scratch/out" || fail "the output does not hold: $1"
+}
+
+equals() { # WHAT VALUE EXPECTED
+	[ "$2" = "$3" ] || fail "$1 is \"$2\" instead of \"$3\""
+}
+
+# Waits, up to ten seconds, for a condition.
+eventually() { # COMMAND...
+	tries=0
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 200 ] || fail "does not come true: $*"
+		sleep 0.05
+	done
+}
+
+passed() {
+	echo "$name: passed"
+}
