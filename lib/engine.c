@@ -3,12 +3,20 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "config.h"
 #include "engine_uffd.h"
 #include "fault.h"
 #include "log.h"
 #include "mapping.h"
+
+static _Atomic bool pins_wanted;
+
+bool dxs_engine_pins_wanted(void)
+{
+	return atomic_load_explicit(&pins_wanted, memory_order_relaxed); // relaxed: set before the mapping is known
+}
 
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why)
 {
@@ -21,8 +29,11 @@ const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why
 	if (dxs_uffd_open(why))
 		return NULL;
 	err = dxs_fault(DXS_FAULT_NO_ATTACH) ? -EINVAL : dxs_engine_uffd.attach(map);
-	if (!err)
+	if (!err) {
+		if (!dxs_engine_uffd.serves_kernel())
+			atomic_store(&pins_wanted, true);
 		return &dxs_engine_uffd;
+	}
 	*why = err == -EBUSY    ? "the program tracks the mapping with a userfaultfd of its own"
 	       : err == -ENOMEM ? "no memory to track the mapping"
 				: "userfaultfd cannot track files of this file system";

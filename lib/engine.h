@@ -48,6 +48,9 @@ struct dxs_engine {
 // configuration allows on the mapping itself: what the kernel grants is seen, not guessed from its version.
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why);
 
+// Whether a mapping was ever attached to an engine that does not serve kernel writes: one load.
+bool dxs_engine_pins_wanted(void);
+
 // In a forked child: no mapping is registered any more.
 void dxs_engine_reset(void);
 

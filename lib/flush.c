@@ -6,23 +6,42 @@
 #include <signal.h>
 
 #include "flush_pmem2.h"
+#include "lock.h"
 #include "log.h"
 #include "signals.h"
 #include "stats.h"
 #include "sys.h"
 
-static struct dxs_flusher flusher;
+static struct dxs_flusher flusher; // written once, under `mutex`, before `ready`
+static struct dxs_mutex mutex;
+static _Atomic bool ready;
+static _Atomic(const char *) reason = "libpmem2 was not loaded";
+
+bool dxs_flush_ready(const char **why)
+{
+	*why = atomic_load(&reason);
+	return atomic_load(&ready);
+}
 
 int dxs_flush_init(const char **why)
 {
+	struct dxs_flusher loaded;
 	int err;
 
-	if (flusher.flush)
+	if (atomic_load(&ready))
 		return 0;
-	err = dxs_flush_pmem2(&flusher, why);
-	if (!err)
-		dxs_info("flush: %s", flusher.name);
-	return err;
+	err = dxs_flush_pmem2(&loaded, why); // no lock: threads that come at once load it twice
+	if (err) {
+		atomic_store(&reason, *why);
+		return err;
+	}
+	dxs_mutex_lock(&mutex);
+	if (!atomic_load(&ready))
+		flusher = loaded;
+	atomic_store(&ready, true);
+	dxs_mutex_unlock(&mutex);
+	dxs_info("flush: %s", loaded.name);
+	return 0;
 }
 
 static int fault_meaning(const struct dxs_recover *recover)

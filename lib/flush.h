@@ -3,6 +3,7 @@
 #ifndef DXS_FLUSH_H
 #define DXS_FLUSH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,9 +13,12 @@ struct dxs_flusher {
 	void (*drain)(void);                         // waits for the write-backs of THIS CPU's flushes
 };
 
-// Loads the flusher. 0, or -errno with the reason (static text) in *why. Context: init, never in a trap; may be
-// called again.
+// Loads the flusher. 0, or -errno with the reason (static text) in *why. Context: init, no lock held, never in a trap;
+// may be called again, by several threads at once.
 int dxs_flush_init(const char **why);
+
+// Whether it is loaded; if not, why the last attempt failed.
+bool dxs_flush_ready(const char **why);
 
 // Flushes a range. Returns len; or, after a fault, the number of bytes from addr on that were flushed before it, with
 // *err 0 (beyond the end of the file, M7: no error), -EIO (bad memory) or -EFAULT (not readable).

@@ -22,6 +22,7 @@
 #include "sys.h"
 
 static _Atomic uint32_t *parent_word; // 1; 0 in a child
+static _Atomic int owner;             // the process whose state this is
 static dxs_sigset set;                // of the thread that forks, which holds the registry's lock
 
 static void files_to_kernel(const char *reason)
@@ -54,6 +55,7 @@ static void child_begin(void)
 	struct dxs_map *map;
 	size_t i;
 
+	atomic_store(&owner, getpid());
 	dxs_maps_reset_locks();
 	dxs_signals_reset_locks();
 	files_to_kernel("inherited by a fork");
@@ -92,6 +94,11 @@ void dxs_fork_check(void)
 	dxs_sig_setmask(before);
 }
 
+bool dxs_fork_is_owner(void)
+{
+	return atomic_load(&owner) == dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
 void dxs_fork_init(void)
 {
 	void *page = dxs_sys_mmap(NULL, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -100,5 +107,6 @@ void dxs_fork_init(void)
 		parent_word = page;
 		atomic_store(parent_word, 1);
 	}
+	atomic_store(&owner, getpid());
 	pthread_atfork(prepare, in_parent, in_child);
 }

@@ -3,6 +3,8 @@
 #ifndef DXS_FORK_H
 #define DXS_FORK_H
 
+#include <stdbool.h>
+
 #pragma GCC visibility push(default) // the shim uses these
 
 // Registers the fork handlers. Context: init.
@@ -11,6 +13,9 @@ void dxs_fork_init(void);
 // At the begin of every hook: in a child that was made without fork handlers (_Fork, raw clone) drops the locks and
 // states that were copied from the parent. A load and a branch otherwise.
 void dxs_fork_check(void);
+
+// Whether this process is the one whose state this memory holds: not in the child of a vfork, which only borrows it.
+bool dxs_fork_is_owner(void);
 
 #pragma GCC visibility pop
 

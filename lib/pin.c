@@ -51,7 +51,7 @@ void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)
 	unsigned section;
 
 	pin->nr = 0;
-	if (!dxs_maps_any() || end < at)
+	if (!dxs_engine_pins_wanted() || end < at)
 		return;
 	set = dxs_sig_block();
 	section = dxs_maps_enter();

@@ -21,6 +21,7 @@
 #include "image.h"
 #include "log.h"
 #include "run.h"
+#include "signals.h"
 #include "stats.h"
 #include "strangers.h"
 #include "sync.h"
@@ -229,7 +230,8 @@ void dxs_change_end(struct dxs_change *change)
 		file_unlock(map->file);
 	dxs_registry_unlock();
 	dxs_inside--;
-	dxs_sig_setmask(change->set);
+	// A thread that has blocked them could not survive a trap.
+	dxs_sig_setmask(dxs_signals_own(SIGBUS) ? change->set & DXS_SIG_ALL : change->set);
 }
 
 bool dxs_track_wants(int prot, int flags, int fd)
@@ -253,12 +255,28 @@ static void say_emulated(void)
 		dxs_error("emulated persistent memory (DAXSYNC_EMULATE=1): nothing is made durable");
 }
 
+// Before the registry is locked: loading a library takes the loader's lock, under which another thread may be running
+// a constructor that maps files.
+static void flusher_load(const struct dxs_candidate *candidate)
+{
+	dxs_sigset set;
+	const char *why;
+
+	if (candidate->mode <= DXS_MODE_KERNEL)
+		return;
+	set = dxs_sig_block();
+	dxs_inside++;
+	dxs_flush_init(&why);
+	dxs_inside--;
+	dxs_sig_setmask(set);
+}
+
 // What a file needs before the first of its mappings can be tracked.
 static void file_prepare(struct dxs_file *file, int fd)
 {
 	const char *why = NULL;
 
-	if (dxs_flush_init(&why)) {
+	if (!dxs_flush_ready(&why)) {
 		dxs_warn("%s: %s", file->path, why);
 		dxs_file_to_kernel(file, why);
 		return;
@@ -437,25 +455,6 @@ static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, o
 	return ret;
 }
 
-void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
-{
-	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
-
-	if (dxs_track_wants(prot, flags, fd)) {
-		dxs_mode_look(fd, dxs_config.emulate, &candidate);
-		if (candidate.mode != DXS_MODE_PASS)
-			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
-		note_pass(&candidate, prot, len);
-		if (is_refused(DXS_MODE_PASS) && prot & PROT_WRITE && S_ISREG(candidate.st.st_mode)) {
-			dxs_warn("%s: %s: mmap refused (DAXSYNC_STRICT=1)", candidate.path, candidate.reason);
-			return (void *)(intptr_t)-EOPNOTSUPP;
-		}
-	}
-	if (flags & MAP_FIXED && dxs_maps_any())
-		return mmap_tracked(addr, len, prot, flags, fd, off, NULL);
-	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
-}
-
 // Whether a range has to do with anything tracked. A range that comes to be tracked meanwhile is not the caller's.
 static bool is_known(uintptr_t addr, size_t len)
 {
@@ -471,6 +470,26 @@ static bool is_known(uintptr_t addr, size_t len)
 	dxs_maps_exit(section);
 	dxs_sig_setmask(set);
 	return known;
+}
+
+void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
+
+	if (dxs_track_wants(prot, flags, fd)) {
+		dxs_mode_look(fd, dxs_config.emulate, &candidate);
+		flusher_load(&candidate);
+		if (candidate.mode != DXS_MODE_PASS)
+			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
+		note_pass(&candidate, prot, len);
+		if (is_refused(DXS_MODE_PASS) && prot & PROT_WRITE && S_ISREG(candidate.st.st_mode)) {
+			dxs_warn("%s: %s: mmap refused (DAXSYNC_STRICT=1)", candidate.path, candidate.reason);
+			return (void *)(intptr_t)-EOPNOTSUPP;
+		}
+	}
+	if (flags & MAP_FIXED && is_known((uintptr_t)addr, len))
+		return mmap_tracked(addr, len, prot, flags, fd, off, NULL);
+	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
 }
 
 int dxs_munmap(void *addr, size_t len)
@@ -638,6 +657,7 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	dxs_mode_look(fd, emulate, &candidate);
 	if (candidate.mode == DXS_MODE_PASS)
 		return -EOPNOTSUPP;
+	flusher_load(&candidate);
 	dxs_change_begin(&change, (uintptr_t)addr, 0);
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;

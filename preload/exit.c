@@ -3,6 +3,7 @@
 #include "exit.h"
 
 #include "calls.h"
+#include "fork.h"
 #include "hooks.h"
 #include "stats.h"
 
@@ -16,7 +17,7 @@ void dxs_finish(void)
 	static _Atomic int finisher;
 	uint32_t old = RUNNING;
 
-	if (!dxs_hooks_active)
+	if (!dxs_hook_enter() || !dxs_fork_is_owner())
 		return;
 	if (atomic_compare_exchange_strong(&state, &old, FINISHING)) {
 		atomic_store(&finisher, dxs_sys_tid());
@@ -44,7 +45,7 @@ DXS_EXPORT void _Exit(int status)
 
 static void before_exec(void)
 {
-	if (dxs_hook_enter())
+	if (dxs_hook_enter() && dxs_fork_is_owner())
 		dxs_sync_all();
 	dxs_hooks_fill();
 }
