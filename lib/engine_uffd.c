@@ -525,19 +525,19 @@ static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 static int uffd_writable(struct dxs_map *map, uintptr_t addr, unsigned nr, uint64_t *mask)
 {
 	size_t size = dxs_file_page_size(map->file);
+	uint64_t entry[64];
 	unsigned i;
+	int err = 0;
 
+	if (size == DXS_PAGE_SIZE)
+		err = dxs_pagemap_read(addr, entry, nr);
+	for (i = 0; !err && size != DXS_PAGE_SIZE && i < nr; i++)
+		err = dxs_pagemap_read(addr + i * size, &entry[i], 1);
 	*mask = 0;
-	for (i = 0; i < nr; i++, addr += size) {
-		uint64_t entry = 0;
-		int err = is_armed(map, addr) ? dxs_pagemap_read(addr, &entry, 1) : 0;
-
-		if (err)
-			return err;
-		if (!(entry & DXS_PM_UFFD_WP))
+	for (i = 0; !err && i < nr; i++)
+		if (!(entry[i] & DXS_PM_UFFD_WP) || !is_armed(map, addr + i * size))
 			*mask |= 1ULL << i;
-	}
-	return 0;
+	return err;
 }
 
 // An ioctl that changes nothing: EINVAL from a userfaultfd (a range of length zero), something else from whatever

@@ -27,7 +27,7 @@
 #include "sys.h"
 
 #define LINE 64
-#define STAGED_PAGES 1024 // what a sync has FLUSHING at most (sync.c)
+#define STAGED_PAGES 32768 // of 4 KiB: what a sync has FLUSHING at most (sync.c); address space until used
 
 struct dxs_image {
 	struct dxs_file *file;
@@ -142,10 +142,8 @@ void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, s
 	while (stage && addr < end) {
 		size_t part = dxs_min64(end - addr, DXS_PAGE_SIZE - addr % DXS_PAGE_SIZE);
 
-		if (stage->nr == STAGED_PAGES) { // huge pages: publish early, it is one thread's order all the same
-			dxs_image_publish();
-		}
-		page_snapshot(image, addr, off, part);
+		if (stage->nr < STAGED_PAGES)
+			page_snapshot(image, addr, off, part);
 		addr += part;
 		off += part;
 	}
@@ -184,30 +182,35 @@ static uint64_t image_size(const struct dxs_image *image)
 	return dxs_sys6(SYS_fstat, image->fd, (long)&st, 0, 0, 0, 0) ? 0 : (uint64_t)st.st_size;
 }
 
-// MAP_SYNC promises that a page which is mapped writable is found at its offset after a crash: so the durable size
-// reaches as far as the page, though never further than the file.
-static void staged_write(const struct staged *staged)
+// Writes a part of what was staged. MAP_SYNC promises that a page which is mapped writable is found at its offset after
+// a crash: so the durable size reaches as far as the page, though never further than the file.
+static void staged_write(const struct staged *staged, size_t from, size_t len)
 {
-	uint64_t end = staged->off + staged->len;
-	size_t len = staged->len;
+	uint64_t off = staged->off + from, end = off + len;
 
 	if (end > image_size(staged->image)) {
 		uint64_t size = dxs_max64(file_size(staged->image), image_size(staged->image));
 
 		if (end > size)
-			len = size > staged->off ? (size_t)(size - staged->off) : 0;
+			len = size > off ? (size_t)(size - off) : 0;
 	}
 	if (len)
-		dxs_sys6(SYS_pwrite64, staged->image->fd, (long)staged->data, (long)len, (long)staged->off, 0, 0);
+		dxs_sys6(SYS_pwrite64, staged->image->fd, (long)(staged->data + from), (long)len, (long)off, 0, 0);
 }
 
+// Lines that were flushed but not fenced when power fails: each may have arrived or not.
 static void keep_or_drop_staged(void)
 {
 	unsigned i;
+	size_t at;
 
-	for (i = 0; i < stage->nr; i++)
-		if (dxs_powercut_coin(stage->staged[i].off / LINE))
-			staged_write(&stage->staged[i]);
+	for (i = 0; i < stage->nr; i++) {
+		const struct staged *staged = &stage->staged[i];
+
+		for (at = 0; at < staged->len; at += LINE)
+			if (dxs_powercut_coin(DXS_COIN_FLUSHED, (staged->off + at) / LINE))
+				staged_write(staged, at, LINE);
+	}
 }
 
 void dxs_image_publish(void)
@@ -226,7 +229,7 @@ void dxs_image_publish(void)
 	for (i = 0; stage && i < stage->nr; i++) {
 		const struct staged *staged = &stage->staged[i];
 
-		staged_write(staged);
+		staged_write(staged, 0, staged->len);
 		dxs_history(staged->image->file, DXS_EVENT_PUBLISH, staged->off >> staged->image->file->page_shift, 1);
 	}
 	if (stage)

@@ -16,9 +16,9 @@
 
 #define LINE 64
 
-bool dxs_powercut_coin(uint64_t line)
+bool dxs_powercut_coin(enum dxs_coin coin, uint64_t line)
 {
-	uint64_t x = (line + 1) * 0x9e3779b97f4a7c15ULL ^ dxs_config.powercut_seed * 0xd1342543de82ef95ULL;
+	uint64_t x = (line * 4 + coin + 1) * 0x9e3779b97f4a7c15ULL ^ dxs_config.powercut_seed * 0xd1342543de82ef95ULL;
 
 	x ^= x >> 30;
 	x *= 0xbf58476d1ce4e5b9ULL;
@@ -53,7 +53,7 @@ static void page_toss(const struct dxs_walk *walk, uint64_t off, const unsigned 
 	unsigned at;
 
 	for (at = 0; at < DXS_PAGE_SIZE; at += LINE)
-		if (memcmp(now + at, durable + at, LINE) && dxs_powercut_coin((off + at) / LINE))
+		if (memcmp(now + at, durable + at, LINE) && dxs_powercut_coin(DXS_COIN_STORED, (off + at) / LINE))
 			dxs_sys6(SYS_pwrite64, walk->image_fd, (long)(now + at), LINE, (long)(off + at), 0, 0);
 }
 
@@ -77,7 +77,8 @@ static void image_toss(const struct dxs_run_image *note)
 	if (dxs_image_walk(&walk) || size_get(AT_FDCWD, note->path, &now))
 		dxs_warn("%s: has no name any more: its image is as of the last sync", note->path);
 	else
-		dxs_sys6(SYS_ftruncate, walk.image_fd, dxs_powercut_coin(note->ino) ? now : durable, 0, 0, 0, 0);
+		dxs_sys6(SYS_ftruncate, walk.image_fd, dxs_powercut_coin(DXS_COIN_SIZE, note->ino) ? now : durable, 0,
+			 0, 0, 0);
 	dxs_sys_close(walk.image_fd);
 }
 

@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The seeded coin for one line: the same seed gives the same answers.
-bool dxs_powercut_coin(uint64_t line);
+enum dxs_coin { DXS_COIN_FLUSHED, DXS_COIN_STORED, DXS_COIN_SIZE };
+
+// The seeded coin for one line, or one size: the same seed gives the same answers.
+bool dxs_powercut_coin(enum dxs_coin coin, uint64_t line);
 
 // Power fails now: no sync of the run is acknowledged any more, its processes are killed with SIGKILL, and in each
 // image every line that is not durable is kept or dropped by the coin, and so is a size. Then kills this process.

@@ -33,7 +33,7 @@
 #include "verify.h"
 
 #define BATCH_LEAVES 64
-#define BATCH_PAGES 1024 // also what the emulator can hold between two fences
+#define BATCH_PAGES 1024 // of 4 KiB, or a leaf of larger ones: what the emulator can hold between two fences
 #define GROUP_PAGES 256  // syncs of larger ranges are grouped
 #define PATIENCE 8       // waits for other syncs' pages
 
@@ -298,6 +298,11 @@ static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, 
 	}
 }
 
+static unsigned small_pages(const struct dxs_file *file, uint64_t entries)
+{
+	return (unsigned)__builtin_popcountll(entries) << (file->page_shift - DXS_PAGE_SHIFT);
+}
+
 // Takes up the pages of `want` that are dirty. Caller holds their locks; none is FLUSHING.
 static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
 {
@@ -314,7 +319,7 @@ static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
 	if (!dirty)
 		return;
 	sync->nr++;
-	sync->nr_pages += (unsigned)__builtin_popcountll(dirty);
+	sync->nr_pages += small_pages(sync->file, dirty);
 	if (dxs_fault(DXS_FAULT_FLUSH_FIRST))
 		flush_taken(sync, taken);
 	closed = close_and_unmark(sync, leaf, dirty);
@@ -369,7 +374,7 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 		}
 		if (!want)
 			return;
-		if (sync->nr == BATCH_LEAVES || sync->nr_pages + DXS_LEAF_PAGES > BATCH_PAGES)
+		if (sync->nr == BATCH_LEAVES || sync->nr_pages + small_pages(sync->file, ~0ULL) > BATCH_PAGES)
 			complete(sync);
 		before = sync->nr;
 		dxs_leaf_lock(leaf, want);

@@ -27,6 +27,8 @@
 #include "sync.h"
 #include "trap.h"
 
+#define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
+
 DXS_THREAD int dxs_inside;
 
 void dxs_init(void)

@@ -132,7 +132,7 @@ shim() { # PROGRAM ARGS...
 	shim_status "$@"
 	[ "$status" -ne 120 ] || fail "the verifier found a missed page: $*"
 	[ "$status" -eq 0 ] || fail "exit status $status of: $*"
-	if grep -q '^daxsync:.*missed' "$scratch/err"; then
+	if grep -q '^daxsync: MISSED PAGE' "$scratch/err"; then
 		fail "a missed page is reported, but the exit status is 0: $*"
 	fi
 }
