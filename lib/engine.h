@@ -24,7 +24,7 @@
 struct dxs_map;
 
 struct dxs_engine {
-	const char *name;
+	const char *(*name)(void); // as DAXSYNC_ENGINE names it, with its delivery
 	int (*attach)(struct dxs_map *map); // 0 or -errno: this engine cannot track it
 	// Lets go of a mapping, which the kernel has taken away already if `gone`.
 	void (*detach)(struct dxs_map *map, bool gone);

@@ -56,7 +56,7 @@ static bool by_signal;   // constant once uffd is open
 static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry
 static pthread_t handler;
 
-const char *dxs_uffd_delivery(void)
+static const char *uffd_name(void)
 {
 	return by_signal ? "uffd-sigbus" : "uffd-thread";
 }
@@ -558,7 +558,7 @@ void dxs_uffd_reset(void)
 }
 
 const struct dxs_engine dxs_engine_uffd = {
-	.name = "uffd",
+	.name = uffd_name,
 	.attach = uffd_attach,
 	.detach = uffd_detach,
 	.close = uffd_close,

@@ -14,9 +14,6 @@ extern const struct dxs_engine dxs_engine_uffd;
 // text) in *why. Context: init; may be called again.
 int dxs_uffd_open(const char **why);
 
-// "uffd-thread" or "uffd-sigbus".
-const char *dxs_uffd_delivery(void);
-
 // What the machine grants, for `daxsync check`: opens and closes a descriptor of its own. Returns the features that
 // UFFDIO_API reports, or 0 with the reason (static text) in *why.
 uint64_t dxs_uffd_probe(bool privileged, const char **why);

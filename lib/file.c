@@ -32,6 +32,13 @@ struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift)
 	return file;
 }
 
+void dxs_file_account(struct dxs_file *file)
+{
+	uint64_t bytes = dxs_tree_bytes(&file->tree);
+
+	dxs_count(tree_bytes, bytes - atomic_exchange(&file->tree_counted, bytes)); // modulo 2^64: may go down
+}
+
 void dxs_file_put(struct dxs_file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
@@ -39,6 +46,7 @@ void dxs_file_put(struct dxs_file *file)
 	if (file->image)
 		dxs_image_close(file->image);
 	dxs_tree_destroy(&file->tree);
+	dxs_file_account(file);
 	dxs_free(file);
 }
 

@@ -27,6 +27,7 @@ struct dxs_file {
 	unsigned page_shift; // an entry of the tree stands for 1 << page_shift bytes
 	_Atomic uint32_t refs;
 	struct dxs_tree tree;
+	_Atomic uint64_t tree_counted; // bytes of it in the statistics
 	struct dxs_shared maps_lock; // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
 	struct dxs_map *maps;
 	struct dxs_group group;
@@ -50,6 +51,9 @@ static inline void dxs_file_get(struct dxs_file *file)
 }
 
 void dxs_file_put(struct dxs_file *file);
+
+// Brings the statistics up to date with the memory of the file's tree.
+void dxs_file_account(struct dxs_file *file);
 
 // The file with this identity, held, or NULL. Context: any with signals blocked.
 struct dxs_file *dxs_file_lookup(dev_t dev, ino_t ino);

@@ -114,7 +114,7 @@ static void engine_try(int fd, const struct dxs_candidate *candidate, struct dxs
 	if (!dxs_is_err(addr))
 		map.engine = dxs_engine_attach(&map, &why);
 	if (map.engine) {
-		out->engine = map.engine->name;
+		out->engine = map.engine->name();
 		map.engine->detach(&map, false);
 	} else {
 		out->mode = dxs_mode_name(DXS_MODE_KERNEL);

@@ -503,6 +503,7 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 						 : dxs_group_sync(&file->group, file, first, last, sync_pages);
 	}
 	dxs_count(syncs, 1);
+	dxs_file_account(file);
 	if (err)
 		dxs_count(sync_errors, 1);
 	dxs_stats_sync_ns(dxs_now_ns() - begin);

@@ -385,7 +385,7 @@ static void map_note(const struct dxs_map *map)
 	struct dxs_file *file = map->file;
 
 	dxs_stats_map_add(file->path, dxs_mode_name(map->prot & PROT_WRITE ? dxs_file_mode(file) : DXS_MODE_PASS),
-			  map->engine ? map->engine->name : "none",
+			  map->engine ? map->engine->name() : "none",
 			  map->prot & PROT_WRITE ? atomic_load(&file->reason) : "not writable", map->len);
 }
 
