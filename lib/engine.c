@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "config.h"
+#include "engine_mprotect.h"
 #include "engine_uffd.h"
 #include "fault.h"
 #include "log.h"
@@ -18,27 +19,42 @@ bool dxs_engine_pins_wanted(void)
 	return atomic_load_explicit(&pins_wanted, memory_order_relaxed); // relaxed: set before the mapping is known
 }
 
-const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why)
+static const struct dxs_engine *uffd_try(struct dxs_map *map, const char **why)
 {
 	int err;
 
-	if (dxs_config.engine == DXS_ENGINE_MPROTECT) {
-		*why = "this version has no mprotect engine";
-		return NULL;
-	}
 	if (dxs_uffd_open(why))
 		return NULL;
-	err = dxs_fault(DXS_FAULT_NO_ATTACH) ? -EINVAL : dxs_engine_uffd.attach(map);
-	if (!err) {
-		if (!dxs_engine_uffd.serves_kernel())
-			atomic_store(&pins_wanted, true);
+	err = dxs_engine_uffd.attach(map);
+	if (!err)
 		return &dxs_engine_uffd;
-	}
 	*why = err == -EBUSY    ? "the program tracks the mapping with a userfaultfd of its own"
 	       : err == -ENOMEM ? "no memory to track the mapping"
 				: "userfaultfd cannot track files of this file system";
 	dxs_debug("engine uffd: attaching %p failed with %d", (void *)map->addr, -err);
 	return NULL;
+}
+
+static const struct dxs_engine *mprotect_try(struct dxs_map *map, const char **why)
+{
+	*why = "the SIGSEGV handler cannot be installed, or /proc/self/pagemap not read";
+	return dxs_engine_mprotect.attach(map) ? NULL : &dxs_engine_mprotect;
+}
+
+const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why)
+{
+	const struct dxs_engine *engine = NULL;
+
+	*why = "no engine can track it";
+	if (dxs_fault(DXS_FAULT_NO_ATTACH))
+		return NULL;
+	if (dxs_config.engine != DXS_ENGINE_MPROTECT)
+		engine = uffd_try(map, why);
+	if (!engine && (dxs_config.engine == DXS_ENGINE_AUTO || dxs_config.engine == DXS_ENGINE_MPROTECT))
+		engine = mprotect_try(map, why);
+	if (engine && !engine->serves_kernel())
+		atomic_store(&pins_wanted, true);
+	return engine;
 }
 
 void dxs_engine_reset(void)

@@ -24,7 +24,7 @@
 struct dxs_map;
 
 struct dxs_engine {
-	const char *(*name)(void); // as DAXSYNC_ENGINE names it, with its delivery
+	const char *(*name)(void);          // as DAXSYNC_ENGINE names it, with its delivery
 	int (*attach)(struct dxs_map *map); // 0 or -errno: this engine cannot track it
 	// Lets go of a mapping, which the kernel has taken away already if `gone`.
 	void (*detach)(struct dxs_map *map, bool gone);
@@ -33,6 +33,10 @@ struct dxs_engine {
 	int (*close)(struct dxs_map *map, uintptr_t addr, size_t len); // 0 or -errno
 	int (*open)(struct dxs_map *map, uintptr_t addr, size_t len);  // 0 or -errno
 	int (*discover)(struct dxs_map *map, uint64_t first, uint64_t last);
+	// The kernel has given all of the mapping its full protection: what depends on that is open now. Called before.
+	void (*unprotected)(struct dxs_map *map);
+	// In a forked child: gives the mapping back its full protection, if the child has inherited less.
+	void (*in_child)(struct dxs_map *map);
 	// What the page tables say, not our own tables: to which of nr (at most 64) entries from addr on can a store
 	// complete without a trap? 0 or -errno. For the verifier and M8.
 	int (*writable)(struct dxs_map *map, uintptr_t addr, unsigned nr, uint64_t *mask);

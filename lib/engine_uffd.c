@@ -40,6 +40,7 @@
 #include "fd.h"
 #include "file.h"
 #include "log.h"
+#include "look.h"
 #include "pagemap.h"
 #include "signals.h"
 #include "stats.h"
@@ -192,7 +193,7 @@ static int start(int fd, bool signal, const char **why)
 
 	by_signal = signal;
 	*why = "the SIGBUS handler cannot be installed";
-	err = dxs_signals_install(signal);
+	err = dxs_signals_install(signal ? DXS_TRAP_BUS : 0);
 	if (!err && !signal) {
 		*why = "the handler thread cannot be started";
 		err = handler_start(fd);
@@ -395,58 +396,6 @@ static int uffd_inherit(struct dxs_map *made, const struct dxs_map *map)
 	return 0;
 }
 
-static void mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
-{
-	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
-
-	while (first <= last) {
-		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
-
-		if (!leaf) {
-			dxs_file_to_kernel(map->file, "no memory to mark pages");
-			return;
-		}
-		dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, dxs_leaf_mask(leaf, first, last));
-		first = leaf->first + DXS_LEAF_PAGES;
-	}
-}
-
-// Marks the pages of [start, end) that are mapped now.
-static int mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end)
-{
-	struct dxs_region region[32];
-
-	while (start < end) {
-		int i, nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT, region, 32, &start);
-
-		if (nr < 0)
-			return nr;
-		for (i = 0; i < nr; i++)
-			mark_range(map, region[i].start, region[i].end);
-	}
-	return 0;
-}
-
-// Marks every page of [start, end) that the file has in memory: also one that is mapped no more because the kernel is
-// moving it, or was told to drop it (MADV_DONTNEED).
-static int mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
-{
-	unsigned char vec[512];
-
-	while (start < end) {
-		size_t i, len = dxs_min64(end - start, sizeof(vec) * DXS_PAGE_SIZE);
-		int err = (int)dxs_sys6(SYS_mincore, (long)start, (long)len, (long)vec, 0, 0, 0);
-
-		if (err)
-			return err;
-		for (i = 0; i < len; i += DXS_PAGE_SIZE)
-			if (vec[i / DXS_PAGE_SIZE] & 1)
-				mark_range(map, start + i, start + i + DXS_PAGE_SIZE);
-		start += len;
-	}
-	return 0;
-}
-
 // E.4 for the part [start, end) of one chunk or more: close, look, mark, arm. `touched`: something was mapped there
 // before, so that stores may have been made through entries that are not there any more.
 static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched)
@@ -455,7 +404,7 @@ static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched
 	uintptr_t addr;
 
 	if (!err)
-		err = touched ? mark_resident(map, start, end) : mark_mapped(map, start, end);
+		err = touched ? dxs_mark_resident(map, start, end) : dxs_mark_mapped(map, start, end);
 	if (err)
 		return err;
 	for (addr = start; addr < end; addr = (addr & ~(CHUNK - 1)) + CHUNK)
@@ -496,11 +445,9 @@ static int arm_populated(struct dxs_map *map, uintptr_t start, uintptr_t end)
 
 static int arm_all(struct dxs_map *map)
 {
-	struct dxs_region region;
-	uintptr_t next;
-	int nr = dxs_pagemap_populated(map->addr, dxs_map_end(map), DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &next);
+	int touched = dxs_is_touched(map);
 
-	return nr < 0 ? nr : arm(map, map->addr, dxs_map_end(map), nr);
+	return touched < 0 ? touched : arm(map, map->addr, dxs_map_end(map), touched);
 }
 
 static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
@@ -549,6 +496,12 @@ static bool uffd_is_alive(void)
 	return dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WAKE, &none) == -EINVAL;
 }
 
+// Nothing to do: protection is in page-table entries, which mprotect does not touch, and a child inherits none.
+static void uffd_nothing(struct dxs_map *map)
+{
+	(void)map;
+}
+
 void dxs_uffd_reset(void)
 {
 	int fd = atomic_exchange(&uffd, -1);
@@ -564,6 +517,8 @@ const struct dxs_engine dxs_engine_uffd = {
 	.close = uffd_close,
 	.open = uffd_open,
 	.discover = uffd_discover,
+	.unprotected = uffd_nothing,
+	.in_child = uffd_nothing,
 	.inherit = uffd_inherit,
 	.writable = uffd_writable,
 	.known = uffd_known,

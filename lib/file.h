@@ -28,7 +28,7 @@ struct dxs_file {
 	_Atomic uint32_t refs;
 	struct dxs_tree tree;
 	_Atomic uint64_t tree_counted; // bytes of it in the statistics
-	struct dxs_shared maps_lock; // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
+	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
 	struct dxs_map *maps;
 	struct dxs_group group;
 	struct dxs_shared turn; // shared: syncs; exclusive: one that the others have kept from its end (sync.c)

@@ -20,6 +20,7 @@
 #include "signals.h"
 #include "stats.h"
 #include "sys.h"
+#include "vma.h"
 
 static _Atomic uint32_t *parent_word; // 1; 0 in a child
 static _Atomic int owner;             // the process whose state this is
@@ -60,6 +61,8 @@ static void child_begin(void)
 	dxs_signals_reset_locks();
 	files_to_kernel("inherited by a fork");
 	for (i = 0; (map = dxs_maps_nth(i)); i++) {
+		if (map->engine)
+			map->engine->in_child(map);
 		map->engine = NULL;
 		atomic_store(&map->going, false);
 		map->file->maps_lock = (struct dxs_shared){0};
@@ -70,6 +73,7 @@ static void child_begin(void)
 	}
 	dxs_engine_reset();
 	dxs_pagemap_reset();
+	dxs_vma_reset();
 	dxs_stats_reset();
 	dxs_run_forked();
 }
@@ -82,16 +86,17 @@ static void in_child(void)
 	dxs_sig_setmask(set);
 }
 
-void dxs_fork_check(void)
+bool dxs_fork_check(void)
 {
 	dxs_sigset before;
 
 	if (dxs_likely(!parent_word || atomic_load_explicit(parent_word, memory_order_relaxed)))
-		return; // relaxed: the kernel wiped the page before the child ran
+		return false; // relaxed: the kernel wiped the page before the child ran
 	before = dxs_sig_block();
 	atomic_store(parent_word, 1);
 	child_begin();
 	dxs_sig_setmask(before);
+	return true;
 }
 
 bool dxs_fork_is_owner(void)
@@ -108,5 +113,6 @@ void dxs_fork_init(void)
 		atomic_store(parent_word, 1);
 	}
 	atomic_store(&owner, getpid());
+	dxs_fault_check = dxs_fork_check;
 	pthread_atfork(prepare, in_parent, in_child);
 }

@@ -10,9 +10,10 @@
 // Registers the fork handlers. Context: init.
 void dxs_fork_init(void);
 
-// At the begin of every hook: in a child that was made without fork handlers (_Fork, raw clone) drops the locks and
+// At the begin of every hook, and of a trap: in a child that was made without fork handlers (_Fork, raw clone) drops the locks and
 // states that were copied from the parent. A load and a branch otherwise.
-void dxs_fork_check(void);
+// Returns whether it did.
+bool dxs_fork_check(void);
 
 // Whether this process is the one whose state this memory holds: not in the child of a vfork, which only borrows it.
 bool dxs_fork_is_owner(void);

@@ -26,6 +26,7 @@ struct dxs_map {
 	// One bit per 2 MiB of addresses: closed at least once, so that its closed pages are known clean. A chunk
 	// that is not armed is all open. NULL: all of the mapping is armed.
 	_Atomic uint64_t *armed;
+	_Atomic bool open_all; // (engine mprotect) never closed yet, or given back its full protection
 };
 
 static inline uintptr_t dxs_map_end(const struct dxs_map *map)

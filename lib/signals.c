@@ -12,10 +12,12 @@
 
 int (*dxs_real_sigaction)(int, const struct sigaction *, struct sigaction *) = sigaction;
 
+bool (*dxs_fault_check)(void);
+
 static struct sigaction app_action[2]; // SIGBUS, SIGSEGV; under `mutex`
 static struct dxs_mutex mutex;
 static _Atomic bool installed;
-static _Atomic bool bus_traps;
+static _Atomic unsigned traps; // DXS_TRAP_*
 static DXS_THREAD struct dxs_recover *recover;
 
 static struct sigaction *action_of(int sig)
@@ -119,10 +121,34 @@ static void recover_jump(int sig, const siginfo_t *info)
 	siglongjmp(to->env, 1);
 }
 
-// Whether the fault was ours and the instruction can be tried again.
-static bool handled(int sig, uintptr_t addr)
+// Whether a SIGSEGV comes from a store to a page without write permission (x86 page fault error
+// code, bit 1; arm64 ESR_EL1, exception class 0x24 or 0x25, WnR bit 6).
+static bool is_write_fault(const siginfo_t *info, const ucontext_t *context)
 {
-	enum dxs_trap result = sig == SIGBUS && atomic_load(&bus_traps) ? dxs_trap_signal(addr) : dxs_trap_look(addr);
+	if (info->si_code != SEGV_ACCERR)
+		return false;
+#if defined(__x86_64__)
+	return context->uc_mcontext.gregs[REG_TRAPNO] == 14 && context->uc_mcontext.gregs[REG_ERR] & 2;
+#else
+	(void)context;
+	return true; // a load that is refused twice is the application's: dxs_trap_signal
+#endif
+}
+
+static bool is_trap(int sig, const siginfo_t *info, const ucontext_t *context)
+{
+	unsigned enabled = atomic_load(&traps);
+
+	if (sig == SIGBUS)
+		return enabled & DXS_TRAP_BUS;
+	return enabled & DXS_TRAP_SEGV && is_write_fault(info, context);
+}
+
+// Whether the fault was ours and the instruction can be tried again.
+static bool handled(int sig, const siginfo_t *info, const ucontext_t *context)
+{
+	uintptr_t addr = (uintptr_t)info->si_addr;
+	enum dxs_trap result = is_trap(sig, info, context) ? dxs_trap_signal(addr) : dxs_trap_look(addr);
 
 	if (result == DXS_TRAP_GOING)
 		dxs_trap_wait(addr);
@@ -136,7 +162,9 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
 	if (fault && recover)
 		recover_jump(sig, info);
-	if (!fault || !handled(sig, (uintptr_t)info->si_addr))
+	if (fault && dxs_fault_check && dxs_fault_check())
+		return; // a child without fork handlers: its pages are open now
+	if (!fault || !handled(sig, info, context))
 		forward(sig, info, context);
 	errno = saved;
 }
@@ -153,12 +181,11 @@ static int install_one(int sig)
 	return 0;
 }
 
-int dxs_signals_install(bool bus_is_trap)
+int dxs_signals_install(unsigned wanted)
 {
 	int err;
 
-	if (bus_is_trap)
-		atomic_store(&bus_traps, true);
+	atomic_fetch_or(&traps, wanted);
 	if (atomic_load(&installed))
 		return 0;
 	err = install_one(SIGBUS);

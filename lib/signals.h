@@ -16,9 +16,14 @@
 // The sigaction() that really acts: the shim replaces it, because the name is one of its own hooks.
 extern int (*dxs_real_sigaction)(int sig, const struct sigaction *act, struct sigaction *old);
 
-// Puts the handlers in place; traps by SIGBUS are answered when `bus_is_trap` was set once. 0 or -errno.
-// Context: init; may be called again.
-int dxs_signals_install(bool bus_is_trap);
+// Asked before a fault is looked at; true: something has changed, try again. fork.c sets it.
+extern bool (*dxs_fault_check)(void);
+
+// Puts the handlers in place. The signals in `traps` are answered as traps from now on. 0 or -errno.
+// Context: init; may be called again, with other traps.
+#define DXS_TRAP_BUS 1U
+#define DXS_TRAP_SEGV 2U
+int dxs_signals_install(unsigned traps);
 
 // Whether an action of this signal belongs to us now, so that dxs_signals_app_action serves it.
 bool dxs_signals_own(int sig);

@@ -3,19 +3,10 @@
 #ifndef DXS_STRANGERS_H
 #define DXS_STRANGERS_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
-
-struct dxs_stranger {
-	uintptr_t addr;
-	size_t len;
-	int prot;
-	off_t off;
-};
+#include "vma.h"
 
 // Calls fn for every shared writable mapping of the file that is mapped at addr, that mapping included, as
 // /proc/self/maps has them. 0 or -errno. Context: hook, with the registry's lock.
-int dxs_strangers(uintptr_t addr, void (*fn)(const struct dxs_stranger *stranger, void *arg), void *arg);
+int dxs_strangers(uintptr_t addr, void (*fn)(const struct dxs_vma *stranger, void *arg), void *arg);
 
 #endif

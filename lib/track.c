@@ -203,6 +203,16 @@ static void map_forget(struct dxs_map *map, bool gone)
 	map_release(map, gone);
 }
 
+// The protection that the application has set, after map_shut.
+static void map_restore(struct dxs_map *map)
+{
+	if (!(map->prot & PROT_WRITE))
+		return;
+	if (map->engine)
+		map->engine->unprotected(map);
+	dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+}
+
 void dxs_change_commit(struct dxs_change *change, bool gone)
 {
 	struct dxs_map *map;
@@ -214,8 +224,7 @@ void dxs_change_commit(struct dxs_change *change, bool gone)
 			map_forget(map, true);
 			continue;
 		}
-		if (map->prot & PROT_WRITE)
-			dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+		map_restore(map);
 		atomic_store(&map->going, false);
 		if (map->engine)
 			map->engine->wake(map->addr, map->len);
@@ -363,7 +372,7 @@ static struct dxs_map *map_make(struct dxs_file *file, uintptr_t addr, size_t le
 	return map;
 }
 
-static void stranger_add(const struct dxs_stranger *stranger, void *arg)
+static void stranger_add(const struct dxs_vma *stranger, void *arg)
 {
 	struct dxs_file *file = arg;
 	struct dxs_map *map;
@@ -683,7 +692,7 @@ int dxs_release(void *addr, size_t len)
 		at = dxs_map_end(map);
 		if (map->engine)
 			map->engine->open(map, map->addr, map->len);
-		dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+		map_restore(map);
 		map_forget(map, false);
 	}
 	dxs_trap_gone();

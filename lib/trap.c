@@ -2,6 +2,9 @@
 // trap.c: {mark, open} of a page, the fault side of the protocol (tests/model/sync.pml: trap).
 #include "trap.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+
 #include "engine.h"
 #include "fault.h"
 #include "file.h"
@@ -11,11 +14,11 @@
 
 static _Atomic uint32_t gone; // futex: changes when a mapping is gone
 
-// M5: without memory for the mark, all of the mapping is taken as dirty. The kernel, which keeps its own marks, then
+// M5: without memory for the mark, or for opening one page, all of the mapping is taken as dirty. The kernel, which keeps its own marks, then
 // has to follow every flush.
-static void give_up(struct dxs_map *map)
+static void give_up(struct dxs_map *map, const char *reason)
 {
-	dxs_file_to_kernel(map->file, "no memory to mark a page");
+	dxs_file_to_kernel(map->file, reason);
 	dxs_count(all_open, 1);
 	map->engine->open(map, map->addr, map->len);
 }
@@ -27,17 +30,20 @@ static void mark_and_open(struct dxs_map *map, uint64_t pgoff)
 	struct dxs_file *file = map->file;
 	struct dxs_leaf *leaf = dxs_fault(DXS_FAULT_NO_MEMORY) ? NULL : dxs_tree_leaf(&file->tree, pgoff, true);
 	uint64_t bit = 1ULL << (pgoff % DXS_LEAF_PAGES);
+	int err;
 
 	if (!leaf) {
-		give_up(map);
+		give_up(map, "no memory to mark a page");
 		return;
 	}
 	dxs_leaf_lock(leaf, bit);
 	if (!dxs_fault(DXS_FAULT_NO_TRAP_MARK))
 		dxs_tree_mark(&file->tree, leaf, DXS_DIRTY, bit);
 	dxs_history(file, DXS_EVENT_OPEN, leaf->first, bit);
-	map->engine->open(map, dxs_map_addr(map, pgoff), dxs_file_page_size(file));
+	err = map->engine->open(map, dxs_map_addr(map, pgoff), dxs_file_page_size(file));
 	dxs_leaf_unlock(leaf, bit);
+	if (err == -ENOMEM)
+		give_up(map, "no mapping can be split any more (vm.max_map_count)");
 }
 
 enum dxs_trap dxs_trap_store(uintptr_t addr)
@@ -46,7 +52,7 @@ enum dxs_trap dxs_trap_store(uintptr_t addr)
 	struct dxs_map *map = dxs_maps_find(addr);
 	enum dxs_trap result = DXS_TRAP_OPENED;
 
-	if (!map || !map->engine) {
+	if (!map || !map->engine || !(map->prot & PROT_WRITE)) {
 		result = DXS_TRAP_FOREIGN;
 	} else if (atomic_load(&map->going)) { // partner: the store in registry.c, followed by synchronize()
 		result = DXS_TRAP_GOING;
@@ -87,17 +93,13 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr)
 	static DXS_THREAD uint64_t last_closed;
 	uint64_t closed = dxs_counter_get(DXS_pages_closed);
 
-	if (!is_open(addr)) {
-		last_addr = 0;
-		return dxs_trap_store(addr);
-	}
-	if (last_addr == addr && last_closed == closed) {
+	if (last_addr == addr && last_closed == closed && is_open(addr)) {
 		last_addr = 0;
 		return DXS_TRAP_FOREIGN;
 	}
 	last_addr = addr;
 	last_closed = closed;
-	return DXS_TRAP_OPENED;
+	return dxs_trap_store(addr);
 }
 
 void dxs_trap_wait(uintptr_t addr)

@@ -17,7 +17,7 @@
 #
 # Exit status: 0 passed, 1 failed, 77 something is missing (named).
 
-default_engines='auto uffd-thread uffd-sigbus'
+default_engines='uffd-thread uffd-sigbus mprotect'
 # shellcheck disable=SC2034 # for those who read this file
 unicode_table=/usr/share/unicode/UnicodeData.txt
 

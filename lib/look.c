@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// look.c: finding the pages of a mapping that can have been stored to while it was open.
+#include "look.h"
+
+#include "file.h"
+#include "pagemap.h"
+#include "sys.h"
+
+static void mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
+
+	while (first <= last) {
+		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
+
+		if (!leaf) {
+			dxs_file_to_kernel(map->file, "no memory to mark pages");
+			return;
+		}
+		dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, dxs_leaf_mask(leaf, first, last));
+		first = leaf->first + DXS_LEAF_PAGES;
+	}
+}
+
+// Marks the pages of [start, end) that are mapped now.
+int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	struct dxs_region region[32];
+
+	while (start < end) {
+		int i, nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT, region, 32, &start);
+
+		if (nr < 0)
+			return nr;
+		for (i = 0; i < nr; i++)
+			mark_range(map, region[i].start, region[i].end);
+	}
+	return 0;
+}
+
+// Marks every page of [start, end) that the file has in memory: also one that is mapped no more because the kernel is
+// moving it, or was told to drop it (MADV_DONTNEED).
+int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	unsigned char vec[512];
+
+	while (start < end) {
+		size_t i, len = dxs_min64(end - start, sizeof(vec) * DXS_PAGE_SIZE);
+		int err = (int)dxs_sys6(SYS_mincore, (long)start, (long)len, (long)vec, 0, 0, 0);
+
+		if (err)
+			return err;
+		for (i = 0; i < len; i += DXS_PAGE_SIZE)
+			if (vec[i / DXS_PAGE_SIZE] & 1)
+				mark_range(map, start + i, start + i + DXS_PAGE_SIZE);
+		start += len;
+	}
+	return 0;
+}
+
+int dxs_is_touched(const struct dxs_map *map)
+{
+	struct dxs_region region;
+	uintptr_t next;
+
+	return dxs_pagemap_populated(map->addr, dxs_map_end(map), DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &next);
+}
