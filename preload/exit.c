@@ -2,6 +2,8 @@
 // exit.c: hooks of what ends a process or its program: the marks go, so what is dirty is flushed before.
 #include "exit.h"
 
+#include <stdarg.h>
+
 #include "calls.h"
 #include "fork.h"
 #include "hooks.h"
@@ -72,6 +74,56 @@ DXS_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
 	before_exec();
 	return dxs_next.execvpe(file, argv, envp);
+}
+
+// Counts the arguments behind `arg`, up to and with the NULL.
+static size_t args_count(va_list args)
+{
+	size_t nr = 2;
+
+	while (va_arg(args, char *))
+		nr++;
+	return nr;
+}
+
+// Collects the arguments of an execl call into a vector on the stack, as execv wants them.
+#define ARGS_COLLECT(argv, arg, args)                                                                                  \
+	va_start(args, arg);                                                                                           \
+	size_t nr_ = (arg) ? args_count(args) : 1, i_ = 1;                                                             \
+	va_end(args);                                                                                                  \
+	char *argv[nr_];                                                                                               \
+	argv[0] = (char *)(uintptr_t)(arg);                                                                            \
+	va_start(args, arg);                                                                                           \
+	while (i_ < nr_)                                                                                               \
+	argv[i_++] = va_arg(args, char *)
+
+DXS_EXPORT int execl(const char *path, const char *arg, ...)
+{
+	va_list args;
+
+	ARGS_COLLECT(argv, arg, args);
+	va_end(args);
+	return execv(path, argv);
+}
+
+DXS_EXPORT int execlp(const char *file, const char *arg, ...)
+{
+	va_list args;
+
+	ARGS_COLLECT(argv, arg, args);
+	va_end(args);
+	return execvp(file, argv);
+}
+
+DXS_EXPORT int execle(const char *path, const char *arg, ...)
+{
+	char *const *envp;
+	va_list args;
+
+	ARGS_COLLECT(argv, arg, args);
+	envp = va_arg(args, char *const *);
+	va_end(args);
+	return execve(path, argv, envp);
 }
 
 DXS_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])

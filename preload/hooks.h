@@ -24,6 +24,14 @@
 
 #include "sys.h"
 
+// What programs built with _FORTIFY_SOURCE call: no header declares them without it.
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
+ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t size);
+ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t off, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
+		       socklen_t *from_len);
+
 // Every hook, by the name of the function that it stands for.
 // clang-format off
 #define DXS_HOOKS(X)                                                                                                   \
@@ -34,10 +42,11 @@
 	X(ftruncate) X(ftruncate64) X(truncate) X(truncate64)                                                          \
 	X(fallocate) X(fallocate64) X(posix_fallocate) X(posix_fallocate64)                                            \
 	X(read) X(pread) X(pread64) X(readv) X(preadv) X(preadv64) X(preadv2) X(preadv64v2)                            \
-	X(recv) X(recvfrom) X(recvmsg) X(getrandom)                                                                    \
+	X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(getrandom)                                                        \
+	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
 	X(sigaction) X(signal) X(sigprocmask) X(pthread_sigmask)                                                       \
-	X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(_exit) X(_Exit)
+	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit)
 // clang-format on
 
 struct dxs_next {

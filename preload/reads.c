@@ -3,13 +3,14 @@
 #include "calls.h"
 #include "hooks.h"
 
-// The union of what an iovec names is pinned buffer by buffer; more buffers in tracked memory than there are pins are
-// served one pin set at a time by their first ones, the rest by the trap of an engine that can.
+// Buffers are pinned one by one; those beyond MAX_BUFFERS together, as the stretch of addresses from the lowest to the
+// highest of them.
 #define MAX_BUFFERS 8
 
 struct pins {
 	struct dxs_pin pin[MAX_BUFFERS];
 	int nr;
+	uintptr_t low, high; // of the rest
 };
 
 static bool hooked(void)
@@ -17,17 +18,32 @@ static bool hooked(void)
 	return dxs_hook_enter() && dxs_known_any();
 }
 
-static void pins_take(struct pins *pins, const struct iovec *iov, size_t nr)
+static void pins_add(struct pins *pins, const struct iovec *iov, size_t nr)
 {
 	size_t i;
 
-	pins->nr = 0;
 	if (!hooked())
 		return;
-	for (i = 0; i < nr && pins->nr < MAX_BUFFERS; i++) {
-		dxs_pin(&pins->pin[pins->nr], iov[i].iov_base, iov[i].iov_len);
-		pins->nr += pins->pin[pins->nr].nr > 0;
+	for (i = 0; i < nr; i++) {
+		uintptr_t start = (uintptr_t)iov[i].iov_base, end = start + iov[i].iov_len;
+
+		if (pins->nr < MAX_BUFFERS - 1) {
+			dxs_pin(&pins->pin[pins->nr], iov[i].iov_base, iov[i].iov_len);
+			pins->nr += pins->pin[pins->nr].nr > 0;
+		} else {
+			pins->low = pins->high && pins->low < start ? pins->low : start;
+			pins->high = pins->high > end ? pins->high : end;
+		}
 	}
+}
+
+static void pins_rest(struct pins *pins)
+{
+	if (!pins->high)
+		return;
+	dxs_pin(&pins->pin[pins->nr], (void *)pins->low, pins->high - pins->low);
+	pins->nr += pins->pin[pins->nr].nr > 0;
+	pins->high = 0;
 }
 
 static ssize_t pins_drop(struct pins *pins, ssize_t ret)
@@ -62,9 +78,10 @@ static ssize_t unpin_one(struct dxs_pin *pin, ssize_t ret)
 #define INTO_IOVEC(name, params, args, ...)                                                                            \
 	DXS_EXPORT ssize_t name params                                                                                 \
 	{                                                                                                              \
-		struct pins pins;                                                                                      \
+		struct pins pins = {.nr = 0};                                                                          \
                                                                                                                        \
-		pins_take(&pins, iov, nr > 0 ? (size_t)nr : 0);                                                        \
+		pins_add(&pins, iov, nr > 0 ? (size_t)nr : 0);                                                         \
+		pins_rest(&pins);                                                                                      \
 		return pins_drop(&pins, DXS_NEXT(name, args, __VA_ARGS__));                                            \
 	}
 
@@ -76,6 +93,18 @@ INTO_BUFFER(recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, fla
 	    NULL, NULL)
 INTO_BUFFER(recvfrom, (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len),
 	    (fd, buf, len, flags, from, from_len), SYS_recvfrom, fd, buf, len, flags, from, from_len)
+// The fortified ones check the buffer's size, and end the program if it is too small; before the constructor nothing
+// checks.
+INTO_BUFFER(__read_chk, (int fd, void *buf, size_t len, size_t size), (fd, buf, len, size), SYS_read, fd, buf, len)
+INTO_BUFFER(__pread_chk, (int fd, void *buf, size_t len, off_t off, size_t size), (fd, buf, len, off, size),
+	    SYS_pread64, fd, buf, len, off)
+INTO_BUFFER(__pread64_chk, (int fd, void *buf, size_t len, off64_t off, size_t size), (fd, buf, len, off, size),
+	    SYS_pread64, fd, buf, len, off)
+INTO_BUFFER(__recv_chk, (int fd, void *buf, size_t len, size_t size, int flags), (fd, buf, len, size, flags),
+	    SYS_recvfrom, fd, buf, len, flags, NULL, NULL)
+INTO_BUFFER(__recvfrom_chk,
+	    (int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from, socklen_t *from_len),
+	    (fd, buf, len, size, flags, from, from_len), SYS_recvfrom, fd, buf, len, flags, from, from_len)
 INTO_IOVEC(readv, (int fd, const struct iovec *iov, int nr), (fd, iov, nr), SYS_readv, fd, iov, nr)
 INTO_IOVEC(preadv, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_preadv, fd, iov, nr,
 	   off, 0)
@@ -88,8 +117,21 @@ INTO_IOVEC(preadv64v2, (int fd, const struct iovec *iov, int nr, off64_t off, in
 
 DXS_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	struct pins pins;
+	struct pins pins = {.nr = 0};
 
-	pins_take(&pins, msg->msg_iov, msg->msg_iovlen);
+	pins_add(&pins, msg->msg_iov, msg->msg_iovlen);
+	pins_rest(&pins);
 	return pins_drop(&pins, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
+}
+
+DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, struct timespec *timeout)
+{
+	struct pins pins = {.nr = 0};
+	unsigned i;
+
+	for (i = 0; i < nr; i++)
+		pins_add(&pins, msg[i].msg_hdr.msg_iov, msg[i].msg_hdr.msg_iovlen);
+	pins_rest(&pins);
+	return (int)pins_drop(
+		&pins, DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));
 }
