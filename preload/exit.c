@@ -89,7 +89,7 @@ static size_t args_count(va_list args)
 // Collects the arguments of an execl call into a vector on the stack, as execv wants them.
 #define ARGS_COLLECT(argv, arg, args)                                                                                  \
 	va_start(args, arg);                                                                                           \
-	size_t nr_ = (arg) ? args_count(args) : 1, i_ = 1;                                                             \
+	size_t nr_ = args_count(args), i_ = 1;                                                                         \
 	va_end(args);                                                                                                  \
 	char *argv[nr_];                                                                                               \
 	argv[0] = (char *)(uintptr_t)(arg);                                                                            \
