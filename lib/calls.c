@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "engine.h"
 #include "file.h"
 #include "history.h"
 #include "image.h"
@@ -200,6 +201,14 @@ static void kwrite_mark(struct dxs_file *file, uint64_t first, uint64_t last)
 	}
 }
 
+static void size_reaches(struct dxs_file *file, uint64_t end)
+{
+	uint64_t size = atomic_load(&file->size);
+
+	while (end > size && !atomic_compare_exchange_weak(&file->size, &size, end))
+		;
+}
+
 void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 {
 	dxs_sigset set;
@@ -208,6 +217,8 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 		return;
 	set = dxs_sig_block();
 	atomic_store(&file->kernel_owed, 1); // and again: a sync in between may have cleared it
+	if (len > 0 && off >= 0)
+		size_reaches(file, (uint64_t)(off + len));
 	if (file->image && len > 0 && off >= 0)
 		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
 	atomic_fetch_sub(&file->kwriters, 1);
@@ -262,6 +273,23 @@ static void cut_at(struct dxs_file *file, uint64_t size)
 		;
 }
 
+// What is beyond the end of the file now has lost its protection on hugetlbfs (measured on 6.18; shmem keeps it): it is
+// closed again, before anybody can make the file grow and store there.
+static void truncated(struct dxs_file *file, uint64_t size)
+{
+	uint64_t first = (size + dxs_file_page_size(file) - 1) >> file->page_shift;
+	struct dxs_map *map;
+
+	dxs_shared_lock(&file->maps_lock);
+	for (map = file->maps; map; map = map->next) {
+		uint64_t from = first, last = UINT64_MAX;
+
+		if (map->engine && dxs_map_clip(map, &from, &last))
+			map->engine->truncated(map, dxs_map_addr(map, from));
+	}
+	dxs_shared_unlock(&file->maps_lock);
+}
+
 void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 {
 	dxs_sigset set;
@@ -273,6 +301,7 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 	if (done) {
 		cut_at(file, (uint64_t)size);
 		atomic_store(&file->size, (uint64_t)size);
+		truncated(file, (uint64_t)size);
 	}
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);

@@ -51,14 +51,15 @@ bool dxs_hole_begin(uintptr_t *addr, uintptr_t end, struct dxs_hole *hole);
 // Flushes all that is dirty anywhere: before exit and exec, when the marks go.
 void dxs_sync_all(void);
 
-// Kernel writes into mapped memory (read, recv, ...): keeps the pages of [addr, addr + len) open for the call (M9).
-#define DXS_PIN_FILES 4
+// Kernel writes into mapped memory (read, recv, ...): keeps the pages of [addr, addr + len) open for the call (M9). May
+// be called for several buffers; dxs_unpin undoes all. What does not fit is not pinned, and the kernel says EFAULT.
+#define DXS_PINS 48
 struct dxs_pin {
+	unsigned nr;
 	struct dxs_pinned {
 		struct dxs_file *file;
 		uint64_t first, end; // entries; end: of the last leaf that is pinned
-	} pinned[DXS_PIN_FILES];
-	unsigned nr;
+	} pinned[DXS_PINS];
 };
 void dxs_pin(struct dxs_pin *pin, void *addr, size_t len);
 void dxs_unpin(struct dxs_pin *pin);

@@ -35,6 +35,8 @@ struct dxs_engine {
 	int (*discover)(struct dxs_map *map, uint64_t first, uint64_t last);
 	// The kernel has given all of the mapping its full protection: what depends on that is open now. Called before.
 	void (*unprotected)(struct dxs_map *map);
+	// The file now ends before addr, up to which the mapping reaches: closes again what was closed behind.
+	void (*truncated)(struct dxs_map *map, uintptr_t addr);
 	// In a forked child: gives the mapping back its full protection, if the child has inherited less.
 	void (*in_child)(struct dxs_map *map);
 	// What the page tables say, not our own tables: to which of nr (at most 64) entries from addr on can a store

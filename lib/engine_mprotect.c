@@ -95,6 +95,13 @@ static void mprotect_unprotected(struct dxs_map *map)
 	atomic_store(&map->open_all, true);
 }
 
+// The protection is in the VMA, which a truncation does not touch.
+static void mprotect_truncated(struct dxs_map *map, uintptr_t addr)
+{
+	(void)map;
+	(void)addr;
+}
+
 static void mprotect_in_child(struct dxs_map *map)
 {
 	mprotect_open(map, map->addr, map->len);
@@ -141,6 +148,7 @@ const struct dxs_engine dxs_engine_mprotect = {
 	.open = mprotect_open,
 	.discover = mprotect_discover,
 	.unprotected = mprotect_unprotected,
+	.truncated = mprotect_truncated,
 	.in_child = mprotect_in_child,
 	.writable = mprotect_writable,
 	.known = mprotect_known,

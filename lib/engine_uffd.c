@@ -496,6 +496,17 @@ static bool uffd_is_alive(void)
 	return dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WAKE, &none) == -EINVAL;
 }
 
+static void uffd_truncated(struct dxs_map *map, uintptr_t addr)
+{
+	uintptr_t end = dxs_map_end(map), stop;
+
+	for (; addr < end; addr = stop) {
+		stop = stretch(map, true, &addr, end);
+		if (addr < stop && write_protect(addr, stop - addr, true))
+			dxs_file_to_kernel(map->file, "pages beyond a new end of the file cannot be closed");
+	}
+}
+
 // Nothing to do: protection is in page-table entries, which mprotect does not touch, and a child inherits none.
 static void uffd_nothing(struct dxs_map *map)
 {
@@ -518,6 +529,7 @@ const struct dxs_engine dxs_engine_uffd = {
 	.open = uffd_open,
 	.discover = uffd_discover,
 	.unprotected = uffd_nothing,
+	.truncated = uffd_truncated,
 	.in_child = uffd_nothing,
 	.inherit = uffd_inherit,
 	.writable = uffd_writable,

@@ -9,6 +9,7 @@
 
 // fd + 1 of each; 0 is free. relaxed everywhere: a slot says nothing about other memory.
 static _Atomic int ours[DXS_FD_MAX];
+static _Atomic int nr_ever; // slots behind were never used
 
 // Below 1024, so that the kernel need not grow the descriptor table by much.
 static int lowest_wanted(void)
@@ -19,15 +20,18 @@ static int lowest_wanted(void)
 
 	if (top > 1024)
 		top = 1024;
-	return top > 2 * DXS_FD_MAX ? (int)top - 2 * DXS_FD_MAX : 0;
+	return (int)(top - top / 4);
 }
 
 static bool slot_swap(int from, int to)
 {
-	int i;
+	int i, limit = from ? atomic_load(&nr_ever) : DXS_FD_MAX;
 
-	for (i = 0; i < DXS_FD_MAX; i++) {
-		int old = from;
+	for (i = 0; i < limit; i++) {
+		int old = from, ever = atomic_load(&nr_ever);
+
+		while (i >= ever && !atomic_compare_exchange_weak(&nr_ever, &ever, i + 1))
+			;
 
 		if (atomic_compare_exchange_strong_explicit(&ours[i], &old, to, memory_order_relaxed,
 							    memory_order_relaxed))
@@ -61,9 +65,9 @@ bool dxs_fd_is_ours(int fd)
 
 int dxs_fd_next(int fd)
 {
-	int i, best = -1;
+	int i, best = -1, nr = atomic_load(&nr_ever);
 
-	for (i = 0; i < DXS_FD_MAX; i++) {
+	for (i = 0; i < nr; i++) {
 		int mine = atomic_load_explicit(&ours[i], memory_order_relaxed) - 1;
 
 		if (mine >= fd && (best < 0 || mine < best))

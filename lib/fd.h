@@ -7,10 +7,10 @@
 
 #pragma GCC visibility push(default) // the shim uses these
 
-#define DXS_FD_MAX 8
+#define DXS_FD_MAX 512 // beyond, descriptors are not protected from the application
 
 // Moves a descriptor up, out of the numbers that programs expect to get, makes it close-on-exec and remembers it.
-// Returns the new number, or the old one where there is no room above.
+// Returns the new number, or the old one where there is no room above. The caller passes it to dxs_fd_close in the end.
 int dxs_fd_hide(int fd);
 
 // Closes and forgets one of ours.

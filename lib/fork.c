@@ -14,6 +14,7 @@
 
 #include "engine.h"
 #include "file.h"
+#include "image.h"
 #include "log.h"
 #include "pagemap.h"
 #include "run.h"
@@ -36,14 +37,14 @@ static void files_to_kernel(const char *reason)
 			dxs_file_to_kernel(map->file, reason);
 }
 
-static void prepare(void)
+void dxs_fork_prepare(void)
 {
 	set = dxs_sig_block();
 	dxs_registry_lock();
 	files_to_kernel("shared with a child since a fork");
 }
 
-static void in_parent(void)
+void dxs_fork_in_parent(void)
 {
 	dxs_registry_unlock();
 	dxs_sig_setmask(set);
@@ -70,15 +71,18 @@ static void child_begin(void)
 		map->file->turn_mutex = (struct dxs_mutex){0};
 		map->file->group = (struct dxs_group){0};
 		map->file->changing = false;
+		map->file->kwriters = 0;
+		dxs_tree_reset_locks(&map->file->tree);
 	}
 	dxs_engine_reset();
+	dxs_image_reset_locks();
 	dxs_pagemap_reset();
 	dxs_vma_reset();
 	dxs_stats_reset();
 	dxs_run_forked();
 }
 
-static void in_child(void)
+void dxs_fork_in_child(void)
 {
 	if (parent_word)
 		atomic_store(parent_word, 1);
@@ -114,5 +118,5 @@ void dxs_fork_init(void)
 	}
 	atomic_store(&owner, getpid());
 	dxs_fault_check = dxs_fork_check;
-	pthread_atfork(prepare, in_parent, in_child);
+	pthread_atfork(dxs_fork_prepare, dxs_fork_in_parent, dxs_fork_in_child);
 }

@@ -10,6 +10,11 @@
 // Registers the fork handlers. Context: init.
 void dxs_fork_init(void);
 
+// The handlers, for a hook of a call that runs none: before it, and after it on both sides.
+void dxs_fork_prepare(void);
+void dxs_fork_in_parent(void);
+void dxs_fork_in_child(void);
+
 // At the begin of every hook, and of a trap: in a child that was made without fork handlers (_Fork, raw clone) drops the locks and
 // states that were copied from the parent. A load and a branch otherwise.
 // Returns whether it did.

@@ -81,6 +81,12 @@ void dxs_image_unstage(void)
 	stage = NULL;
 }
 
+void dxs_image_reset_locks(void)
+{
+	atomic_store(&stages_mutex.word, 0);
+	stage = NULL;
+}
+
 void dxs_image_forget(void)
 {
 	if (stage)
@@ -309,11 +315,7 @@ static int image_file_open(struct dxs_image *image)
 	}
 	if (fd < 0)
 		return fd;
-	image->fd = (int)dxs_sys6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 256, 0, 0, 0);
-	if (image->fd < 0)
-		image->fd = fd;
-	else
-		dxs_sys_close(fd);
+	image->fd = dxs_fd_hide(fd);
 	return made;
 }
 
@@ -415,8 +417,62 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 
 void dxs_image_close(struct dxs_image *image)
 {
-	dxs_sys_close(image->fd);
+	dxs_fd_close(image->fd);
 	dxs_free(image);
+}
+
+static void page_copy_guarded(void *arg)
+{
+	const struct lines *lines = arg;
+
+	memcpy(lines->to, (const void *)lines->from, lines->len);
+}
+
+// One page as a mapping shows it. A hole is not read, which would fill it: it is zeros. A page beyond the end of the
+// file has nothing to publish.
+static void mapped_page_publish(struct dxs_image *image, uintptr_t addr, uint64_t off)
+{
+	unsigned char page[DXS_PAGE_SIZE] = {0}, resident = 0;
+	struct lines lines = {page, addr, DXS_PAGE_SIZE};
+	struct dxs_fault_at fault;
+
+	dxs_sys6(SYS_mincore, (long)addr, DXS_PAGE_SIZE, (long)&resident, 0, 0, 0);
+	if (!(resident & 1) || !dxs_flush_guard(page_copy_guarded, &lines, &fault))
+		dxs_sys6(SYS_pwrite64, image->fd, (long)page, DXS_PAGE_SIZE, (long)off, 0, 0);
+}
+
+static const struct dxs_map *map_of(const struct dxs_file *file, uint64_t pgoff)
+{
+	const struct dxs_map *map;
+
+	for (map = file->maps; map; map = map->next)
+		if (map->prot && pgoff >= map->first && pgoff <= dxs_map_last(map))
+			return map;
+	return NULL;
+}
+
+// For a file that cannot be opened again because it has no name (memfd, or unlinked): what the mappings show of the
+// entries with a mark.
+static void mapped_publish(struct dxs_file *file, enum dxs_mark mark)
+{
+	struct dxs_leaf *leaf;
+	uint64_t at = 0;
+
+	while ((leaf = dxs_tree_next(&file->tree, at, DXS_TREE_PAGES - 1, 1U << mark))) {
+		uint64_t todo = dxs_leaf_get(leaf, mark);
+
+		for (; todo; todo &= todo - 1) {
+			uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(todo), end, off;
+			const struct dxs_map *map = map_of(file, pgoff);
+
+			end = map ? (pgoff + 1) << file->page_shift : 0;
+			for (off = pgoff << file->page_shift; off < end; off += DXS_PAGE_SIZE)
+				mapped_page_publish(file->image,
+						    dxs_map_addr(map, pgoff) + (off - (pgoff << file->page_shift)),
+						    off);
+		}
+		at = leaf->first + DXS_LEAF_PAGES;
+	}
 }
 
 static void kwrite_clear(struct dxs_file *file)
@@ -431,8 +487,13 @@ void dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 {
 	struct dxs_image *image = file->image;
 
-	if (image_walk(image, fd, all ? page_copy : page_copy_kwrite))
-		dxs_warn("%s: the kernel's sync cannot be emulated: the file has no name any more", file->path);
+	dxs_shared_lock(&file->maps_lock);
+	if (image_walk(image, fd, all ? page_copy : page_copy_kwrite)) {
+		mapped_publish(file, DXS_KWRITE);
+		if (all)
+			mapped_publish(file, DXS_DIRTY);
+	}
+	dxs_shared_unlock(&file->maps_lock);
 	size_set(image, file_size(image));
 	kwrite_clear(file);
 	if (atomic_load(&dxs_run()->frozen)) // I.1

@@ -41,6 +41,9 @@ void dxs_image_forget(void);
 // `all`, and the size. fd: a descriptor of the file, or -1.
 void dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all);
 
+// In a forked child.
+void dxs_image_reset_locks(void);
+
 // Reads durable bytes; what lies beyond the durable size reads as zeros. 0 or -errno.
 int dxs_image_read(struct dxs_image *image, uint64_t off, void *buf, size_t len);
 

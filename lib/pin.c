@@ -50,12 +50,11 @@ void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)
 	dxs_sigset set;
 	unsigned section;
 
-	pin->nr = 0;
 	if (!dxs_engine_pins_wanted() || end < at)
 		return;
 	set = dxs_sig_block();
 	section = dxs_maps_enter();
-	while (pin->nr < DXS_PIN_FILES && at < end && (map = dxs_maps_first(at, end))) {
+	while (pin->nr < DXS_PINS && at < end && (map = dxs_maps_first(at, end))) {
 		uintptr_t from = map->addr > at ? map->addr : at;
 
 		at = dxs_map_end(map);

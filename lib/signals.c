@@ -169,6 +169,28 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	errno = saved;
 }
 
+// Takes our signals out of a mask under which a handler of the application runs.
+void dxs_signals_spare(sigset_t *mask)
+{
+	sigdelset(mask, SIGBUS);
+	sigdelset(mask, SIGSEGV);
+}
+
+// Handlers that were installed before.
+static void spare_in_all(void)
+{
+	struct sigaction act;
+	int sig;
+
+	for (sig = 1; sig < 65; sig++) {
+		if (sig == SIGBUS || sig == SIGSEGV || dxs_real_sigaction(sig, NULL, &act) ||
+		    (!sigismember(&act.sa_mask, SIGBUS) && !sigismember(&act.sa_mask, SIGSEGV)))
+			continue;
+		dxs_signals_spare(&act.sa_mask);
+		dxs_real_sigaction(sig, &act, NULL);
+	}
+}
+
 static int install_one(int sig)
 {
 	struct sigaction act = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -191,6 +213,8 @@ int dxs_signals_install(unsigned wanted)
 	err = install_one(SIGBUS);
 	if (!err)
 		err = install_one(SIGSEGV);
+	if (!err)
+		spare_in_all();
 	atomic_store(&installed, !err);
 	return err;
 }

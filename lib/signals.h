@@ -31,6 +31,9 @@ bool dxs_signals_own(int sig);
 // sigaction() for the application while dxs_signals_own(sig). Never fails. Async-signal-safe.
 void dxs_signals_app_action(int sig, const struct sigaction *act, struct sigaction *old);
 
+// Takes SIGBUS and SIGSEGV out of a mask.
+void dxs_signals_spare(sigset_t *mask);
+
 // A place to come back to when the calling thread gets a fault inside a stretch of the library's own code (a flush
 // that runs into the end of a file). Set before, cleared after. The handler comes back with siglongjmp(.., 1), all
 // signals blocked but SIGSEGV and SIGBUS, the fault described below.

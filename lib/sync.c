@@ -99,8 +99,7 @@ static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf,
 	struct dxs_map *map;
 	unsigned from, to;
 
-	for_each_run(pages, from, to)
-	{
+	for_each_run (pages, from, to) {
 		for (map = file->maps; map; map = map->next) {
 			int err = map_close(map, leaf->first + from, leaf->first + to);
 
@@ -189,8 +188,7 @@ static void flush_taken(struct sync *sync, struct taken *taken)
 		return;
 	taken->flushed = true;
 	dxs_history(sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
-	for_each_run(taken->pages, from, to)
-	{
+	for_each_run (taken->pages, from, to) {
 		uint64_t at = from;
 
 		while (at <= to) {
@@ -286,8 +284,7 @@ static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, 
 
 	if (!closed || !dxs_fault(DXS_FAULT_OPEN_UNMARKED))
 		return;
-	for_each_run(closed, from, to)
-	{
+	for_each_run (closed, from, to) {
 		for (map = sync->file->maps; map; map = map->next) {
 			uint64_t first = leaf->first + from, last = leaf->first + to;
 

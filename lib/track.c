@@ -162,14 +162,12 @@ static int range_shut(uintptr_t addr, uintptr_t end)
 		return 0;
 	split_at(addr);
 	split_at(end);
-	for_each_map(map, addr, end)
-	{
+	for_each_map (map, addr, end) {
 		file_lock(map->file);
 		atomic_store(&map->going, true); // partner: dxs_trap_store
 	}
 	dxs_maps_synchronize(); // traps that did not see `going` are over
-	for_each_map(map, addr, end)
-	{
+	for_each_map (map, addr, end) {
 		int ret;
 
 		map_shut(map);
@@ -181,6 +179,7 @@ static int range_shut(uintptr_t addr, uintptr_t end)
 
 int dxs_change_begin(struct dxs_change *change, uintptr_t addr, size_t len)
 {
+	change->saved_errno = errno;
 	change->set = dxs_sig_block();
 	change->addr = addr;
 	change->end = addr + len;
@@ -240,6 +239,7 @@ void dxs_change_end(struct dxs_change *change)
 	for (i = 0; (map = dxs_maps_nth(i)); i++)
 		file_unlock(map->file);
 	dxs_registry_unlock();
+	errno = change->saved_errno;
 	dxs_inside--;
 	// A thread that has blocked them could not survive a trap.
 	dxs_sig_setmask(dxs_signals_own(SIGBUS) ? change->set & DXS_SIG_ALL : change->set);
@@ -270,6 +270,7 @@ static void say_emulated(void)
 // a constructor that maps files.
 static void flusher_load(const struct dxs_candidate *candidate)
 {
+	int saved = errno;
 	dxs_sigset set;
 	const char *why;
 
@@ -278,6 +279,7 @@ static void flusher_load(const struct dxs_candidate *candidate)
 	set = dxs_sig_block();
 	dxs_inside++;
 	dxs_flush_init(&why);
+	errno = saved;
 	dxs_inside--;
 	dxs_sig_setmask(set);
 }
@@ -605,22 +607,21 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 	dxs_change_begin(&change, addr, 0);
 	split_at(addr);
 	split_at(end);
-	for_each_map(map, addr, end)
-	{
+	for_each_map (map, addr, end) {
 		file_lock(map->file);
 		if (!(prot & PROT_READ))
 			dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
 	}
 	// M1: what becomes writable is tracked before. An engine takes a mapping that is not writable yet as well.
-	for_each_map(map, addr, end)
-	{
+	for_each_map (map, addr, end) {
 		map->prot |= prot & PROT_WRITE;
 		map_attach(map);
+		if (map->engine && prot & PROT_WRITE)
+			map->engine->unprotected(map);
 	}
 	ret = (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
 			     : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
-	for_each_map(map, addr, end)
-	{
+	for_each_map (map, addr, end) {
 		if (!ret)
 			map->prot = prot;
 		if (prot & PROT_WRITE)

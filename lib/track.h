@@ -24,6 +24,7 @@ extern DXS_THREAD int dxs_inside;
 // locked in between.
 struct dxs_change {
 	dxs_sigset set;
+	int saved_errno; // libraries and threads that are started in between change it
 	uintptr_t addr, end;
 };
 

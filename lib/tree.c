@@ -382,6 +382,28 @@ void dxs_tree_tag(struct dxs_tree *tree, uint64_t first, uint64_t last)
 	}
 }
 
+static void reset_below(struct dxs_tree *tree, void *at, unsigned level)
+{
+	struct dxs_leaf *leaf = at;
+	unsigned slot;
+
+	for (slot = 0; at && level && slot < WAYS; slot++)
+		reset_below(tree, atomic_load(&((struct dxs_node *)at)->slot[slot]), level - 1);
+	if (!at || level)
+		return;
+	atomic_store(&leaf->locks, 0);
+	atomic_store(&leaf->pins, 0);
+	atomic_store(&leaf->waiters, 0);
+	dxs_tree_mark(tree, leaf, DXS_DIRTY, dxs_leaf_get(leaf, DXS_FLUSHING) | dxs_leaf_get(leaf, DXS_TOWRITE));
+	dxs_tree_unmark(tree, leaf, DXS_FLUSHING, ~0ULL);
+	dxs_tree_unmark(tree, leaf, DXS_TOWRITE, ~0ULL);
+}
+
+void dxs_tree_reset_locks(struct dxs_tree *tree)
+{
+	reset_below(tree, atomic_load(&tree->root), DXS_TREE_LEVELS - 1);
+}
+
 // Sleeps until `busy` says no. Whoever changes what it looks at calls dxs_leaf_wake afterwards.
 static void leaf_wait(struct dxs_leaf *leaf, _Atomic uint64_t *word, uint64_t mask)
 {

@@ -93,6 +93,10 @@ void dxs_leaf_wait_flushed(struct dxs_leaf *leaf, uint64_t mask);
 // Wakes those who wait on the leaf; called after FLUSHING was cleared.
 void dxs_leaf_wake(struct dxs_leaf *leaf);
 
+// In a forked child, where only the calling thread exists: nobody holds a page lock, a pin or waits, and what was FLUSHING
+// or TOWRITE is DIRTY.
+void dxs_tree_reset_locks(struct dxs_tree *tree);
+
 // Bytes of node memory in use.
 uint64_t dxs_tree_bytes(const struct dxs_tree *tree);
 

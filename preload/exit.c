@@ -131,3 +131,21 @@ DXS_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	before_exec();
 	return dxs_next.fexecve(fd, argv, envp);
 }
+
+// fork() without the fork handlers.
+DXS_EXPORT pid_t _Fork(void)
+{
+	bool act = dxs_hook_enter();
+	pid_t pid;
+
+	dxs_hooks_fill();
+	if (!act)
+		return dxs_next._Fork();
+	dxs_fork_prepare();
+	pid = dxs_next._Fork();
+	if (pid)
+		dxs_fork_in_parent();
+	else
+		dxs_fork_in_child();
+	return pid;
+}

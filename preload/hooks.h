@@ -10,12 +10,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -32,6 +36,8 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
 		       socklen_t *from_len);
 
+#undef fread_unlocked // a macro in optimised builds
+
 // Every hook, by the name of the function that it stands for.
 // clang-format off
 #define DXS_HOOKS(X)                                                                                                   \
@@ -43,10 +49,11 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 	X(fallocate) X(fallocate64) X(posix_fallocate) X(posix_fallocate64)                                            \
 	X(read) X(pread) X(pread64) X(readv) X(preadv) X(preadv64) X(preadv2) X(preadv64v2)                            \
 	X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(getrandom)                                                        \
+	X(getentropy) X(process_vm_readv) X(fread) X(fread_unlocked)                         \
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
-	X(sigaction) X(signal) X(sigprocmask) X(pthread_sigmask)                                                       \
-	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit)
+	X(sigaction) X(signal) X(sigprocmask) X(pthread_sigmask) X(sigsuspend) X(pselect) X(ppoll) X(epoll_pwait)                                                       \
+	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit) X(_Fork)
 // clang-format on
 
 struct dxs_next {

@@ -3,23 +3,18 @@
 #include "calls.h"
 #include "hooks.h"
 
-// Buffers are pinned one by one; those beyond MAX_BUFFERS together, as the stretch of addresses from the lowest to the
-// highest of them.
-#define MAX_BUFFERS 8
-
-struct pins {
-	struct dxs_pin pin[MAX_BUFFERS];
-	int nr;
-	uintptr_t low, high; // of the rest
-};
+// Buffers are pinned one by one; those for which few pins are left together, as the stretch of addresses from the lowest
+// to the highest of them.
+#define ONE_BY_ONE (DXS_PINS - 16)
 
 static bool hooked(void)
 {
 	return dxs_hook_enter() && dxs_known_any();
 }
 
-static void pins_add(struct pins *pins, const struct iovec *iov, size_t nr)
+static void pin_buffers(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
 {
+	uintptr_t low = UINTPTR_MAX, high = 0;
 	size_t i;
 
 	if (!hooked())
@@ -27,30 +22,15 @@ static void pins_add(struct pins *pins, const struct iovec *iov, size_t nr)
 	for (i = 0; i < nr; i++) {
 		uintptr_t start = (uintptr_t)iov[i].iov_base, end = start + iov[i].iov_len;
 
-		if (pins->nr < MAX_BUFFERS - 1) {
-			dxs_pin(&pins->pin[pins->nr], iov[i].iov_base, iov[i].iov_len);
-			pins->nr += pins->pin[pins->nr].nr > 0;
-		} else {
-			pins->low = pins->high && pins->low < start ? pins->low : start;
-			pins->high = pins->high > end ? pins->high : end;
+		if (pin->nr < ONE_BY_ONE) {
+			dxs_pin(pin, iov[i].iov_base, iov[i].iov_len);
+			continue;
 		}
+		low = start < low ? start : low;
+		high = end > high ? end : high;
 	}
-}
-
-static void pins_rest(struct pins *pins)
-{
-	if (!pins->high)
-		return;
-	dxs_pin(&pins->pin[pins->nr], (void *)pins->low, pins->high - pins->low);
-	pins->nr += pins->pin[pins->nr].nr > 0;
-	pins->high = 0;
-}
-
-static ssize_t pins_drop(struct pins *pins, ssize_t ret)
-{
-	while (pins->nr)
-		dxs_unpin(&pins->pin[--pins->nr]);
-	return ret;
+	if (high)
+		dxs_pin(pin, (void *)low, high - low);
 }
 
 static void pin_one(struct dxs_pin *pin, void *buf, size_t len)
@@ -60,7 +40,7 @@ static void pin_one(struct dxs_pin *pin, void *buf, size_t len)
 		dxs_pin(pin, buf, len);
 }
 
-static ssize_t unpin_one(struct dxs_pin *pin, ssize_t ret)
+static ssize_t unpin(struct dxs_pin *pin, ssize_t ret)
 {
 	dxs_unpin(pin);
 	return ret;
@@ -72,17 +52,17 @@ static ssize_t unpin_one(struct dxs_pin *pin, ssize_t ret)
 		struct dxs_pin pin;                                                                                    \
                                                                                                                        \
 		pin_one(&pin, buf, len);                                                                               \
-		return unpin_one(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                             \
+		return unpin(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                                 \
 	}
 
 #define INTO_IOVEC(name, params, args, ...)                                                                            \
 	DXS_EXPORT ssize_t name params                                                                                 \
 	{                                                                                                              \
-		struct pins pins = {.nr = 0};                                                                          \
+		struct dxs_pin pin;                                                                                    \
                                                                                                                        \
-		pins_add(&pins, iov, nr > 0 ? (size_t)nr : 0);                                                         \
-		pins_rest(&pins);                                                                                      \
-		return pins_drop(&pins, DXS_NEXT(name, args, __VA_ARGS__));                                            \
+		pin.nr = 0;                                                                                            \
+		pin_buffers(&pin, iov, nr > 0 ? (size_t)nr : 0);                                                       \
+		return unpin(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                                 \
 	}
 
 INTO_BUFFER(read, (int fd, void *buf, size_t len), (fd, buf, len), SYS_read, fd, buf, len)
@@ -117,21 +97,60 @@ INTO_IOVEC(preadv64v2, (int fd, const struct iovec *iov, int nr, off64_t off, in
 
 DXS_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	struct pins pins = {.nr = 0};
+	struct dxs_pin pin;
 
-	pins_add(&pins, msg->msg_iov, msg->msg_iovlen);
-	pins_rest(&pins);
-	return pins_drop(&pins, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
+	pin.nr = 0;
+	pin_buffers(&pin, msg->msg_iov, msg->msg_iovlen);
+	return unpin(&pin, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
 }
 
 DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, struct timespec *timeout)
 {
-	struct pins pins = {.nr = 0};
+	struct dxs_pin pin;
 	unsigned i;
 
+	pin.nr = 0;
 	for (i = 0; i < nr; i++)
-		pins_add(&pins, msg[i].msg_hdr.msg_iov, msg[i].msg_hdr.msg_iovlen);
-	pins_rest(&pins);
-	return (int)pins_drop(
-		&pins, DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));
+		pin_buffers(&pin, msg[i].msg_hdr.msg_iov, msg[i].msg_hdr.msg_iovlen);
+	return (int)unpin(&pin,
+			  DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));
+}
+
+DXS_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *iov, unsigned long nr, const struct iovec *remote,
+				    unsigned long nr_remote, unsigned long flags)
+{
+	struct dxs_pin pin;
+
+	pin.nr = 0;
+	pin_buffers(&pin, iov, nr);
+	return unpin(&pin, DXS_NEXT(process_vm_readv, (pid, iov, nr, remote, nr_remote, flags), SYS_process_vm_readv,
+				    pid, iov, nr, remote, nr_remote, flags));
+}
+
+DXS_EXPORT int getentropy(void *buf, size_t len)
+{
+	struct dxs_pin pin;
+
+	dxs_hooks_fill();
+	pin_one(&pin, buf, len);
+	return (int)unpin(&pin, dxs_next.getentropy(buf, len));
+}
+
+// A large fread is read straight into the program's buffer, by a call inside libc.
+DXS_EXPORT size_t fread(void *buf, size_t size, size_t nr, FILE *file)
+{
+	struct dxs_pin pin;
+
+	dxs_hooks_fill();
+	pin_one(&pin, buf, size * nr);
+	return (size_t)unpin(&pin, (ssize_t)dxs_next.fread(buf, size, nr, file));
+}
+
+DXS_EXPORT size_t fread_unlocked(void *buf, size_t size, size_t nr, FILE *file)
+{
+	struct dxs_pin pin;
+
+	dxs_hooks_fill();
+	pin_one(&pin, buf, size * nr);
+	return (size_t)unpin(&pin, (ssize_t)dxs_next.fread_unlocked(buf, size, nr, file));
 }

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cases_kernel_write.c: the kernel writes into closed pages for the program: read(2) and its family. M9: no EFAULT is
+// ever seen, the data is there, and the next sync covers it.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conformance.h"
+
+#define DATA "what the kernel brings"
+#define DATA_LEN (sizeof(DATA) - 1)
+
+// Brings DATA to an address, in whatever way; returns what the call did.
+typedef ssize_t bring_fn(char *to);
+
+// On a part of a page, and across two pages, several times: the pages are closed each time.
+static void check_bring(bring_fn *bring)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+	size_t at[] = {page + 100, 4 * page - DATA_LEN / 2, 0, FILE_SIZE - DATA_LEN};
+	size_t i, round;
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 4; i++) {
+			uint64_t before;
+
+			memset(map + at[i], 0, DATA_LEN);
+			sync_all(map, FILE_SIZE);
+			before = nr_flushed();
+			CHECK(bring(map + at[i]) == (ssize_t)DATA_LEN);
+			CHECK(!memcmp(map + at[i], DATA, DATA_LEN));
+			sync_all(map, FILE_SIZE);
+			COUNTED(nr_flushed() >= before + (i == 1 ? 2 : 1));
+		}
+	}
+}
+
+static int data_file(void)
+{
+	int fd = memfd_create("data", MFD_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, DATA, DATA_LEN) == (ssize_t)DATA_LEN && !lseek(fd, 0, SEEK_SET));
+	return fd;
+}
+
+static ssize_t ended(ssize_t ret, int fd)
+{
+	CHECK(!close(fd));
+	return ret;
+}
+
+static ssize_t by_read(char *to)
+{
+	int fd = data_file();
+
+	return ended(read(fd, to, DATA_LEN), fd);
+}
+
+static ssize_t by_read_from_pipe(char *to)
+{
+	int pipes[2];
+
+	CHECK(!pipe(pipes) && write(pipes[1], DATA, DATA_LEN) == (ssize_t)DATA_LEN);
+	close(pipes[1]);
+	return ended(read(pipes[0], to, DATA_LEN), pipes[0]);
+}
+
+static ssize_t by_pread(char *to)
+{
+	int fd = data_file();
+
+	return ended(pread(fd, to, DATA_LEN, 0), fd);
+}
+
+static ssize_t by_readv(char *to)
+{
+	struct iovec iov[3] = {{to, 3}, {to + 3, 4}, {to + 7, DATA_LEN - 7}};
+	int fd = data_file();
+
+	return ended(readv(fd, iov, 3), fd);
+}
+
+static ssize_t by_preadv(char *to)
+{
+	struct iovec iov[2] = {{to, 3}, {to + 3, DATA_LEN - 3}};
+	int fd = data_file();
+
+	return ended(preadv(fd, iov, 2, 0), fd);
+}
+
+static ssize_t by_preadv2(char *to)
+{
+	struct iovec iov[2] = {{to, 3}, {to + 3, DATA_LEN - 3}};
+	int fd = data_file();
+
+	return ended(preadv2(fd, iov, 2, -1, 0), fd);
+}
+
+static int data_socket(int type)
+{
+	int pair[2];
+
+	CHECK(!socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair));
+	CHECK(send(pair[1], DATA, DATA_LEN, 0) == (ssize_t)DATA_LEN);
+	close(pair[1]);
+	return pair[0];
+}
+
+static ssize_t by_recv(char *to)
+{
+	int fd = data_socket(SOCK_STREAM);
+
+	return ended(recv(fd, to, DATA_LEN, MSG_WAITALL), fd);
+}
+
+static ssize_t by_recvfrom(char *to)
+{
+	int fd = data_socket(SOCK_DGRAM);
+
+	return ended(recvfrom(fd, to, DATA_LEN, 0, NULL, NULL), fd);
+}
+
+static ssize_t by_recvmsg(char *to)
+{
+	struct iovec iov[2] = {{to, 5}, {to + 5, DATA_LEN - 5}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	int fd = data_socket(SOCK_DGRAM);
+
+	return ended(recvmsg(fd, &msg, 0), fd);
+}
+
+static ssize_t by_recvmmsg(char *to)
+{
+	struct iovec iov = {to, DATA_LEN};
+	struct mmsghdr msg = {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
+	int fd = data_socket(SOCK_DGRAM), nr = recvmmsg(fd, &msg, 1, 0, NULL);
+
+	return ended(nr == 1 ? (ssize_t)msg.msg_len : -1, fd);
+}
+
+// stdio without a buffer of its own reads into the program's memory by a call inside libc.
+static ssize_t by_fread(char *to)
+{
+	FILE *file = fdopen(data_file(), "r");
+	size_t len;
+
+	CHECK(file && !setvbuf(file, NULL, _IONBF, 0));
+	len = fread(to, 1, DATA_LEN, file);
+	CHECK(!fclose(file));
+	return (ssize_t)len;
+}
+
+// The stream's own buffer is in the mapping.
+static ssize_t by_setvbuf(char *to)
+{
+	FILE *file = fdopen(data_file(), "r");
+	char copy[DATA_LEN];
+	size_t len;
+
+	CHECK(file && !setvbuf(file, to, _IOFBF, DATA_LEN));
+	len = fread(copy, 1, 1, file);
+	CHECK(len == 1 && !fclose(file));
+	return (ssize_t)DATA_LEN;
+}
+
+static ssize_t by_readlink(char *to)
+{
+	char name[] = "/dev/shm/daxsync-link.XXXXXX";
+	ssize_t len;
+
+	CHECK(mkdtemp(name));
+	CHECK(!rmdir(name) && !symlink(DATA, name));
+	len = readlink(name, to, DATA_LEN);
+	CHECK(!unlink(name));
+	return len;
+}
+
+static ssize_t by_process_vm_readv(char *to)
+{
+	static char data[] = DATA;
+	struct iovec local = {to, DATA_LEN}, remote = {data, DATA_LEN};
+
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+}
+
+#define BRINGS(name, function)                                                                                         \
+	static void name(void)                                                                                         \
+	{                                                                                                              \
+		check_bring(function);                                                                                 \
+	}
+
+BRINGS(read_into_closed_page, by_read)
+BRINGS(read_from_pipe_into_closed_page, by_read_from_pipe)
+BRINGS(pread_into_closed_page, by_pread)
+BRINGS(readv_into_closed_page, by_readv)
+BRINGS(preadv_into_closed_page, by_preadv)
+BRINGS(preadv2_into_closed_page, by_preadv2)
+BRINGS(recv_into_closed_page, by_recv)
+BRINGS(recvfrom_into_closed_page, by_recvfrom)
+BRINGS(recvmsg_into_closed_page, by_recvmsg)
+BRINGS(recvmmsg_into_closed_page, by_recvmmsg)
+BRINGS(fread_into_closed_page, by_fread)
+BRINGS(setvbuf_of_closed_page, by_setvbuf)
+BRINGS(readlink_into_closed_page, by_readlink)
+BRINGS(process_vm_readv_into_closed_page, by_process_vm_readv)
+
+static bool is_zero(const char *addr, size_t len)
+{
+	while (len)
+		if (addr[--len])
+			return false;
+	return true;
+}
+
+static void getrandom_into_closed_page(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE)), *to = map + 2 * page - 32;
+	uint64_t before = nr_flushed();
+
+	memset(to, 0, 64);
+	sync_all(map, FILE_SIZE);
+	CHECK(getrandom(to, 64, 0) == 64);
+	CHECK(!is_zero(to, 32) && !is_zero(to + 32, 32));
+	sync_all(map, FILE_SIZE);
+	COUNTED(nr_flushed() >= before + 4);
+	memset(to, 0, 64);
+	sync_all(map, FILE_SIZE);
+	CHECK(!getentropy(to, 64));
+	CHECK(!is_zero(to, 32) && !is_zero(to + 32, 32));
+	sync_all(map, FILE_SIZE);
+}
+
+// More buffers than can be pinned one by one.
+static void readv_of_many_buffers(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+	struct iovec iov[64];
+	int fd = memfd_create("data", MFD_CLOEXEC), i;
+	char data[640];
+
+	memset(data, 'd', sizeof(data));
+	CHECK(write(fd, data, sizeof(data)) == sizeof(data));
+	for (i = 0; i < 64; i++)
+		iov[i] = (struct iovec){map + (size_t)(i * 5 % 8) * page + (size_t)i * 10, 10};
+	CHECK(preadv(fd, iov, 64, 0) == sizeof(data));
+	for (i = 0; i < 64; i++)
+		CHECK(!memcmp(iov[i].iov_base, data, 10));
+	sync_all(map, FILE_SIZE);
+}
+
+// Buffers in the mappings of more files than one pin holds.
+static void readv_into_many_files(void)
+{
+	struct iovec iov[16];
+	char *map[16], data[160];
+	int fd = memfd_create("data", MFD_CLOEXEC), i;
+
+	memset(data, 'd', sizeof(data));
+	CHECK(write(fd, data, sizeof(data)) == sizeof(data));
+	for (i = 0; i < 16; i++) {
+		map[i] = map_new(file_new(page), 0, page);
+		store_pages(map[i], 1, 'a');
+		sync_all(map[i], page);
+		iov[i] = (struct iovec){map[i] + 10, 10};
+	}
+	CHECK(preadv(fd, iov, 16, 0) == sizeof(data));
+	for (i = 0; i < 16; i++) {
+		CHECK(!memcmp(map[i] + 10, data, 10));
+		sync_all(map[i], page);
+	}
+}
+
+// One read over the whole mapping, and one that ends outside of it.
+static void read_into_all_of_the_mapping(void)
+{
+	int fd = file_new(FILE_SIZE), source = memfd_create("data", MFD_CLOEXEC);
+	char *map = map_closed(fd), *room;
+	size_t i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		CHECK(pwrite(source, "r", 1, (off_t)(i * page)) == 1);
+	CHECK(!ftruncate(source, (off_t)FILE_SIZE));
+	CHECK(read(source, map, FILE_SIZE) == (ssize_t)FILE_SIZE);
+	CHECK(pages_are(map, NR_PAGES, 'r'));
+	sync_all(map, FILE_SIZE);
+	room = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(room != MAP_FAILED);
+	room = (char *)(((uintptr_t)room + page - 1) / page * page);
+	CHECK(mmap(room + page, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == room + page);
+	sync_all(map, FILE_SIZE);
+	CHECK(pread(source, room, 3 * page, 0) == (ssize_t)(3 * page));
+	CHECK(pages_are(room, 3, 'r'));
+	sync_all(map, FILE_SIZE);
+}
+
+// A buffer that the program cannot write is EFAULT as ever.
+static void read_into_readonly_page_is_efault(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+	int fd = data_file();
+
+	CHECK(!mprotect(map + page, page, PROT_READ));
+	CHECK_ERRNO(pread(fd, map + page, DATA_LEN, 0), EFAULT);
+	CHECK(map[page] == 'a');
+	CHECK(pread(fd, map, DATA_LEN, 0) == (ssize_t)DATA_LEN);
+	CHECK(!munmap(map + page, page));
+	CHECK_ERRNO(pread(fd, map + page, DATA_LEN, 0), EFAULT);
+	sync_all(map, page);
+}
+
+// System calls that return a structure.
+static void structures_into_closed_page(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+	struct stat *st = (struct stat *)map;
+	int *pipes = (int *)(map + page);
+	struct utsname *name = (struct utsname *)(map + 2 * page);
+	struct pollfd *poll_fd = (struct pollfd *)(map + 3 * page);
+	struct timespec *now = (struct timespec *)(map + 4 * page);
+
+	CHECK(!fstat(0, st));
+	CHECK(!pipe(pipes));
+	CHECK(!uname(name));
+	*poll_fd = (struct pollfd){.fd = pipes[1], .events = POLLOUT};
+	sync_all(map, FILE_SIZE);
+	CHECK(poll(poll_fd, 1, 0) == 1 && poll_fd->revents == POLLOUT);
+	CHECK(!clock_gettime(CLOCK_PROCESS_CPUTIME_ID, now));
+	CHECK(getcwd(map + 5 * page, 1000));
+	sync_all(map, FILE_SIZE);
+}
+
+static char *shared;
+static atomic_bool stop;
+
+static void *sync_in_a_loop(void *arg)
+{
+	(void)arg;
+	while (!stop)
+		sync_all(shared, FILE_SIZE);
+	return NULL;
+}
+
+#define DATAGRAMS 2000
+
+static void *send_datagrams(void *arg)
+{
+	int fd = *(int *)arg;
+	uint32_t i;
+
+	for (i = 0; i < DATAGRAMS; i++)
+		CHECK(send(fd, &i, sizeof(i), 0) == sizeof(i));
+	return NULL;
+}
+
+// M9: a datagram that has been taken from its queue cannot be asked for again.
+static void datagram_not_lost(void)
+{
+	int pair[2];
+	uint32_t i;
+
+	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair));
+	shared = map_closed(file_new(FILE_SIZE));
+	thread_start(sync_in_a_loop, NULL);
+	thread_start(send_datagrams, &pair[1]);
+	for (i = 0; i < DATAGRAMS; i++) {
+		char *to = shared + (1 + i % (NR_PAGES - 1)) * page - 2; // across two pages
+		uint32_t got;
+
+		CHECK(recv(pair[0], to, sizeof(i), 0) == sizeof(i));
+		memcpy(&got, to, sizeof(got));
+		CHECK(got == i);
+	}
+	stop = true;
+	threads_join();
+	sync_all(shared, FILE_SIZE);
+}
+
+const struct test_case cases_kernel_write[] = {
+	CASE(read_into_closed_page, ALL),
+	CASE(read_from_pipe_into_closed_page, ALL),
+	CASE(pread_into_closed_page, ALL),
+	CASE(readv_into_closed_page, ALL),
+	CASE(preadv_into_closed_page, ALL),
+	CASE(preadv2_into_closed_page, ALL),
+	CASE(recv_into_closed_page, ALL),
+	CASE(recvfrom_into_closed_page, ALL),
+	CASE(recvmsg_into_closed_page, ALL),
+	CASE(recvmmsg_into_closed_page, ALL),
+	CASE(fread_into_closed_page, ALL),
+	CASE(setvbuf_of_closed_page, ALL),
+	CASE(readlink_into_closed_page, ALL),
+	CASE(process_vm_readv_into_closed_page, ALL),
+	CASE(getrandom_into_closed_page, ALL),
+	CASE(readv_of_many_buffers, ALL),
+	CASE(readv_into_many_files, SMALL),
+	CASE(read_into_all_of_the_mapping, ALL),
+	CASE(read_into_readonly_page_is_efault, ALL),
+	CASE(structures_into_closed_page, ALL),
+	CASE(datagram_not_lost, ALL),
+	END_OF_CASES,
+};

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cases_map.c: mappings that are changed, moved, split, covered and taken away.
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conformance.h"
+
+// A store followed by a sync, twice: the range is tracked, traps included.
+static void check_is_tracked(char *addr, size_t nr, char value)
+{
+	uint64_t traps, flushed;
+
+	store_pages(addr, nr, value);
+	sync_all(addr, nr * page);
+	traps = nr_traps();
+	flushed = nr_flushed();
+	store_pages(addr, nr, (char)(value + 1));
+	COUNTED(nr_traps() > traps);
+	sync_all(addr, nr * page);
+	COUNTED(nr_flushed() >= flushed + nr);
+	CHECK(pages_are(addr, nr, (char)(value + 1)));
+}
+
+static sigjmp_buf out;
+static volatile uintptr_t fault_addr;
+
+static void on_segv(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	fault_addr = (uintptr_t)info->si_addr;
+	siglongjmp(out, 1);
+}
+
+// Whether an access ends in a SIGSEGV of the program's own, at the right address.
+static bool is_denied(char *addr, bool store)
+{
+	struct sigaction act = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO}, old;
+	volatile bool denied = false;
+
+	CHECK(!sigaction(SIGSEGV, &act, &old));
+	fault_addr = 0;
+	if (sigsetjmp(out, 1))
+		denied = fault_addr == (uintptr_t)addr;
+	else if (store)
+		*(volatile char *)addr = 'X';
+	else
+		(void)*(volatile char *)addr;
+	CHECK(!sigaction(SIGSEGV, &old, NULL));
+	return denied;
+}
+
+// E.3: open() never gives more than the program's own protection.
+static void mprotect_ro_and_back(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(!mprotect(map, FILE_SIZE, PROT_READ));
+	CHECK(is_denied(map + page, true));
+	sync_all(map, FILE_SIZE); // what was stored before
+	CHECK(is_denied(map + page, true) && pages_are(map, NR_PAGES, 'b'));
+	CHECK(!mprotect(map, FILE_SIZE, PROT_READ | PROT_WRITE));
+	check_is_tracked(map, NR_PAGES, 'c');
+}
+
+// The protection of a part only: the mapping is split in three.
+static void mprotect_of_the_middle_and_back(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(!mprotect(map + 2 * page, 2 * page, PROT_READ));
+	CHECK(is_denied(map + 3 * page, true) && !is_denied(map + 4 * page, true));
+	sync_all(map, FILE_SIZE);
+	store_pages(map, 2, 'c');
+	store_pages(map + 4 * page, NR_PAGES - 4, 'c');
+	sync_all(map, FILE_SIZE);
+	CHECK(!mprotect(map + 2 * page, 2 * page, PROT_READ | PROT_WRITE));
+	check_is_tracked(map, NR_PAGES, 'd');
+}
+
+// E.3: a page without any protection can be flushed, and is not made readable by that.
+static void prot_none_then_back(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(!mprotect(map, FILE_SIZE, PROT_NONE));
+	CHECK(is_denied(map, true) && is_denied(map + page, false));
+	sync_all(map, FILE_SIZE);
+	CHECK(!fsync(fd));
+	CHECK(is_denied(map, false) && is_denied(map, true));
+	CHECK(!mprotect(map, FILE_SIZE, PROT_READ | PROT_WRITE));
+	CHECK(pages_are(map, NR_PAGES, 'b'));
+	check_is_tracked(map, NR_PAGES, 'c');
+}
+
+// A shared mapping made for reading can be written later: it is of interest from the start.
+static void map_shared_readonly_then_mprotect_rw(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+
+	CHECK(map != MAP_FAILED);
+	CHECK(pages_are(map, NR_PAGES, 0));
+	sync_all(map, FILE_SIZE);
+	CHECK(is_denied(map, true));
+	CHECK(!mprotect(map, FILE_SIZE, PROT_READ | PROT_WRITE));
+	check_is_tracked(map, NR_PAGES, 'a');
+}
+
+// A mapping of a descriptor that cannot write stays a reader's.
+static void map_shared_of_a_readonly_descriptor(void)
+{
+	char link[32];
+	int fd = file_new(FILE_SIZE), reader;
+	char *map = map_closed(fd), *view;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	reader = open(link, O_RDONLY | O_CLOEXEC);
+	CHECK(reader >= 0);
+	CHECK_ERRNO((long)mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0), EACCES);
+	view = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, reader, 0);
+	CHECK(view != MAP_FAILED);
+	CHECK_ERRNO(mprotect(view, FILE_SIZE, PROT_READ | PROT_WRITE), EACCES);
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(pages_are(view, NR_PAGES, 'b'));
+	sync_all(view, FILE_SIZE);
+	check_is_tracked(map, NR_PAGES, 'c');
+}
+
+// M10 with M1: the part that is added is new, hence open.
+static void mremap_grow(void)
+{
+	int fd = file_new(2 * FILE_SIZE);
+	char *map = map_closed(fd), *grown;
+
+	store_pages(map, NR_PAGES, 'b');
+	grown = mremap(map, FILE_SIZE, 2 * FILE_SIZE, MREMAP_MAYMOVE);
+	CHECK(grown != MAP_FAILED);
+	CHECK(pages_are(grown, NR_PAGES, 'b') && pages_are(grown + FILE_SIZE, NR_PAGES, 0));
+	check_is_tracked(grown, 2 * NR_PAGES, 'c');
+}
+
+// M10
+static void mremap_shrink(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(mremap(map, FILE_SIZE, FILE_SIZE / 2, 0) == map);
+	CHECK(is_denied(map + FILE_SIZE / 2, false));
+	check_is_tracked(map, NR_PAGES / 2, 'c');
+	CHECK(file_has(fd, FILE_SIZE - page, 'b'));
+}
+
+// A growth that cannot be in place.
+static void mremap_move(void)
+{
+	int fd = file_new(2 * FILE_SIZE);
+	char *room = mmap(NULL, 2 * FILE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *moved;
+
+	CHECK(room != MAP_FAILED);
+	CHECK(mmap(room, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == room);
+	store_pages(room, NR_PAGES, 'a');
+	sync_all(room, FILE_SIZE);
+	store_pages(room, NR_PAGES / 2, 'b');
+	CHECK_ERRNO((long)mremap(room, FILE_SIZE, 2 * FILE_SIZE, 0), ENOMEM);
+	store_pages(room, NR_PAGES, 'b'); // still there
+	moved = mremap(room, FILE_SIZE, 2 * FILE_SIZE, MREMAP_MAYMOVE);
+	CHECK(moved != MAP_FAILED && moved != room);
+	CHECK(is_denied(room, true) && pages_are(moved, NR_PAGES, 'b'));
+	check_is_tracked(moved, 2 * NR_PAGES, 'c');
+}
+
+static char *room_for(size_t len)
+{
+	char *room = mmap(NULL, len + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uintptr_t at = ((uintptr_t)room + page - 1) / page * page;
+
+	CHECK(room != MAP_FAILED);
+	return (char *)at;
+}
+
+// To an address where another tracked mapping is, which goes.
+static void mremap_fixed(void)
+{
+	int fd = file_new(FILE_SIZE), other = file_new(FILE_SIZE);
+	char *map = map_closed(fd), *target = map_closed(other);
+
+	store_pages(map, NR_PAGES, 'b');
+	store_pages(target, NR_PAGES, 'o');
+	CHECK(mremap(map, FILE_SIZE, FILE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target) == target);
+	CHECK(pages_are(target, NR_PAGES, 'b') && file_has(other, 0, 'o') && is_denied(map, true));
+	check_is_tracked(target, NR_PAGES, 'c');
+	CHECK(!fsync(other));
+	CHECK(!munmap(target, FILE_SIZE));
+	CHECK(file_has(fd, FILE_SIZE - page, 'd'));
+}
+
+// The middle of a mapping moves away.
+static void mremap_of_the_middle(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd), *target = room_for(FILE_SIZE);
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(mremap(map + 2 * page, 3 * page, 3 * page, MREMAP_MAYMOVE | MREMAP_FIXED, target) == target);
+	CHECK(pages_are(target, 3, 'b'));
+	check_is_tracked(target, 3, 'c');
+	check_is_tracked(map, 2, 'e');
+	check_is_tracked(map + 5 * page, NR_PAGES - 5, 'g');
+	CHECK(file_has(fd, 2 * page, 'd') && file_has(fd, 0, 'f') && file_has(fd, 5 * page, 'h'));
+}
+
+// Both mappings are there afterwards, and both are tracked.
+static void mremap_dontunmap(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd), *moved;
+
+	store_pages(map, NR_PAGES, 'b');
+	moved = mremap(map, FILE_SIZE, FILE_SIZE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	if (moved == MAP_FAILED && errno == EINVAL)
+		cell_skip("this kernel has no MREMAP_DONTUNMAP for shared memory (Linux 5.13)");
+	CHECK(moved != MAP_FAILED);
+	CHECK(pages_are(moved, NR_PAGES, 'b') && pages_are(map, NR_PAGES, 'b'));
+	check_is_tracked(moved, NR_PAGES, 'c');
+	check_is_tracked(map, NR_PAGES, 'e');
+	CHECK(pages_are(moved, NR_PAGES, 'f'));
+}
+
+// mremap of old size 0 makes an alias (of shared memory).
+static void mremap_of_nothing_makes_an_alias(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd), *alias = mremap(map, 0, FILE_SIZE, MREMAP_MAYMOVE);
+	uint64_t flushed;
+
+	CHECK(alias != MAP_FAILED && alias != map);
+	store_pages(alias, NR_PAGES, 'b');
+	sync_all(map, FILE_SIZE);
+	flushed = nr_flushed();
+	store_pages(alias, NR_PAGES, 'c');
+	sync_all(map, FILE_SIZE);
+	COUNTED(nr_flushed() >= flushed + NR_PAGES);
+	check_is_tracked(alias, NR_PAGES, 'd');
+}
+
+// Arguments that mremap refuses leave all as it was.
+static void mremap_errors_equal_kernel(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+
+	CHECK_ERRNO((long)mremap(map + 1, FILE_SIZE, FILE_SIZE, MREMAP_MAYMOVE), EINVAL);
+	CHECK_ERRNO((long)mremap(map, FILE_SIZE, 0, MREMAP_MAYMOVE), EINVAL);
+	CHECK_ERRNO((long)mremap(map, FILE_SIZE, FILE_SIZE, 0x4000), EINVAL);
+	CHECK_ERRNO((long)mremap(map, FILE_SIZE, FILE_SIZE, MREMAP_FIXED, map), EINVAL);
+	CHECK_ERRNO((long)mremap(map, FILE_SIZE, FILE_SIZE, MREMAP_FIXED | MREMAP_MAYMOVE, map + page), EINVAL);
+	check_is_tracked(map, NR_PAGES, 'b');
+}
+
+// M10
+static void partial_munmap_middle(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(!munmap(map + 3 * page, 2 * page));
+	CHECK(is_denied(map + 3 * page, true) && is_denied(map + 4 * page, false));
+	CHECK(pages_are(map, 3, 'b') && pages_are(map + 5 * page, NR_PAGES - 5, 'b'));
+	check_is_tracked(map, 3, 'c');
+	check_is_tracked(map + 5 * page, NR_PAGES - 5, 'e');
+	CHECK(!fsync(fd));
+	CHECK(file_has(fd, 3 * page, 'b') && file_has(fd, 0, 'd') && file_has(fd, 5 * page, 'f'));
+	CHECK(!munmap(map, FILE_SIZE)); // holes do not matter
+	CHECK(!fsync(fd));
+}
+
+// M10: what is covered is flushed before it goes.
+static void map_fixed_of_another_file_over_tracked(void)
+{
+	int fd = file_new(FILE_SIZE), other = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(mmap(map + 2 * page, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, other, 0) ==
+	      map + 2 * page);
+	CHECK(pages_are(map + 2 * page, 2, 0) && pages_are(map, 2, 'b') && file_has(fd, 2 * page, 'b'));
+	check_is_tracked(map, NR_PAGES, 'c');
+	CHECK(file_has(other, page, 'd') && file_has(fd, 3 * page, 'b') && file_has(fd, 4 * page, 'd'));
+	CHECK(!fsync(fd) && !fsync(other));
+}
+
+// M10: the new memory is none of the library's.
+static void map_fixed_of_memory_over_tracked(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+	uint64_t traps;
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(mmap(map + 2 * page, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	      map + 2 * page);
+	CHECK(pages_are(map + 2 * page, 2, 0));
+	traps = nr_traps();
+	store_pages(map + 2 * page, 2, 'n');
+	COUNTED(nr_traps() == traps);
+	sync_all(map, FILE_SIZE);
+	check_is_tracked(map, 2, 'c');
+	check_is_tracked(map + 4 * page, NR_PAGES - 4, 'c');
+	CHECK(pages_are(map + 2 * page, 2, 'n') && file_has(fd, 2 * page, 'b'));
+}
+
+// MAP_FIXED_NOREPLACE refuses, and a failing MAP_FIXED leaves what was there tracked.
+static void map_fixed_that_fails_leaves_the_old(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	CHECK_ERRNO((long)mmap(map, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
+		    EEXIST);
+	CHECK_ERRNO((long)mmap(map, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, -1, 0), EBADF);
+	CHECK_ERRNO((long)mmap(map, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 1), EINVAL);
+	check_is_tracked(map, NR_PAGES, 'b');
+}
+
+// M10: what was stored before the munmap is durable after the fsync, which meets no mapping any more.
+static void munmap_then_fsync(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(!munmap(map, FILE_SIZE));
+	CHECK(!fsync(fd));
+	map = map_new(fd, 0, FILE_SIZE);
+	CHECK(pages_are(map, NR_PAGES, 'b'));
+	sync_all(map, FILE_SIZE);
+	check_is_tracked(map, NR_PAGES, 'c');
+}
+
+static void munmap_errors_equal_kernel(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+
+	CHECK_ERRNO(munmap(map + 1, FILE_SIZE), EINVAL);
+	CHECK_ERRNO(munmap(map, 0), EINVAL);
+	CHECK_ERRNO(munmap(map, SIZE_MAX), EINVAL);
+	CHECK_ERRNO(mprotect(map + 1, page, PROT_READ), EINVAL);
+	CHECK_ERRNO(mprotect(map, page, 0x4000000 | PROT_GROWSUP | PROT_GROWSDOWN), EINVAL);
+	check_is_tracked(map, NR_PAGES, 'b');
+}
+
+// Neighbours in memory go first: no tables are left behind for the next mapping at the same address.
+static void many_windows(void)
+{
+	size_t nr_file = page > 4096 ? 16 : 64, nr_windows = page > 4096 ? 100 : 500, i;
+	int fd = file_new(nr_file * page);
+	char *keep = map_new(fd, 0, nr_file * page);
+
+	for (i = 0; i < nr_windows; i++) {
+		size_t first = i * 7 % (nr_file - 4);
+		char *window = map_new(fd, first * page, 4 * page);
+
+		store_pages(window, 4, (char)i);
+		if (i % 3)
+			sync_all(window, 4 * page);
+		store_pages(window + page, 1, (char)(i + 1));
+		if (i % 4 == 0)
+			sync_all(keep, nr_file * page);
+		CHECK(!munmap(window, 4 * page));
+		CHECK(pages_are(keep + first * page, 1, (char)i) &&
+		      pages_are(keep + (first + 1) * page, 1, (char)(i + 1)));
+	}
+	check_is_tracked(keep, nr_file, 'k');
+}
+
+static long vm_pte_kib(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[128];
+	long kib = -1;
+
+	CHECK(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmPTE: %ld", &kib) == 1)
+			break;
+	fclose(file);
+	return kib;
+}
+
+// E.4: what was never touched costs nothing: no page tables, no blocks.
+static void sparse_64g(void)
+{
+	size_t size = (size_t)64 << 30, i, round;
+	int fd = file_new(size);
+	char *map = map_new(fd, 0, size);
+	long pte = vm_pte_kib();
+	struct stat st;
+
+	for (round = 0; round < 4; round++) {
+		for (i = 0; i < 8; i++)
+			map[i * (size_t)8000000000 + i * 4097] = (char)(round + i + 1);
+		sync_all(map, size);
+		CHECK(map[size / 2 + 12345] == 0); // a load makes one page of zeros, no more
+	}
+	CHECK(!fsync(fd));
+	for (i = 0; i < 8; i++)
+		CHECK(file_has(fd, i * (size_t)8000000000 + i * 4097, (char)(round + i)));
+	CHECK(!fstat(fd, &st) && st.st_size == (off_t)size && st.st_blocks <= 16 * 8);
+	CHECK(vm_pte_kib() - pte < 2048);
+	CHECK(!munmap(map, size));
+}
+
+const struct test_case cases_map[] = {
+	CASE(mprotect_ro_and_back, ALL),
+	CASE(mprotect_of_the_middle_and_back, ALL),
+	CASE(prot_none_then_back, ALL),
+	CASE(map_shared_readonly_then_mprotect_rw, ALL),
+	CASE(map_shared_of_a_readonly_descriptor, SMALL),
+	CASE(mremap_grow, SMALL),
+	CASE(mremap_shrink, ALL),
+	CASE(mremap_move, SMALL),
+	CASE(mremap_fixed, ALL),
+	CASE(mremap_of_the_middle, ALL),
+	CASE(mremap_dontunmap, SMALL),
+	CASE(mremap_of_nothing_makes_an_alias, SMALL),
+	CASE(mremap_errors_equal_kernel, SMALL),
+	CASE(partial_munmap_middle, ALL),
+	CASE(map_fixed_of_another_file_over_tracked, ALL),
+	CASE(map_fixed_of_memory_over_tracked, ALL),
+	CASE(map_fixed_that_fails_leaves_the_old, ALL),
+	CASE(munmap_then_fsync, ALL),
+	CASE(munmap_errors_equal_kernel, ALL),
+	CASE(many_windows, ALL),
+	CASE(sparse_64g, TMPFS),
+	END_OF_CASES,
+};

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// conformance.c: a table of cases times kinds of memory, each cell in a process of its own.
+//
+//   conformance [-l] [-m MEMORY] [CASE...]
+//
+// Prints one line per cell: PASS, FAIL or SKIP, with the reason. -l lists the cells. MEMORY: tmpfs, memfd, hugetlbfs.
+// Exit status: 0; 1 if a cell has failed; 77 if all were skipped. Meant to run under the shim
+// (`daxsync run --emulate --verify -- conformance`); without it, it shows that the cases expect what the kernel does.
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conformance.h"
+#include "runner.h"
+
+#define TIMEOUT 20 // seconds for a cell
+#define HUGE_PAGES 64
+#define NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
+
+unsigned memory;
+size_t page = 4096;
+
+static const char *const memory_name[] = {"tmpfs", "memfd", "hugetlbfs"};
+static const struct test_case *const table[] = {cases_sync,         cases_map,    cases_size,    cases_fd,
+						cases_kernel_write, cases_signal, cases_process, cases_thread};
+#define NR_TABLES (sizeof(table) / sizeof(table[0]))
+
+extern char **environ;
+
+static const struct test_case *case_next(const struct test_case *test, size_t *at)
+{
+	if (test)
+		test++;
+	else
+		test = table[ *at = 0];
+	while (!test->name && ++*at < NR_TABLES)
+		test = table[*at];
+	return test->name ? test : NULL;
+}
+
+static const struct test_case *case_find(const char *name)
+{
+	const struct test_case *test = NULL;
+	size_t at = 0;
+
+	while ((test = case_next(test, &at)))
+		if (!strcmp(test->name, name))
+			return test;
+	return NULL;
+}
+
+static int memory_find(const char *name)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		if (!strcmp(memory_name[i], name))
+			return i;
+	return -1;
+}
+
+// The cell itself: conformance --cell CASE MEMORY.
+static int cell_run(const char *name, const char *memory_arg)
+{
+	const struct test_case *test = case_find(name);
+	int kind = memory_find(memory_arg);
+	struct daxsync_stats stats;
+
+	if (!test || kind < 0)
+		return 2;
+	memory = 1U << kind;
+	if (memory == HUGETLBFS)
+		page = (size_t)2 << 20;
+	test->run();
+	counters_get(&stats);
+	CHECK(!stats.missed_pages);
+	return 0;
+}
+
+static long huge_pages_get(void)
+{
+	FILE *file = fopen(NR_HUGEPAGES, "re");
+	long nr = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &nr) != 1)
+		nr = -1;
+	fclose(file);
+	return nr;
+}
+
+static void huge_pages_set(long nr)
+{
+	FILE *file = fopen(NR_HUGEPAGES, "we");
+
+	if (!file)
+		return;
+	fprintf(file, "%ld\n", nr);
+	fclose(file);
+}
+
+// Makes sure that there are huge pages. Returns the number to restore, -1 for none; *why is set if there are too few.
+static long huge_pages_take(const char **why)
+{
+	long before = huge_pages_get();
+
+	if (before >= HUGE_PAGES)
+		return -1;
+	if (before < 0) {
+		*why = "the kernel has no huge pages";
+		return -1;
+	}
+	huge_pages_set(HUGE_PAGES);
+	if (huge_pages_get() < HUGE_PAGES)
+		*why = "fewer than "
+		       "64"
+		       " huge pages, and " NR_HUGEPAGES " cannot raise them";
+	return before;
+}
+
+// Starts the cell in a process group of its own, with its output in `out`.
+static pid_t cell_start(const struct test_case *test, const char *memory_arg, int out)
+{
+	char *argv[] = {"conformance", "--cell", (char *)test->name, (char *)memory_arg, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	pid_t pid = -1;
+
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	posix_spawn_file_actions_adddup2(&actions, out, 2);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigmask(&attr, &none);
+	errno = posix_spawn(&pid, "/proc/self/exe", &actions, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	return pid;
+}
+
+// Waits for the cell; a hang is ended by SIGKILL. Returns whether it ended by itself.
+static bool cell_wait(pid_t pid, int *status)
+{
+	struct timespec timeout = {.tv_sec = TIMEOUT};
+	sigset_t child;
+	bool ended = true;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	while (!waitpid(pid, status, WNOHANG)) {
+		if (sigtimedwait(&child, NULL, &timeout) >= 0 || errno != EAGAIN)
+			continue;
+		ended = false;
+		break;
+	}
+	kill(-pid, SIGKILL); // what the cell has left behind, too
+	if (!ended)
+		waitpid(pid, status, 0);
+	return ended;
+}
+
+static void files_remove(pid_t pid)
+{
+	char pattern[64];
+	glob_t found;
+	size_t i;
+
+	snprintf(pattern, sizeof(pattern), TMPFS_PREFIX "%d.*", pid);
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++)
+		unlink(found.gl_pathv[i]);
+	globfree(&found);
+}
+
+// The beginning of what the cell said, and the end of it where its own reason is.
+static void print_output(const char *text)
+{
+	const char *line = text, *end;
+	size_t nr;
+
+	for (nr = 0; *line; line = end, nr++) {
+		end = strchrnul(line, '\n');
+		if (nr < 8 || strlen(line) < 400)
+			printf("    %.*s\n", end - line < 400 ? (int)(end - line) : 400, line);
+		if (*end)
+			end++;
+	}
+}
+
+static const char *verdict(int status, bool ended, const char *said, char *reason, size_t size)
+{
+	reason[0] = '\0';
+	if (!ended)
+		snprintf(reason, size, "still running after %d s", TIMEOUT);
+	else if (WIFSIGNALED(status))
+		snprintf(reason, size, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (strstr(said, "MISSED PAGE"))
+		snprintf(reason, size, "the verifier found a missed page");
+	else if (WEXITSTATUS(status) == SKIP)
+		return "SKIP";
+	else if (!WEXITSTATUS(status))
+		return "PASS";
+	return "FAIL";
+}
+
+static const char *cell(const struct test_case *test, const char *memory_arg)
+{
+	char said[65536] = "", reason[128];
+	int out = memfd_create("output", MFD_CLOEXEC), status = 0;
+	double begin = now();
+	const char *result;
+	pid_t pid = cell_start(test, memory_arg, out);
+	ssize_t len;
+	bool ended;
+
+	if (pid < 0) {
+		printf("FAIL %-9s %s: cannot be started: %s\n", memory_arg, test->name, strerror(errno));
+		close(out);
+		return "FAIL";
+	}
+	ended = cell_wait(pid, &status);
+	files_remove(pid);
+	len = pread(out, said, sizeof(said) - 1, 0);
+	said[len > 0 ? len : 0] = '\0';
+	close(out);
+	result = verdict(status, ended, said, reason, sizeof(reason));
+	printf("%s %-9s %-50s %5.2f s%s%s\n", result, memory_arg, test->name, now() - begin, reason[0] ? ": " : "",
+	       reason);
+	if (strcmp(result, "PASS"))
+		print_output(said);
+	return result;
+}
+
+struct totals {
+	unsigned passed, failed, skipped;
+};
+
+static void count(struct totals *totals, const char *result)
+{
+	if (!strcmp(result, "PASS"))
+		totals->passed++;
+	else if (!strcmp(result, "SKIP"))
+		totals->skipped++;
+	else
+		totals->failed++;
+}
+
+static bool is_wanted(const struct test_case *test, char **names)
+{
+	if (!*names)
+		return true;
+	for (; *names; names++)
+		if (!strcmp(*names, test->name))
+			return true;
+	return false;
+}
+
+struct options {
+	bool list;
+	int memory; // -1: all
+	char **names;
+};
+
+static void memory_run(int kind, const struct options *options, const char *why_not, struct totals *totals)
+{
+	const struct test_case *test = NULL;
+	size_t at = 0;
+
+	while ((test = case_next(test, &at))) {
+		if (!(test->memories & 1U << kind) || !is_wanted(test, options->names))
+			continue;
+		if (options->list) {
+			printf("%-9s %s\n", memory_name[kind], test->name);
+			totals->passed++;
+		} else if (why_not) {
+			printf("SKIP %-9s %s: %s\n", memory_name[kind], test->name, why_not);
+			totals->skipped++;
+		} else {
+			count(totals, cell(test, memory_name[kind]));
+		}
+		fflush(stdout);
+	}
+}
+
+static void all_run(const struct options *options, struct totals *totals)
+{
+	const char *why_not = NULL;
+	long restore = -1;
+	int kind;
+
+	for (kind = 0; kind < 3; kind++) {
+		if (options->memory >= 0 && options->memory != kind)
+			continue;
+		if (1U << kind == HUGETLBFS && !options->list)
+			restore = huge_pages_take(&why_not);
+		memory_run(kind, options, why_not, totals);
+	}
+	if (restore >= 0)
+		huge_pages_set(restore);
+}
+
+static void usage(void)
+{
+	fputs("Usage: conformance [-l] [-m tmpfs|memfd|hugetlbfs] [CASE...]\n", stderr);
+	exit(2);
+}
+
+static void options_parse(int argc, char **argv, struct options *options)
+{
+	int c, i;
+
+	while ((c = getopt(argc, argv, "lm:")) != -1) {
+		if (c == 'l')
+			options->list = true;
+		else if (c != 'm' || (options->memory = memory_find(optarg)) < 0)
+			usage();
+	}
+	options->names = argv + optind;
+	for (i = optind; i < argc; i++)
+		if (!case_find(argv[i])) {
+			fprintf(stderr, "conformance: no case %s\n", argv[i]);
+			exit(2);
+		}
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.memory = -1};
+	struct totals totals = {0};
+	sigset_t child;
+
+	if (argc == 4 && !strcmp(argv[1], "--cell"))
+		return cell_run(argv[2], argv[3]);
+	options_parse(argc, argv, &options);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	all_run(&options, &totals);
+	if (!options.list)
+		printf("%u passed, %u failed, %u skipped\n", totals.passed, totals.failed, totals.skipped);
+	if (totals.failed)
+		return 1;
+	return totals.passed ? 0 : SKIP;
+}
