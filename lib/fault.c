@@ -83,6 +83,7 @@ int dxs_fault_parse(const char *spec, char *why, unsigned long size)
 		if (!part_parse(spec, len)) {
 			struct dxs_text text;
 
+			dxs_faults_active = 0; // all or nothing
 			dxs_text_init(&text, why, size);
 			dxs_text_add(&text, "no such fault: %s", spec);
 			return -EINVAL;

@@ -47,6 +47,8 @@ int dxs_fd_hide(int fd)
 	if (high >= 0) {
 		dxs_sys_close(fd);
 		fd = (int)high;
+	} else {
+		dxs_sys6(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0, 0);
 	}
 	slot_swap(0, fd + 1);
 	return fd;

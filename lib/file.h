@@ -31,7 +31,8 @@ struct dxs_file {
 	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
 	struct dxs_map *maps;
 	struct dxs_group group;
-	struct dxs_shared turn; // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
+	_Atomic uint64_t nr_failed; // leaves of which a flush failed
+	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
 	struct dxs_mutex turn_mutex;
 	_Atomic int mode; // enum dxs_mode; moves to KERNEL when something becomes uncertain
 	_Atomic(const char *) reason;

@@ -10,8 +10,8 @@
 //     sync: flush      | may reopen: marks   | waits until FLUSHING is clear | reopens by a trap, or racing
 //
 //   S.1 A sync holds page locks of one leaf only, and while it does, waits for nothing but the kernel's close call.
-//   S.2 A sync that has pages FLUSHING never waits for another sync's: it first completes its own (drain, release).
-//       So no two syncs wait for each other.
+//   S.2 A sync that has pages FLUSHING never waits for another sync: it first completes its own (drain, release). So
+//       no two syncs wait for each other, also where one waits for all others to end (`turn`).
 //   S.3 Signals are blocked from before the first lock until FLUSHING is released: a handler that syncs, or that
 //       leaves by siglongjmp, cannot find its own thread in the middle.
 //   The work of a sync is bounded by what was DIRTY when it began (TOWRITE), not by what others dirty meanwhile.
@@ -249,9 +249,14 @@ static void complete(struct sync *sync)
 	for (i = 0; i < sync->nr; i++) {
 		struct taken *taken = &sync->taken[i];
 
-		// M6: the mark is back before FLUSHING is gone, so another sync that waited here finds the page dirty.
-		if (taken->failed && !dxs_fault(DXS_FAULT_NO_PUTBACK))
+		// M6: the mark is back, then the failure is counted, then FLUSHING is gone. Another sync that waited here,
+		// or that found the page neither DIRTY nor TOWRITE because this one had it, sees the count and begins
+		// again; one that begins after the count sees the mark.
+		if (taken->failed && !dxs_fault(DXS_FAULT_NO_PUTBACK)) {
 			dxs_tree_mark(&sync->file->tree, taken->leaf, DXS_DIRTY, taken->failed);
+			if (sync->err)
+				atomic_fetch_add(&sync->file->nr_failed, 1);
+		}
 		dxs_tree_unmark(&sync->file->tree, taken->leaf, DXS_FLUSHING, taken->pages);
 		dxs_leaf_wake(taken->leaf);
 	}
@@ -311,8 +316,9 @@ static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
 	*taken = (struct taken){.leaf = leaf, .pages = dirty};
 	if (dirty)
 		dxs_tree_mark(tree, leaf, DXS_FLUSHING, dirty);
-	// M4: TOWRITE goes only now. A concurrent sync reads TOWRITE first and FLUSHING after it, so it sees one.
-	dxs_tree_unmark(tree, leaf, DXS_TOWRITE, want);
+	// M4: TOWRITE goes only now. A concurrent sync reads TOWRITE first and FLUSHING after it, so it sees one. A page
+	// of which this sync flushes a part only keeps it: another sync may have tagged it for all of its bytes.
+	dxs_tree_unmark(tree, leaf, DXS_TOWRITE, want & ~(dirty & ~whole_pages(sync, leaf)));
 	if (!dirty)
 		return;
 	sync->nr++;
@@ -323,21 +329,6 @@ static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
 	taken->closed = closed;
 	dxs_count(pages_kept_open, (uint64_t)__builtin_popcountll(dirty & ~closed));
 	plant_open_unmarked(sync, leaf, closed);
-}
-
-// Waits for pages that another sync has FLUSHING. A page that is stored to and synced in a loop by others may be
-// FLUSHING again whenever we wake: after a few vain waits this sync runs alone.
-static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t busy)
-{
-	complete(sync); // S.2
-	if (++sync->nr_waits > PATIENCE && !sync->alone) {
-		dxs_shared_unlock(&sync->file->turn);
-		dxs_mutex_lock(&sync->file->turn_mutex);
-		dxs_exclusive_lock(&sync->file->turn);
-		sync->alone = true;
-		return;
-	}
-	dxs_leaf_wait_flushed(leaf, busy);
 }
 
 static void turn_begin(struct sync *sync)
@@ -353,6 +344,34 @@ static void turn_end(struct sync *sync)
 	} else {
 		dxs_shared_unlock(&sync->file->turn);
 	}
+}
+
+// The caller has nothing FLUSHING.
+static void turn_alone(struct sync *sync)
+{
+	dxs_shared_unlock(&sync->file->turn);
+	dxs_mutex_lock(&sync->file->turn_mutex);
+	dxs_exclusive_lock(&sync->file->turn);
+	sync->alone = true;
+}
+
+// Waits for pages that another sync has FLUSHING. A page that is stored to and synced in a loop by others may be
+// FLUSHING again whenever we wake: after a few vain waits this sync runs alone.
+static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t busy)
+{
+	complete(sync); // S.2
+	if (++sync->nr_waits > PATIENCE && !sync->alone)
+		turn_alone(sync);
+	else
+		dxs_leaf_wait_flushed(leaf, busy);
+}
+
+// Whether to begin again: always; alone when others' failures have made it do so too often.
+static bool again(struct sync *sync)
+{
+	if (++sync->nr_waits > PATIENCE && !sync->alone)
+		turn_alone(sync);
+	return true;
 }
 
 // Deals with what is TOWRITE in one leaf, and waits for what others have FLUSHING there.
@@ -411,13 +430,12 @@ static int discover(struct sync *sync)
 }
 
 // The durability argument, step by step. Caller holds maps_lock (shared or exclusive): no mapping comes or goes.
-static int sync_run(struct sync *sync)
+static void sync_once(struct sync *sync)
 {
 	struct dxs_file *file = sync->file;
 	struct dxs_leaf *leaf;
 	uint64_t at = sync->first;
 
-	turn_begin(sync);
 	// 1. A store that happened before this call was made to an open page. Open pages are DIRTY: new mappings start
 	//    open and unarmed (discover marks what was touched there), and a trap marks before it opens (M1).
 	discover(sync);
@@ -434,6 +452,19 @@ static int sync_run(struct sync *sync)
 	}
 	// 4. The fence makes durable what this thread flushed; only then may others rely on it (FLUSHING released).
 	complete(sync);
+}
+
+static int sync_run(struct sync *sync)
+{
+	uint64_t failed;
+
+	turn_begin(sync);
+	do {
+		failed = atomic_load(&sync->file->nr_failed);
+		sync_once(sync);
+		// 5. Another sync's flush may have failed meanwhile, of a page that this one left to it: so again, and the
+		//    page is DIRTY now. An error of its own is this sync's result.
+	} while (!sync->err && atomic_load(&sync->file->nr_failed) != failed && again(sync));
 	turn_end(sync);
 	return sync->err;
 }

@@ -108,7 +108,7 @@ static uint64_t bytes_needed(uint64_t first, uint64_t last)
 // Adds node memory. MAP_NORESERVE: it is address space until used.
 static int chunk_add(struct dxs_tree *tree, uint64_t need)
 {
-	uint64_t size = ALIGN_UP(dxs_max64(need + CHUNK_HEADER, CHUNK_MIN), DXS_PAGE_SIZE);
+	uint64_t size = ALIGN_UP(dxs_max64(need + CHUNK_HEADER + NODE_BYTES, CHUNK_MIN), DXS_PAGE_SIZE);
 	struct dxs_chunk *chunk = dxs_sys_mmap(NULL, size, PROT_READ | PROT_WRITE,
 					       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -119,7 +119,7 @@ static int chunk_add(struct dxs_tree *tree, uint64_t need)
 	atomic_init(&chunk->used, CHUNK_HEADER);
 	chunk->next = atomic_load(&tree->chunks);
 	atomic_store(&tree->chunks, chunk); // reserve is serialised by its callers, so a plain store is enough
-	tree->capacity += size - CHUNK_HEADER;
+	tree->capacity += size - CHUNK_HEADER - NODE_BYTES; // a chunk's end may be too small for a node
 	return 0;
 }
 

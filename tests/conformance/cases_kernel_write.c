@@ -169,6 +169,7 @@ static ssize_t by_setvbuf(char *to)
 	char copy[DATA_LEN];
 	size_t len;
 
+	needs_kernel_writes();
 	CHECK(file && !setvbuf(file, to, _IOFBF, DATA_LEN));
 	len = fread(copy, 1, 1, file);
 	CHECK(len == 1 && !fclose(file));
@@ -180,6 +181,7 @@ static ssize_t by_readlink(char *to)
 	char name[] = "/dev/shm/daxsync-link.XXXXXX";
 	ssize_t len;
 
+	needs_kernel_writes();
 	CHECK(mkdtemp(name));
 	CHECK(!rmdir(name) && !symlink(DATA, name));
 	len = readlink(name, to, DATA_LEN);
@@ -330,6 +332,7 @@ static void structures_into_closed_page(void)
 	struct pollfd *poll_fd = (struct pollfd *)(map + 3 * page);
 	struct timespec *now = (struct timespec *)(map + 4 * page);
 
+	needs_kernel_writes();
 	CHECK(!fstat(0, st));
 	CHECK(!pipe(pipes));
 	CHECK(!uname(name));

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tree_stress.c: markers against collectors on one dirty tree.
+//
+//   tree_stress [-s SECONDS] [-m MARKERS] [-c COLLECTORS]     (TEST_SEED repeats the random choices)
+//
+// Markers do what a trap and the store behind it do: under the page lock they set DIRTY, then give the page a new
+// version. Collectors do what lib/sync.c does: tag, walk over TOWRITE and FLUSHING, take up, copy, release. Checked:
+//   - every version that was there before a collector began is durable when it returns, whoever made it so (T.2, M4);
+//   - a marker that holds its page's lock finds its own mark by a walk, whatever is pruned around it (T.2);
+//   - nobody sleeps for ever (T.3): the time limit of the test finds that.
+// Few entries in few leaves that lie far apart: leaves become empty, and are pruned up to the root, all the time.
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../unit/random.h"
+#include "tree.h"
+
+#define BASES 8
+#define EACH 6 // entries around each base: half of them in the leaf before it
+#define ENTRIES (BASES * EACH)
+#define BATCH 5
+#define THREADS_MAX 64
+#define KINDS (1U << DXS_TOWRITE | 1U << DXS_FLUSHING)
+
+static const uint64_t base[BASES] = {
+	3, 4096, 1ULL << 18, (1ULL << 18) + 4096, 1ULL << 24, 1ULL << 30, (1ULL << 35) + 64, DXS_TREE_PAGES - EACH / 2,
+};
+
+struct taken {
+	struct dxs_leaf *leaf;
+	uint64_t pages;
+	uint64_t copy[DXS_LEAF_PAGES]; // flushed, not durable before the fence
+};
+
+struct collector {
+	uint64_t first, last;
+	unsigned nr;
+	struct taken taken[BATCH];
+};
+
+static struct dxs_tree tree;
+static _Atomic uint64_t version[ENTRIES]; // what is in the page
+static _Atomic uint64_t durable[ENTRIES]; // what a power cut would leave
+static _Atomic bool stop;
+static _Atomic unsigned markers_on = 1, collectors_on = 1;
+static _Atomic uint64_t nr_marks, nr_walks, nr_collects, nr_waits;
+static uint64_t seed;
+static unsigned seconds = 5, nr_markers = 4, nr_collectors = 3;
+
+static uint64_t index_of(unsigned entry)
+{
+	return base[entry / EACH] + entry % EACH - EACH / 2;
+}
+
+// The entry of a page; ENTRIES: none.
+static unsigned entry_of(uint64_t pgoff)
+{
+	unsigned entry = 0;
+
+	while (entry < ENTRIES && index_of(entry) != pgoff)
+		entry++;
+	return entry;
+}
+
+// Whether thread `nr` of its kind has to go on; it rests while fewer are wanted. With as many threads as CPUs races are
+// a few instructions wide, with more they are cut by the scheduler: both find mistakes that the other does not.
+static bool goes_on(uintptr_t nr, _Atomic unsigned *wanted)
+{
+	while (!atomic_load(&stop) && nr >= atomic_load(wanted))
+		usleep(2000);
+	return !atomic_load(&stop);
+}
+
+static void fail(const char *what, unsigned entry, uint64_t want)
+{
+	struct dxs_leaf *leaf = dxs_tree_leaf(&tree, index_of(entry), false);
+	unsigned bit = index_of(entry) % DXS_LEAF_PAGES;
+
+	fprintf(stderr, "FAIL: %s: entry %llx: version %llu, durable %llu, wanted %llu; marks", what,
+		(unsigned long long)index_of(entry), (unsigned long long)version[entry],
+		(unsigned long long)durable[entry], (unsigned long long)want);
+	for (int mark = 0; mark < DXS_NR_MARKS; mark++)
+		fprintf(stderr, " %d", (int)(dxs_leaf_get(leaf, (enum dxs_mark)mark) >> bit & 1));
+	fprintf(stderr, "\n");
+	_exit(1);
+}
+
+static void *marker(void *arg)
+{
+	uint64_t state = seed + 1 + (uintptr_t)arg;
+
+	while (goes_on((uintptr_t)arg, &markers_on)) {
+		uint64_t r = random_next(&state);
+		unsigned entry = (unsigned)(r % ENTRIES);
+		uint64_t at = index_of(entry), bit = 1ULL << at % DXS_LEAF_PAGES;
+		struct dxs_leaf *leaf = dxs_tree_leaf(&tree, at, true);
+
+		dxs_leaf_lock(leaf, bit);
+		dxs_tree_mark(&tree, leaf, DXS_DIRTY, bit);
+		atomic_fetch_add(&version[entry], 1);
+		if (r & 1ULL << 40) { // nobody can take the mark away while its page is locked
+			if (dxs_tree_next(&tree, at, at, 1U << DXS_DIRTY) != leaf)
+				fail("a marker does not find its own mark", entry, 0);
+			atomic_fetch_add(&nr_walks, 1);
+		}
+		dxs_leaf_unlock(leaf, bit);
+		atomic_fetch_add(&nr_marks, 1);
+	}
+	return NULL;
+}
+
+static void flush(struct taken *taken)
+{
+	for (uint64_t rest = taken->pages; rest; rest &= rest - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(rest);
+
+		taken->copy[i] = atomic_load(&version[entry_of(taken->leaf->first + i)]);
+	}
+}
+
+// The fence, then the release of what was taken up.
+static void complete(struct collector *collector)
+{
+	for (unsigned k = 0; k < collector->nr; k++) {
+		struct taken *taken = &collector->taken[k];
+
+		for (uint64_t rest = taken->pages; rest; rest &= rest - 1) {
+			unsigned i = (unsigned)__builtin_ctzll(rest), entry = entry_of(taken->leaf->first + i);
+
+			// FLUSHING pages are one collector's, so versions never go back.
+			if (atomic_exchange(&durable[entry], taken->copy[i]) > taken->copy[i])
+				fail("two collectors had a page FLUSHING", entry, taken->copy[i]);
+		}
+	}
+	for (unsigned k = 0; k < collector->nr; k++) {
+		dxs_tree_unmark(&tree, collector->taken[k].leaf, DXS_FLUSHING, collector->taken[k].pages);
+		dxs_leaf_wake(collector->taken[k].leaf);
+	}
+	collector->nr = 0;
+}
+
+static void take_locked(struct collector *collector, struct dxs_leaf *leaf, uint64_t want)
+{
+	uint64_t dirty = want & dxs_leaf_get(leaf, DXS_DIRTY);
+	struct taken *taken = &collector->taken[collector->nr];
+
+	if (dirty)
+		dxs_tree_mark(&tree, leaf, DXS_FLUSHING, dirty);
+	dxs_tree_unmark(&tree, leaf, DXS_TOWRITE, want);
+	if (!dirty)
+		return;
+	dxs_tree_unmark(&tree, leaf, DXS_DIRTY, dirty);
+	taken->leaf = leaf;
+	taken->pages = dirty;
+	collector->nr++;
+}
+
+// What is TOWRITE in a leaf. False: look again.
+static bool take(struct collector *collector, struct dxs_leaf *leaf, uint64_t want)
+{
+	unsigned before;
+
+	if (collector->nr == BATCH)
+		complete(collector);
+	before = collector->nr;
+	dxs_leaf_lock(leaf, want);
+	if (dxs_leaf_get(leaf, DXS_FLUSHING) & want) {
+		dxs_leaf_unlock(leaf, want);
+		return false;
+	}
+	take_locked(collector, leaf, want);
+	dxs_leaf_unlock(leaf, want);
+	if (collector->nr > before)
+		flush(&collector->taken[before]);
+	return true;
+}
+
+static void collect_leaf(struct collector *collector, struct dxs_leaf *leaf)
+{
+	uint64_t range = dxs_leaf_mask(leaf, collector->first, collector->last);
+
+	for (;;) {
+		uint64_t want = dxs_leaf_get(leaf, DXS_TOWRITE) & range; // before FLUSHING, as in sync.c
+		uint64_t busy = dxs_leaf_get(leaf, DXS_FLUSHING) & range;
+
+		if (busy) {
+			complete(collector);
+			dxs_leaf_wait_flushed(leaf, busy);
+			atomic_fetch_add(&nr_waits, 1);
+		} else if (!want || take(collector, leaf, want)) {
+			return;
+		}
+	}
+}
+
+static void collect(struct collector *collector)
+{
+	struct dxs_leaf *leaf;
+	uint64_t at = collector->first;
+
+	dxs_tree_tag(&tree, collector->first, collector->last);
+	while (at <= collector->last && (leaf = dxs_tree_next(&tree, at, collector->last, KINDS))) {
+		collect_leaf(collector, leaf);
+		at = leaf->first + DXS_LEAF_PAGES;
+	}
+	if (atomic_load(&nr_collects) % 4096 == 0)
+		sched_yield(); // others meet our FLUSHING pages and wait
+	complete(collector);
+}
+
+// One call and its check, for entries [from, to].
+static void collect_checked(unsigned from, unsigned to)
+{
+	struct collector collector = {.first = index_of(from), .last = index_of(to)};
+	uint64_t before[ENTRIES];
+	unsigned entry;
+
+	for (entry = from; entry <= to; entry++)
+		before[entry] = atomic_load(&version[entry]);
+	collect(&collector);
+	for (entry = from; entry <= to; entry++)
+		if (atomic_load(&durable[entry]) < before[entry])
+			fail("lost: stored before a sync began, not durable after it", entry, before[entry]);
+	atomic_fetch_add(&nr_collects, 1);
+}
+
+static void *collector_body(void *arg)
+{
+	uint64_t state = seed + 1000 + (uintptr_t)arg;
+
+	while (goes_on((uintptr_t)arg, &collectors_on)) {
+		unsigned from = (unsigned)random_below(&state, ENTRIES);
+		unsigned span = random_below(&state, 2) ? EACH : ENTRIES;
+		unsigned to = from + (unsigned)random_below(&state, span);
+
+		collect_checked(from, to < ENTRIES ? to : ENTRIES - 1);
+	}
+	return NULL;
+}
+
+static void options(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "s:m:c:")) != -1) {
+		unsigned nr = (unsigned)strtoul(optarg ? optarg : "0", NULL, 0);
+
+		if (c == 's')
+			seconds = nr;
+		else if (c == 'm' && nr && nr <= THREADS_MAX)
+			nr_markers = nr;
+		else if (c == 'c' && nr && nr <= THREADS_MAX)
+			nr_collectors = nr;
+		else
+			exit(2);
+	}
+}
+
+static void thread_start(pthread_t *thread, void *(*body)(void *), unsigned nr)
+{
+	if (pthread_create(thread, NULL, body, (void *)(uintptr_t)nr))
+		_exit(1);
+}
+
+static void threads_run(void)
+{
+	pthread_t thread[2 * THREADS_MAX];
+	unsigned i, nr = 0;
+
+	for (i = 0; i < nr_markers; i++)
+		thread_start(&thread[nr++], marker, i);
+	for (i = 0; i < nr_collectors; i++)
+		thread_start(&thread[nr++], collector_body, i);
+	for (i = 0; i < seconds * 20; i++) {
+		atomic_store(&markers_on, 1 + i % nr_markers);
+		atomic_store(&collectors_on, 1 + i / nr_markers % nr_collectors);
+		usleep(50000);
+	}
+	atomic_store(&stop, true);
+	while (nr)
+		pthread_join(thread[--nr], NULL);
+}
+
+int main(int argc, char **argv)
+{
+	options(argc, argv);
+	seed = random_seed("tree_stress");
+	dxs_tree_init(&tree);
+	for (unsigned entry = 0; entry < ENTRIES; entry++)
+		if (dxs_tree_reserve(&tree, index_of(entry), index_of(entry)))
+			return 1;
+	threads_run();
+	collect_checked(0, ENTRIES - 1);
+	if (dxs_tree_next(&tree, 0, DXS_TREE_PAGES - 1, (1U << DXS_NR_MARKS) - 1)) {
+		fprintf(stderr, "FAIL: marks are left after the last sync\n");
+		return 1;
+	}
+	printf("%llu marks, %llu own walks, %llu collects, %llu waits\n", (unsigned long long)nr_marks,
+	       (unsigned long long)nr_walks, (unsigned long long)nr_collects, (unsigned long long)nr_waits);
+	dxs_tree_destroy(&tree);
+	return 0;
+}

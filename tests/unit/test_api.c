@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_api.c: the public functions: what they refuse, and the life of a mapping on tmpfs with emulation.
+#include <criterion/criterion.h>
+#include <daxsync/daxsync.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "capture.h"
+
+#define PAGE 4096UL
+#define PAGES 64UL
+#define BYTES (PAGES * PAGE)
+#define NOWHERE ((void *)0x5a5a)
+
+static const struct daxsync_opts emulate = {sizeof(emulate), DAXSYNC_OPT_EMULATE};
+static const struct daxsync_opts strict = {sizeof(strict), DAXSYNC_OPT_STRICT};
+static const struct daxsync_opts both = {sizeof(both), DAXSYNC_OPT_EMULATE | DAXSYNC_OPT_STRICT};
+
+static int fd;
+
+static void setup(void)
+{
+	fd = memfd_create("test_api", MFD_CLOEXEC);
+	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES));
+}
+
+TestSuite(api, .init = setup);
+
+static struct daxsync_stats stats(void)
+{
+	struct daxsync_stats now = {.size = sizeof(now)};
+
+	cr_expect_eq(daxsync_stats_get(&now), 0);
+	return now;
+}
+
+static void store(char *addr, char value)
+{
+	*(volatile char *)addr = value;
+}
+
+// A tracked mapping of all of the file.
+static char *map(void)
+{
+	void *addr = NULL;
+	int err = daxsync_map(fd, BYTES, 0, &both, &addr);
+
+	if (err == -EOPNOTSUPP)
+		cr_skip_test("no engine can track tmpfs on this machine");
+	cr_assert_eq(err, 0);
+	cr_assert_eq(daxsync_mode_of(addr), DAXSYNC_MODE_EMULATED);
+	return addr;
+}
+
+static char *map_by_hand(int prot)
+{
+	char *addr = mmap(NULL, BYTES, prot, MAP_SHARED, fd, 0);
+
+	cr_assert_neq(addr, MAP_FAILED);
+	return addr;
+}
+
+Test(api, the_version_is_that_of_the_header)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d.%d", DAXSYNC_VERSION_MAJOR, DAXSYNC_VERSION_MINOR);
+	cr_expect_str_eq(daxsync_version(), text);
+}
+
+Test(api, every_error_has_a_text_of_its_own)
+{
+	static const int known[] = {0, -EINVAL, -EOPNOTSUPP, -EEXIST, -EIO, -ENOMEM, -EOVERFLOW, -EBADF, -EACCES};
+	size_t nr = sizeof(known) / sizeof(known[0]);
+
+	for (size_t i = 0; i < nr; i++) {
+		cr_expect_str_neq(daxsync_strerror(known[i]), "unknown error");
+		for (size_t k = 0; k < i; k++)
+			cr_expect_str_neq(daxsync_strerror(known[i]), daxsync_strerror(known[k]));
+	}
+	cr_expect_str_eq(daxsync_strerror(-12345), "unknown error");
+	cr_expect_str_eq(daxsync_strerror(EINVAL), "unknown error", "errors are negative");
+}
+
+static void expect_map_error(int file, size_t len, off_t off, const struct daxsync_opts *opts, int err)
+{
+	void *addr = NOWHERE;
+
+	errno = EXDEV;
+	cr_expect_eq(daxsync_map(file, len, off, opts, &addr), err, "%s", daxsync_strerror(err));
+	cr_expect_eq(addr, NOWHERE, "set on success only");
+	cr_expect_eq(errno, EXDEV);
+}
+
+Test(api, map_refuses_bad_arguments)
+{
+	struct daxsync_opts opts = emulate;
+
+	expect_map_error(fd, 0, 0, &emulate, -EINVAL);
+	expect_map_error(fd, PAGE, 100, &emulate, -EINVAL);
+	expect_map_error(fd, PAGE, -(off_t)PAGE, &emulate, -EOVERFLOW);
+	expect_map_error(-1, PAGE, 0, &emulate, -EBADF);
+	opts.size = 0;
+	expect_map_error(fd, PAGE, 0, &opts, -EINVAL);
+	opts = (struct daxsync_opts){sizeof(opts), 1U << 31};
+	expect_map_error(fd, PAGE, 0, &opts, -EINVAL);
+}
+
+Test(api, map_needs_a_file_open_for_both)
+{
+	char path[64];
+	int reader;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert(reader >= 0);
+	expect_map_error(reader, PAGE, 0, &emulate, -EACCES);
+}
+
+Test(api, strict_refuses_what_cannot_be_tracked)
+{
+	expect_map_error(fd, PAGE, 0, &strict, -EOPNOTSUPP);
+}
+
+Test(api, without_emulation_tmpfs_is_the_kernels)
+{
+	void *addr;
+
+	cr_assert_eq(daxsync_map(fd, BYTES, 0, NULL, &addr), 0);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_PASS);
+	cr_expect_not_null(daxsync_reason_of(addr));
+	store(addr, 1);
+	cr_expect_eq(daxsync_sync(addr, 1), 0);
+	cr_expect_eq(daxsync_sync_file(fd), 0);
+	cr_expect_eq(stats().pages_flushed, 0);
+	cr_expect_eq(daxsync_release(addr, BYTES), -EINVAL);
+	cr_expect_eq(daxsync_unmap(addr, BYTES), 0);
+}
+
+Test(api, what_was_stored_is_flushed_once)
+{
+	char *addr = map();
+	uint64_t pages;
+
+	cr_expect_not_null(daxsync_reason_of(addr));
+	store(addr, 1);
+	store(addr + 5 * PAGE, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	pages = stats().pages_flushed;
+	cr_expect_geq(pages, 2);
+	cr_expect_gt(stats().fences, 0);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, pages, "nothing was stored since");
+	store(addr + 7 * PAGE, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, pages + 1);
+	cr_expect_geq(stats().traps, 1);
+	cr_expect_eq(stats().syncs, 3);
+	cr_expect_eq(stats().kernel_syncs, 0);
+	cr_expect_eq(addr[0] + addr[5 * PAGE] + addr[7 * PAGE], 3);
+}
+
+Test(api, a_sync_of_a_part_takes_any_alignment)
+{
+	char *addr = map();
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	store(addr + 3 * PAGE + 100, 1);
+	store(addr + 9 * PAGE, 1);
+	cr_expect_eq(daxsync_sync(addr + 3 * PAGE + 100, 1), 0);
+	cr_expect_eq(stats().pages_flushed, 1);
+	cr_expect_eq(daxsync_sync(addr + BYTES - 1, 1), 0);
+	cr_expect_eq(daxsync_sync(addr + 1, 0), 0);
+	cr_expect_eq(stats().pages_flushed, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, 3);
+}
+
+Test(api, sync_file_takes_all_mappings_and_the_kernel)
+{
+	char *one = map(), *two = map();
+
+	cr_expect_eq(daxsync_sync_file(fd), 0);
+	store(one, 1);
+	store(two + 9 * PAGE, 1);
+	cr_expect_eq(daxsync_sync_file(fd), 0);
+	cr_expect_eq(stats().pages_flushed, 2);
+	cr_expect_eq(stats().kernel_syncs, 2);
+	cr_expect_eq(daxsync_sync_file(-1), -EBADF);
+}
+
+Test(api, a_sync_through_one_mapping_flushes_stores_through_the_other)
+{
+	char *one = map(), *two = map();
+
+	cr_expect_eq(daxsync_sync(one, BYTES), 0);
+	store(two + 2 * PAGE, 7);
+	cr_expect_eq(daxsync_sync(one, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, 1);
+	store(two + 2 * PAGE, 8);
+	cr_expect_eq(daxsync_sync(one, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, 2, "closed in the other mapping too");
+}
+
+Test(api, sync_refuses_what_is_not_mapped)
+{
+	char *addr = map(), *hole;
+
+	cr_expect_eq(daxsync_sync(addr, SIZE_MAX), -EOVERFLOW);
+	cr_expect_eq(daxsync_sync(NOWHERE, PAGE), -ENOMEM);
+	hole = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap(hole + PAGE, PAGE);
+	cr_expect_eq(daxsync_sync(hole, 3 * PAGE), -ENOMEM);
+}
+
+Test(api, a_length_is_rounded_up_to_whole_pages)
+{
+	void *addr;
+
+	cr_assert_eq(daxsync_map(fd, PAGE + 1, (off_t)PAGE, &emulate, &addr), 0);
+	cr_expect_eq(daxsync_mode_of((char *)addr + 2 * PAGE - 1), daxsync_mode_of(addr));
+	cr_expect_eq(daxsync_mode_of((char *)addr + 2 * PAGE), DAXSYNC_MODE_PASS);
+	store((char *)addr + 2 * PAGE - 1, 1);
+	cr_expect_eq(daxsync_sync(addr, PAGE + 1), 0);
+	cr_expect_eq(daxsync_unmap(addr, PAGE + 1), 0);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_PASS);
+}
+
+Test(api, unmap_flushes_and_forgets)
+{
+	char *addr = map(), byte = 0;
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	store(addr + 4 * PAGE, 9);
+	cr_expect_eq(daxsync_unmap(addr, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, 1);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_PASS);
+	cr_expect_str_eq(daxsync_reason_of(addr), "nothing is tracked there");
+	cr_expect_eq(daxsync_sync(addr, BYTES), -ENOMEM);
+	cr_expect(pread(fd, &byte, 1, 4 * PAGE) == 1 && byte == 9);
+	cr_expect_eq(daxsync_unmap(addr + 1, PAGE), -EINVAL);
+}
+
+Test(api, unmap_of_a_part_keeps_the_rest)
+{
+	char *addr = map();
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(daxsync_unmap(addr + 8 * PAGE, 8 * PAGE), 0);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_EMULATED);
+	cr_expect_eq(daxsync_mode_of(addr + 8 * PAGE), DAXSYNC_MODE_PASS);
+	cr_expect_eq(daxsync_mode_of(addr + 16 * PAGE), DAXSYNC_MODE_EMULATED);
+	store(addr + 7 * PAGE, 1);
+	store(addr + 16 * PAGE, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), -ENOMEM, "of the hole; the rest is synced");
+	cr_expect_eq(stats().pages_flushed, 2);
+}
+
+Test(api, release_flushes_forgets_and_leaves_the_mapping)
+{
+	char *addr = map();
+	uint64_t traps;
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	store(addr, 1);
+	cr_expect_eq(daxsync_release(addr, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, 1);
+	traps = stats().traps;
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_PASS);
+	for (size_t i = 0; i < PAGES; i++)
+		store(addr + i * PAGE, 2);
+	cr_expect_eq(stats().traps, traps, "all pages are open");
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0, "by the kernel");
+	cr_expect_eq(stats().pages_flushed, 1);
+	cr_expect_eq(daxsync_release(addr, BYTES), -EINVAL);
+	cr_expect_eq(munmap(addr, BYTES), 0);
+}
+
+Test(api, release_of_a_part_keeps_the_rest)
+{
+	char *addr = map();
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(daxsync_release(addr + 8 * PAGE, PAGE), 0);
+	cr_expect_eq(daxsync_mode_of(addr + 8 * PAGE), DAXSYNC_MODE_PASS);
+	cr_expect_eq(daxsync_mode_of(addr + 9 * PAGE), DAXSYNC_MODE_EMULATED);
+	store(addr + 7 * PAGE, 1);
+	store(addr + 8 * PAGE, 1);
+	store(addr + 9 * PAGE, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(stats().pages_flushed, 2);
+}
+
+Test(api, adopt_covers_stores_made_before)
+{
+	char *addr = map_by_hand(PROT_READ | PROT_WRITE);
+
+	store(addr + 3 * PAGE, 1);
+	if (daxsync_adopt(addr, BYTES, fd, 0, &both) == -EOPNOTSUPP)
+		cr_skip_test("no engine can track tmpfs on this machine");
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_EMULATED);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_geq(stats().pages_flushed, 1);
+	cr_expect_eq(daxsync_adopt(addr, BYTES, fd, 0, &emulate), -EEXIST);
+	cr_expect_eq(daxsync_adopt(addr + BYTES - PAGE, PAGE, fd, (off_t)(BYTES - PAGE), &emulate), -EEXIST);
+	cr_expect_eq(daxsync_release(addr, BYTES), 0);
+	cr_expect_eq(daxsync_adopt(addr, BYTES, fd, 0, &emulate), 0, "once more");
+	cr_expect_eq(daxsync_unmap(addr, BYTES), 0);
+}
+
+Test(api, adopt_refuses_bad_arguments)
+{
+	char *addr = map_by_hand(PROT_READ | PROT_WRITE);
+	struct daxsync_opts opts = {sizeof(opts) - 1, 0};
+
+	cr_expect_eq(daxsync_adopt(addr + 1, PAGE, fd, 0, &emulate), -EINVAL);
+	cr_expect_eq(daxsync_adopt(addr, 0, fd, 0, &emulate), -EINVAL);
+	cr_expect_eq(daxsync_adopt(addr, PAGE, fd, 1, &emulate), -EINVAL);
+	cr_expect_eq(daxsync_adopt(addr, PAGE, fd, -(off_t)PAGE, &emulate), -EINVAL);
+	cr_expect_eq(daxsync_adopt(addr, PAGE, fd, 0, &opts), -EINVAL);
+	cr_expect_eq(daxsync_adopt(addr, PAGE, fd, 0, NULL), -EOPNOTSUPP, "not on persistent memory");
+	cr_expect_eq(daxsync_adopt(addr, PAGE, -1, 0, &emulate), -EOPNOTSUPP);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_PASS);
+}
+
+Test(api, stats_are_filled_as_far_as_the_caller_knows_them)
+{
+	struct daxsync_stats part = {.size = 2 * sizeof(uint64_t), .traps = 4711};
+
+	cr_expect_eq(daxsync_stats_get(&part), 0);
+	cr_expect_eq(part.size, 2 * sizeof(uint64_t));
+	cr_expect_eq(part.traps, 4711, "beyond the caller's size");
+	part.size = 0;
+	cr_expect_eq(daxsync_stats_get(&part), -EINVAL);
+	part.size = sizeof(part) + 1;
+	cr_expect_eq(daxsync_stats_get(&part), -EINVAL);
+}
+
+Test(api, the_report_names_the_mapping)
+{
+	static struct capture out;
+	const char *text;
+
+	store(map(), 1);
+	capture_begin(&out, STDOUT_FILENO);
+	cr_expect_eq(daxsync_stats_json(STDOUT_FILENO), 0);
+	text = capture_end(&out);
+	cr_expect_not_null(strstr(text, "test_api"));
+	cr_expect_not_null(strstr(text, "emulated"));
+	cr_expect_eq(daxsync_stats_json(-1), -EBADF);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_fault.c: planted failures: what DAXSYNC_FAULT says, and how often they happen.
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fault.h"
+#include "stats.h"
+
+static char why[64];
+
+static int parse(const char *spec)
+{
+	return dxs_fault_parse(spec, why, sizeof(why));
+}
+
+Test(fault, nothing_fails_unless_asked_for)
+{
+	for (int i = 0; i < DXS_NR_FAULTS; i++)
+		cr_expect_not(dxs_fault((enum dxs_fault)i));
+	cr_expect_eq(parse(""), 0);
+	cr_expect_eq(dxs_faults_active, 0);
+}
+
+Test(fault, every_name_turns_on_its_own_fault)
+{
+#define X(name, suffix, meaning)                                                                                       \
+	dxs_faults_active = 0;                                                                                         \
+	cr_expect_eq(parse(name), 0, "%s", name);                                                                      \
+	cr_expect_eq(dxs_faults_active, 1U << DXS_FAULT_##suffix, "%s", name);                                         \
+	cr_expect(dxs_fault(DXS_FAULT_##suffix), "%s", name);
+	DXS_FAULTS(X)
+#undef X
+}
+
+Test(fault, several_can_be_asked_for_at_once)
+{
+	cr_expect_eq(parse("flush-error,close-error:1,no-putback:7,"), 0);
+	cr_expect_eq(dxs_faults_active,
+		     1U << DXS_FAULT_FLUSH_ERROR | 1U << DXS_FAULT_CLOSE_ERROR | 1U << DXS_FAULT_NO_PUTBACK);
+	cr_expect(dxs_fault(DXS_FAULT_CLOSE_ERROR));
+	cr_expect_not(dxs_fault(DXS_FAULT_SKIP_FLUSH), "another one is asked for");
+}
+
+Test(fault, wrong_text_is_refused_and_named)
+{
+	static const char *const wrong[] = {
+		"bogus",
+		"flush-erro",
+		"flush-errorx",
+		"flush-error:",
+		"flush-error:0",
+		"flush-error:x",
+		"flush-error:-1",
+		"flush-error:1x",
+		":3",
+		",",
+		"flush-error:1:2",
+		" flush-error",
+		"flush-error:99999999999",
+		"Flush-Error",
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		cr_expect_eq(parse(wrong[i]), -EINVAL, "%s", wrong[i]);
+		cr_expect_not_null(strstr(why, wrong[i]), "%s: %s", wrong[i], why);
+	}
+	cr_expect_eq(dxs_faults_active, 0);
+}
+
+// dxs_init() says "nothing is planted" then, and a run that plants some of the list only proves something else.
+Test(fault, a_list_with_a_wrong_part_plants_nothing)
+{
+	cr_expect_eq(parse("flush-error,bogus"), -EINVAL);
+	cr_expect_eq(dxs_faults_active, 0);
+}
+
+Test(fault, one_in_n_happens_about_every_nth_time)
+{
+	enum { ROLLS = 100000 };
+	unsigned nr = 0;
+
+	cr_assert_eq(parse("skip-flush:10"), 0);
+	for (int i = 0; i < ROLLS; i++)
+		nr += dxs_fault(DXS_FAULT_SKIP_FLUSH);
+	cr_expect_gt(nr, ROLLS / 10 - ROLLS / 100);
+	cr_expect_lt(nr, ROLLS / 10 + ROLLS / 100);
+	cr_expect_eq(nr, dxs_counter_get(DXS_faults_injected));
+}
+
+// Golden values: a run that is repeated, in another process, fails at the same places.
+Test(fault, the_nth_roll_is_the_same_in_every_run)
+{
+	static const char expected[] = "..xx..x....x....x....x.....x.x......x..x";
+	char rolls[sizeof(expected)] = "";
+
+	cr_assert_eq(parse("flush-error:3"), 0);
+	for (size_t i = 0; i < sizeof(rolls) - 1; i++)
+		rolls[i] = dxs_fault(DXS_FAULT_FLUSH_ERROR) ? 'x' : '.';
+	cr_expect_str_eq(rolls, expected);
+}

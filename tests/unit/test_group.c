@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_group.c: which calls a run serves, and who gets its error.
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "group.h"
+#include "stats.h"
+
+#define RUNS_MAX 32
+#define CALLERS 3
+#define BAD 500 // runs over it fail
+
+static struct dxs_group group;
+static struct {
+	uint64_t first, last;
+} ran[RUNS_MAX];
+static atomic_uint nr_runs, nr_inside;
+static atomic_bool hold; // the first run waits while this is set
+
+static int run(struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	unsigned nr = atomic_fetch_add(&nr_runs, 1);
+
+	cr_expect_eq((void *)file, &group);
+	if (nr < RUNS_MAX) {
+		ran[nr].first = first;
+		ran[nr].last = last;
+	}
+	atomic_fetch_add(&nr_inside, 1);
+	while (nr == 0 && atomic_load(&hold))
+		usleep(100);
+	atomic_fetch_sub(&nr_inside, 1);
+	return first <= BAD && BAD <= last ? -EIO : 0;
+}
+
+static int sync_range(uint64_t first, uint64_t last)
+{
+	return dxs_group_sync(&group, (struct dxs_file *)&group, first, last, run);
+}
+
+struct caller {
+	pthread_t thread;
+	uint64_t first, last;
+	int err;
+};
+
+static void *caller_body(void *arg)
+{
+	struct caller *caller = arg;
+
+	caller->err = sync_range(caller->first, caller->last);
+	return NULL;
+}
+
+static void caller_start(struct caller *caller, uint64_t first, uint64_t last)
+{
+	*caller = (struct caller){.first = first, .last = last, .err = 1};
+	cr_assert_eq(pthread_create(&caller->thread, NULL, caller_body, caller), 0);
+}
+
+// One call runs and is held; the others come meanwhile and wait. `range` has their first and last entries.
+static void run_together(struct caller *caller, uint64_t range[CALLERS][2])
+{
+	struct caller runner;
+
+	atomic_store(&hold, true);
+	caller_start(&runner, 1000, 1001);
+	while (!atomic_load(&nr_inside))
+		usleep(100);
+	for (int i = 0; i < CALLERS; i++)
+		caller_start(&caller[i], range[i][0], range[i][1]);
+	usleep(50000); // time to come and to wait
+	cr_expect_eq(nr_runs, 1, "nobody is served, and nobody runs, while a round runs");
+	atomic_store(&hold, false);
+	for (int i = 0; i < CALLERS; i++)
+		pthread_join(caller[i].thread, NULL);
+	pthread_join(runner.thread, NULL);
+	cr_expect_eq(runner.err, 0);
+}
+
+Test(group, a_call_alone_runs_its_own_range)
+{
+	cr_expect_eq(sync_range(3, 7), 0);
+	cr_expect_eq(sync_range(9, 9), 0);
+	cr_assert_eq(nr_runs, 2);
+	cr_expect(ran[0].first == 3 && ran[0].last == 7);
+	cr_expect(ran[1].first == 9 && ran[1].last == 9);
+	cr_expect_eq(dxs_counter_get(DXS_syncs_grouped), 0);
+}
+
+Test(group, a_call_alone_gets_its_error_from_one_run)
+{
+	cr_expect_eq(sync_range(BAD, BAD), -EIO);
+	cr_expect_eq(nr_runs, 1);
+	cr_expect_eq(sync_range(3, 7), 0);
+}
+
+Test(group, who_comes_during_a_round_is_served_by_the_next_one_together)
+{
+	uint64_t range[CALLERS][2] = {{20, 30}, {5, 6}, {25, 40}};
+	struct caller caller[CALLERS];
+
+	run_together(caller, range);
+	for (int i = 0; i < CALLERS; i++)
+		cr_expect_eq(caller[i].err, 0);
+	cr_assert_eq(nr_runs, 2);
+	cr_expect(ran[1].first == 5 && ran[1].last == 40, "the union");
+	cr_expect_eq(dxs_counter_get(DXS_syncs_grouped), CALLERS);
+}
+
+Test(group, an_error_of_a_round_reaches_only_those_whose_range_has_it)
+{
+	uint64_t range[CALLERS][2] = {{0, 10}, {400, BAD}, {600, 700}};
+	struct caller caller[CALLERS];
+
+	run_together(caller, range);
+	cr_expect_eq(caller[0].err, 0);
+	cr_expect_eq(caller[1].err, -EIO);
+	cr_expect_eq(caller[2].err, 0);
+	cr_expect_eq(nr_runs, 2 + CALLERS, "each ran its own range");
+}
+
+Test(group, an_error_between_the_ranges_reaches_nobody)
+{
+	uint64_t range[CALLERS][2] = {{0, 10}, {BAD + 1, BAD + 2}, {BAD - 2, BAD - 1}};
+	struct caller caller[CALLERS];
+
+	run_together(caller, range);
+	for (int i = 0; i < CALLERS; i++)
+		cr_expect_eq(caller[i].err, 0);
+	cr_expect_eq(sync_range(1, 2), 0, "and later calls know nothing of it");
+}
+
+Test(group, a_round_does_not_keep_the_range_of_the_one_before)
+{
+	uint64_t range[CALLERS][2] = {{0, 10}, {2000, 3000}, {600, 700}};
+	struct caller caller[CALLERS];
+	unsigned nr;
+
+	run_together(caller, range);
+	nr = nr_runs;
+	cr_expect_eq(sync_range(8, 9), 0);
+	cr_expect(ran[nr].first == 8 && ran[nr].last == 9);
+}

@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_sync.c: the sync point, on a file with a counting engine: what is closed, flushed and unmarked, in which order.
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "engine.h"
+#include "fault.h"
+#include "file.h"
+#include "flush.h"
+#include "signals.h"
+#include "stats.h"
+#include "sync.h"
+
+#define PAGES 256
+#define BYTES ((size_t)PAGES * 4096)
+#define CALLS_MAX 64
+#define WHOLE 0, BYTES
+
+// One call of close(), and what was true when it came.
+struct call {
+	const struct dxs_map *map;
+	uint64_t first, nr;
+	uint64_t bytes_flushed, fences; // before it
+	uint64_t dirty, flushing, locks;
+};
+
+static struct dxs_file *file;
+static struct dxs_map map[2]; // both of the same bytes
+static int fd;
+static struct call call[CALLS_MAX];
+static atomic_uint nr_calls;
+static int close_error;                        // what close() of map[1] returns
+static void (*on_close)(uint64_t first);       // called by close() of map[0]
+static int (*on_discover)(struct dxs_map *at); // called by discover()
+static bool alive = true;
+
+static uint64_t bit_of(uint64_t pgoff)
+{
+	return 1ULL << (pgoff % DXS_LEAF_PAGES);
+}
+
+static struct dxs_leaf *leaf_of(uint64_t pgoff)
+{
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, true);
+
+	cr_assert_not_null(leaf);
+	return leaf;
+}
+
+static int fake_close(struct dxs_map *at, uintptr_t addr, size_t len)
+{
+	uint64_t first = dxs_map_pgoff(at, addr);
+	struct dxs_leaf *leaf = leaf_of(first);
+	unsigned nr = atomic_fetch_add(&nr_calls, 1);
+
+	if (nr < CALLS_MAX)
+		call[nr] = (struct call){
+			.map = at,
+			.first = first,
+			.nr = len / 4096,
+			.bytes_flushed = dxs_counter_get(DXS_bytes_flushed),
+			.fences = dxs_counter_get(DXS_fences),
+			.dirty = dxs_leaf_get(leaf, DXS_DIRTY),
+			.flushing = dxs_leaf_get(leaf, DXS_FLUSHING),
+			.locks = atomic_load(&leaf->locks),
+		};
+	if (on_close && at == &map[0])
+		on_close(first);
+	return at == &map[1] ? close_error : 0;
+}
+
+static int fake_discover(struct dxs_map *at, uint64_t first, uint64_t last)
+{
+	(void)first;
+	(void)last;
+	return on_discover ? on_discover(at) : 0;
+}
+
+static bool fake_is_alive(void)
+{
+	return alive;
+}
+
+static const struct dxs_engine fake = {
+	.close = fake_close,
+	.discover = fake_discover,
+	.is_alive = fake_is_alive,
+};
+
+static void map_make(struct dxs_map *at)
+{
+	void *addr = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	cr_assert_neq(addr, MAP_FAILED);
+	at->addr = (uintptr_t)addr;
+	at->len = BYTES;
+	at->prot = PROT_READ | PROT_WRITE;
+	at->file = file;
+	at->engine = &fake;
+	dxs_file_map_add(file, at);
+}
+
+static void setup(void)
+{
+	const char *why = "";
+
+	cr_assert_eq(dxs_flush_init(&why), 0, "%s", why);
+	cr_assert_eq(dxs_signals_install(0), 0);
+	fd = memfd_create("test_sync", MFD_CLOEXEC);
+	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES));
+	file = dxs_file_new(1, 2, 12);
+	cr_assert_not_null(file);
+	atomic_store(&file->mode, DXS_MODE_EMULATED);
+	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, PAGES - 1), 0);
+	map_make(&map[1]);
+	map_make(&map[0]); // now the first of the list
+}
+
+static void teardown(void)
+{
+	dxs_faults_active = 0;
+	dxs_file_put(file);
+	munmap((void *)map[0].addr, BYTES);
+	munmap((void *)map[1].addr, BYTES);
+	close(fd);
+}
+
+TestSuite(sync, .init = setup, .fini = teardown);
+
+static void dirty(uint64_t first, uint64_t last)
+{
+	for (uint64_t at = first; at <= last; at++) {
+		((volatile char *)map[0].addr)[at * 4096] = 1;
+		dxs_tree_mark(&file->tree, leaf_of(at), DXS_DIRTY, bit_of(at));
+	}
+}
+
+static bool has(enum dxs_mark mark, uint64_t pgoff)
+{
+	return dxs_leaf_get(leaf_of(pgoff), mark) & bit_of(pgoff);
+}
+
+static bool is_clean(uint64_t first, uint64_t last)
+{
+	return !dxs_tree_next(&file->tree, first, last, (1U << DXS_NR_MARKS) - 1);
+}
+
+static uint64_t bytes_flushed(void)
+{
+	return dxs_counter_get(DXS_bytes_flushed);
+}
+
+static void fault(const char *spec)
+{
+	char why[64];
+
+	cr_assert_eq(dxs_fault_parse(spec, why, sizeof(why)), 0, "%s", why);
+}
+
+Test(sync, a_clean_file_costs_neither_close_nor_flush_nor_fence)
+{
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(dxs_sync_range(file, 5, 5), 0);
+	cr_expect_eq(nr_calls, 0);
+	cr_expect_eq(bytes_flushed(), 0);
+	cr_expect_eq(dxs_counter_get(DXS_fences), 0);
+}
+
+Test(sync, pages_are_closed_before_they_are_flushed_and_fenced_after)
+{
+	dirty(3, 5);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_assert_eq(nr_calls, 2);
+	cr_expect_eq(call[0].bytes_flushed, 0);
+	cr_expect_eq(call[1].bytes_flushed, 0);
+	cr_expect_eq(bytes_flushed(), 3 * 4096);
+	cr_expect_eq(call[1].fences, 0);
+	cr_expect_eq(dxs_counter_get(DXS_fences), 1);
+}
+
+Test(sync, pages_are_closed_in_both_mappings)
+{
+	dirty(3, 5);
+	dirty(9, 9);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_assert_eq(nr_calls, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		cr_expect_eq(call[i].map, &map[i % 2]);
+		cr_expect_eq(call[i].first, i < 2 ? 3 : 9);
+		cr_expect_eq(call[i].nr, i < 2 ? 3 : 1);
+	}
+	cr_expect_eq(bytes_flushed(), 4 * 4096, "once, through one of the mappings");
+}
+
+Test(sync, the_mark_goes_only_after_the_last_close)
+{
+	uint64_t both = bit_of(70) | bit_of(127);
+
+	dirty(70, 70);
+	dirty(127, 127);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_assert_eq(nr_calls, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		cr_expect_eq(call[i].dirty, both);
+		cr_expect_eq(call[i].flushing, both, "taken up before it is closed");
+		cr_expect_eq(call[i].locks & both, both, "closed under its lock");
+	}
+	cr_expect(is_clean(0, PAGES - 1));
+	cr_expect_eq(atomic_load(&leaf_of(70)->locks), 0);
+}
+
+Test(sync, a_close_that_fails_in_one_mapping_keeps_the_marks)
+{
+	close_error = -ENOMEM;
+	dirty(3, 5);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0, "flushed all the same");
+	cr_expect_eq(bytes_flushed(), 3 * 4096);
+	for (uint64_t at = 3; at <= 5; at++) {
+		cr_expect(has(DXS_DIRTY, at));
+		cr_expect_not(has(DXS_FLUSHING, at));
+		cr_expect_not(has(DXS_TOWRITE, at));
+	}
+	close_error = 0;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, a_planted_close_error_keeps_the_marks)
+{
+	fault("close-error");
+	dirty(3, 3);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(nr_calls, 0);
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_eq(bytes_flushed(), 4096);
+}
+
+Test(sync, a_page_that_is_covered_in_part_is_flushed_in_part_and_keeps_its_mark)
+{
+	dirty(1, 3);
+	cr_expect_eq(dxs_sync_range(file, 4096 + 128, 3 * 4096 + 64), 0);
+	cr_expect_eq(bytes_flushed(), 2 * 4096 - 128 + 64);
+	cr_assert_eq(nr_calls, 2);
+	cr_expect_eq(call[0].first, 2);
+	cr_expect_eq(call[0].nr, 1);
+	cr_expect(has(DXS_DIRTY, 1));
+	cr_expect_not(has(DXS_DIRTY, 2));
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_eq(dxs_sync_range(file, 4096 + 1, 4096 + 2), 0);
+	cr_expect_eq(nr_calls, 2);
+	cr_expect(has(DXS_DIRTY, 1));
+}
+
+Test(sync, only_the_range_is_dealt_with)
+{
+	dirty(0, 200);
+	cr_expect_eq(dxs_sync_range(file, 60 * 4096, 70 * 4096), 0);
+	cr_expect_eq(bytes_flushed(), 10 * 4096);
+	for (uint64_t at = 0; at <= 200; at++) {
+		cr_expect_eq(has(DXS_DIRTY, at), at < 60 || at >= 70, "page %d", (int)at);
+		cr_expect_not(has(DXS_TOWRITE, at));
+	}
+}
+
+static void dirty_more(uint64_t first)
+{
+	(void)first;
+	dirty(100, 100);
+}
+
+Test(sync, what_is_dirtied_meanwhile_stays_for_the_next)
+{
+	on_close = dirty_more;
+	dirty(3, 3);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), 4096);
+	cr_expect(has(DXS_DIRTY, 100));
+}
+
+Test(sync, a_pinned_leaf_is_flushed_and_left_open)
+{
+	dirty(3, 3);
+	dirty(64, 64);
+	atomic_fetch_add(&leaf_of(3)->pins, 1);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), 2 * 4096);
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_not(has(DXS_FLUSHING, 3));
+	cr_expect_not(has(DXS_DIRTY, 64));
+	cr_assert_eq(nr_calls, 2);
+	cr_expect_eq(call[0].first, 64);
+	atomic_fetch_sub(&leaf_of(3)->pins, 1);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, never_close_flushes_and_keeps_the_marks)
+{
+	dxs_config.policy = DXS_POLICY_NEVER_CLOSE;
+	dirty(3, 3);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(nr_calls, 0);
+	cr_expect_eq(bytes_flushed(), 2 * 4096);
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_not(has(DXS_FLUSHING, 3));
+}
+
+Test(sync, before_a_mapping_goes_all_is_closed_whatever_the_policy_says)
+{
+	int err;
+
+	dxs_config.policy = DXS_POLICY_NEVER_CLOSE;
+	dirty(3, 3);
+	dxs_exclusive_lock(&file->maps_lock);
+	err = dxs_sync_range_locked(file, WHOLE);
+	dxs_exclusive_unlock(&file->maps_lock);
+	cr_expect_eq(err, 0);
+	cr_expect_eq(nr_calls, 2);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, an_untracked_mapping_is_not_closed_but_can_be_flushed_through)
+{
+	map[0].engine = NULL;
+	map[1].prot = PROT_NONE;
+	dirty(3, 3);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_assert_eq(nr_calls, 1);
+	cr_expect_eq(call[0].map, &map[1]);
+	cr_expect_eq(bytes_flushed(), 4096);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, more_pages_than_a_batch_are_all_flushed)
+{
+	dirty(0, PAGES - 1);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), BYTES);
+	cr_expect_eq(nr_calls, 2 * PAGES / DXS_LEAF_PAGES);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, an_error_of_the_flush_is_returned_and_puts_the_marks_back)
+{
+	fault("flush-error");
+	dirty(3, 5);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	for (uint64_t at = 3; at <= 5; at++) {
+		cr_expect(has(DXS_DIRTY, at));
+		cr_expect_not(has(DXS_FLUSHING, at));
+	}
+	cr_expect_eq(bytes_flushed(), 0);
+	cr_expect_eq(dxs_counter_get(DXS_sync_errors), 1);
+	dxs_faults_active = 0;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), 3 * 4096);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, only_the_pages_that_failed_are_marked_again)
+{
+	uint64_t nr = 0;
+
+	fault("flush-error:3");
+	dirty(0, 199);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	for (uint64_t at = 0; at < 200; at++)
+		nr += has(DXS_DIRTY, at);
+	cr_expect_gt(nr, 0);
+	cr_expect_lt(nr, 200);
+	cr_expect_eq(nr, dxs_counter_get(DXS_faults_injected));
+	cr_expect_eq(bytes_flushed(), (200 - nr) * 4096);
+}
+
+Test(sync, an_error_is_of_its_range_only)
+{
+	fault("flush-error");
+	dirty(3, 3);
+	dirty(100, 100);
+	cr_expect_eq(dxs_sync_range(file, 0, 10 * 4096), -EIO);
+	dxs_faults_active = 0;
+	cr_expect(has(DXS_DIRTY, 100));
+	cr_expect_not(has(DXS_TOWRITE, 100));
+	cr_expect_eq(dxs_sync_range(file, 50 * 4096, BYTES), 0, "the other range knows nothing of it");
+	cr_expect_not(has(DXS_DIRTY, 100));
+	cr_expect(has(DXS_DIRTY, 3), "and does not make up for it");
+}
+
+Test(sync, pages_beyond_the_end_of_the_file_are_no_error)
+{
+	dirty(3, 3);
+	dirty(98, 102); // one run across the end
+	dirty(200, 200);
+	cr_assert_eq(ftruncate(fd, 100 * 4096), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), 1 * 4096); // a run that ends in a fault is not counted
+	cr_expect_gt(dxs_counter_get(DXS_flush_faults), 0);
+	cr_expect(is_clean(0, PAGES - 1));
+	cr_expect_eq(atomic_load(&file->kernel_owed), 0);
+}
+
+Test(sync, a_page_in_no_readable_mapping_is_left_to_the_kernel)
+{
+	dirty(3, 3);
+	map[0].prot = map[1].prot = PROT_NONE;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_not(has(DXS_FLUSHING, 3));
+	cr_expect(dxs_file_owes_kernel(file));
+}
+
+Test(sync, a_fault_for_lack_of_permission_is_left_to_the_kernel)
+{
+	dirty(3, 3);
+	dirty(5, 5);
+	// Behind the library's back: it still takes the mapping for readable.
+	cr_assert_eq(mprotect((char *)map[0].addr + 3 * 4096, 4096, PROT_NONE), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_not(has(DXS_DIRTY, 5));
+	cr_expect_eq(bytes_flushed(), 4096);
+	cr_expect(dxs_file_owes_kernel(file));
+}
+
+static int discover_marks(struct dxs_map *at)
+{
+	if (at == &map[1])
+		dirty(7, 7);
+	return 0;
+}
+
+Test(sync, what_discovery_marks_is_flushed_by_the_same_sync)
+{
+	on_discover = discover_marks;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), 4096);
+	cr_expect(is_clean(0, PAGES - 1));
+	cr_expect_not(dxs_file_owes_kernel(file));
+}
+
+static int discover_fails(struct dxs_map *at)
+{
+	(void)at;
+	return -EFAULT;
+}
+
+Test(sync, a_discovery_that_fails_makes_the_kernel_follow)
+{
+	on_discover = discover_fails;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(dxs_file_mode(file), DXS_MODE_KERNEL);
+	cr_expect(dxs_file_owes_kernel(file));
+}
+
+Test(sync, an_engine_that_lost_its_hold_makes_the_kernel_follow)
+{
+	alive = false;
+	dirty(3, 3);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(dxs_file_mode(file), DXS_MODE_KERNEL);
+	cr_expect_eq(bytes_flushed(), 4096, "what is marked is flushed all the same");
+}
+
+// Two syncs at once. `first_sync` runs in a thread of its own, started from within the other one.
+static pthread_t thread;
+static atomic_bool taken; // the first sync has taken up its pages
+static uint64_t sync_off;
+static int sync_err;
+
+static void *sync_body(void *arg)
+{
+	sync_err = dxs_sync_range(file, sync_off, (uint64_t)(uintptr_t)arg);
+	return NULL;
+}
+
+static void sync_start(uint64_t off, uint64_t end)
+{
+	sync_off = off;
+	cr_assert_eq(pthread_create(&thread, NULL, sync_body, (void *)(uintptr_t)end), 0);
+}
+
+// Whether a thread sleeps on the leaf before long.
+static bool is_waited_for(struct dxs_leaf *leaf)
+{
+	for (int i = 0; i < 1000 && !atomic_load(&leaf->waiters); i++)
+		usleep(1000);
+	return atomic_load(&leaf->waiters);
+}
+
+static void *release_body(void *arg)
+{
+	struct dxs_leaf *leaf = arg;
+
+	taken = is_waited_for(leaf);
+	usleep(10000);
+	dxs_tree_unmark(&file->tree, leaf, DXS_FLUSHING, bit_of(3));
+	dxs_leaf_wake(leaf);
+	return NULL;
+}
+
+Test(sync, a_page_that_another_sync_has_flushing_is_waited_for)
+{
+	dxs_tree_mark(&file->tree, leaf_of(3), DXS_FLUSHING, bit_of(3));
+	cr_assert_eq(pthread_create(&thread, NULL, release_body, leaf_of(3)), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_not(has(DXS_FLUSHING, 3), "returned before it was released");
+	cr_expect(taken);
+	pthread_join(thread, NULL);
+	cr_expect_eq(bytes_flushed(), 0, "it was the other's to flush");
+}
+
+// The scene of the next tests: sync B has tagged pages 0, 64 and 65 and is closing page 0, in the leaf before, when
+// sync A starts, takes up 64 and 65, and stays in its close until B waits for them.
+static void (*when_both)(void);
+
+static void meet(uint64_t first)
+{
+	if (first == 0) { // B
+		sync_start(sync_off, 66 * 4096);
+		while (!taken)
+			usleep(100);
+	} else if (!taken) { // A
+		taken = true;
+		cr_expect(is_waited_for(leaf_of(64)));
+		if (when_both)
+			when_both();
+	}
+}
+
+// A covers page 64 in part. It took B's tag of page 64 away with its own, flushed the part, and B, who had waited,
+// found no tag left and returned 0: the first half of the page was flushed by nobody. What is lost is a store that
+// happened long before B was called.
+Test(sync, a_partial_sync_does_not_take_the_tag_of_a_whole_one)
+{
+	on_close = meet;
+	sync_off = 64 * 4096 + 2048;
+	dirty(0, 0);
+	dirty(64, 65);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	pthread_join(thread, NULL);
+	cr_expect_eq(sync_err, 0);
+	// A: half of 64, and 65. B: 0, and 64, which is still open.
+	cr_expect_geq(bytes_flushed(), 2048 + 4096 + 4096 + 4096);
+	cr_expect_not(has(DXS_DIRTY, 64), "B covers all of page 64");
+}
+
+static void break_flush(void)
+{
+	fault("flush-error");
+}
+
+// A fails to flush and puts the marks back. B, who had waited for A's pages, looked for its tag only, found none and
+// returned 0, although the pages were dirty and A's error is about stores that happened before B was called too.
+Test(sync, who_waits_for_a_sync_that_fails_does_not_succeed_by_it)
+{
+	on_close = meet;
+	when_both = break_flush;
+	sync_off = 64 * 4096;
+	dirty(0, 0);
+	dirty(64, 65);
+	cr_expect(dxs_sync_range(file, WHOLE) != 0 || is_clean(64, 65), "B says durable, and it is not");
+	pthread_join(thread, NULL);
+	cr_expect_eq(sync_err, -EIO);
+}
