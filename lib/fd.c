@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "log.h"
 #include "sys.h"
 
 // fd + 1 of each; 0 is free. relaxed everywhere: a slot says nothing about other memory.
@@ -76,4 +77,16 @@ int dxs_fd_next(int fd)
 			best = mine;
 	}
 	return best;
+}
+
+void dxs_fd_path(int fd, char *path, size_t size)
+{
+	char link[32];
+	struct dxs_text text;
+	long len;
+
+	dxs_text_init(&text, link, sizeof(link));
+	dxs_text_add(&text, "/proc/self/fd/%d", fd);
+	len = dxs_sys6(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, (long)size - 1, 0, 0);
+	path[len > 0 ? len : 0] = '\0';
 }

@@ -4,6 +4,7 @@
 #define DXS_FD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #pragma GCC visibility push(default) // the shim uses these
 
@@ -15,6 +16,9 @@ int dxs_fd_hide(int fd);
 
 // Closes and forgets one of ours.
 void dxs_fd_close(int fd);
+
+// The path of the file behind a descriptor, as /proc/self/fd shows it; empty if it cannot be read.
+void dxs_fd_path(int fd, char *path, size_t size);
 
 // Whether a descriptor is ours: the shim keeps applications that close everything from closing it.
 bool dxs_fd_is_ours(int fd);

@@ -282,19 +282,6 @@ static void run_note(const struct dxs_image *image, const char *name)
 	atomic_store(&run->nr_images, nr + 1);
 }
 
-static int fd_path(int fd, char *path, size_t size)
-{
-	char link[32];
-	struct dxs_text text;
-	long len;
-
-	dxs_text_init(&text, link, sizeof(link));
-	dxs_text_add(&text, "/proc/self/fd/%d", fd);
-	len = dxs_sys6(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, (long)size - 1, 0, 0);
-	path[len > 0 ? len : 0] = '\0';
-	return len > 0 ? 0 : -ENOENT;
-}
-
 // 1: made now, 0: was there, or -errno.
 static int image_file_open(struct dxs_image *image)
 {
@@ -395,7 +382,7 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 	if (!image)
 		return -ENOMEM;
 	image->file = file;
-	fd_path(fd, image->path, sizeof(image->path));
+	dxs_fd_path(fd, image->path, sizeof(image->path));
 	dxs_run_lock();
 	ret = image_file_open(image);
 	if (ret >= 0) {

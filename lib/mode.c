@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "engine.h"
+#include "fd.h"
 #include "log.h"
 #include "sys.h"
 
@@ -58,18 +59,6 @@ static unsigned page_shift_of(int fd)
 	return (unsigned)__builtin_ctzl((unsigned long)fs.f_bsize);
 }
 
-static void path_get(int fd, char *path, size_t size)
-{
-	char link[32];
-	struct dxs_text text;
-	long len;
-
-	dxs_text_init(&text, link, sizeof(link));
-	dxs_text_add(&text, "/proc/self/fd/%d", fd);
-	len = dxs_sys6(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, (long)size - 1, 0, 0);
-	path[len > 0 ? len : 0] = '\0';
-}
-
 static void verdict(struct dxs_candidate *out, enum dxs_mode mode, const char *reason)
 {
 	out->mode = mode;
@@ -89,7 +78,7 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 			verdict(out, DXS_MODE_PASS, "not a regular file");
 		return;
 	}
-	path_get(fd, out->path, sizeof(out->path));
+	dxs_fd_path(fd, out->path, sizeof(out->path));
 	if (!dxs_config_wants(out->path)) {
 		verdict(out, DXS_MODE_PASS, "excluded by configuration");
 		return;
