@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * daxsync's sync protocol: traps, syncs, close, flush, fence, power cut.
+ *
+ * doc/model.md maps every name to the code and says what each configuration
+ * of run.sh covers. Two conventions:
+ *
+ *  - One statement is one step. Each access of the code to shared memory is
+ *    one statement. An atomic or d_step stands for one atomic instruction of
+ *    the code (taking the lock), for what the hardware does at once (a store
+ *    and its permission check, SFENCE), or for ghost state and choices that
+ *    the code does not have.
+ *  - The number of operations is not bounded. Every thread goes on for ever
+ *    or stops after any of its operations. Because all others may have
+ *    stopped, a thread that waits for ever is an invalid end state.
+ *
+ * Set with -D:
+ *   NP=n        pages of the file, 1 or 2
+ *   NW=n        storing threads, 1 or 2
+ *   ALIAS       a second mapping of the file appears at any time
+ *   TWO_MAPPINGS  there are two from the start
+ *   PARTIAL=p   a sync may cover page p in part
+ *   BLIND       and then flushes that part whatever the marks say
+ *   BATCHES     a sync may fence and let go in the middle of its walk
+ *   ERRORS      any flush may fail
+ *   SIGNALS     a signal handler interrupts sync thread 0 to store or sync
+ *   EVICT       dirty lines become durable by themselves
+ *   INVARIANTS  check V1 and V2 of the verify mode in every state
+ *   BREAK_*     one deliberate bug
+ */
+
+#ifndef NP
+#define NP 2
+#endif
+#ifndef NW
+#define NW 2
+#endif
+#if defined(ALIAS) || defined(TWO_MAPPINGS)
+#define NM 2			/* mappings */
+#else
+#define NM 1
+#endif
+#ifdef TWO_MAPPINGS
+#define MAPPED 3		/* mappings at the start, a bit each */
+#else
+#define MAPPED 1
+#endif
+#ifdef SIGNALS
+#define NS 3			/* syncs that can be in progress; 2 is the handler's */
+#else
+#define NS 2
+#endif
+
+#define BIT(i)		(1 << (i))
+#define HAS(word, i)	((word) & BIT(i))
+#define SET(word, i)	word = (word) | BIT(i)
+#define CLR(word, i)	word = (word) & ~BIT(i)
+#define ALL(n)		(BIT(n) - 1)
+
+/* ---- The inode: a bit per page in each word --------------------------- */
+
+byte DIRTY, TOWRITE, FLUSHING, LOCK;
+byte open[NM];			/* writable in this mapping, as the MMU sees it */
+byte listed = MAPPED;		/* mappings in the inode's list, a bit each */
+byte usable = MAPPED;		/* mappings whose address the program has */
+#ifdef SIGNALS
+byte blocked;			/* bit s: sync s runs with signals blocked */
+#endif
+byte errseen;			/* bit s: a flush failed since sync s began; the
+				   code compares an error count of the inode */
+
+/* ---- Memory ----------------------------------------------------------- */
+/*
+ * One cache line stands for each page: the promise is made line by line, and
+ * no step depends on the contents of another line.
+ *
+ * Values are not numbered, because only one question is asked of them: how
+ * far has the newest value that existed when sync s was called got?
+ *
+ *   at(s, p)       where that value of page p, or a newer one, is:
+ *                  CACHE    in the cache only
+ *                  BIT(t)   also written back by thread t, which has not
+ *                           fenced yet (one bit for each such thread)
+ *                  DURABLE  in the durable image
+ *   at(NEWEST, p)  the same for the newest value of all: CACHE says that the
+ *                  line is dirty; otherwise it is clean and CLWB does nothing
+ *
+ * So at(s, p) == DURABLE is "version in the image >= version at the call".
+ * What is in flight when the power fails may arrive or not; the check is for
+ * the worse, not.
+ */
+#define CACHE	0
+#define DURABLE	128
+#define NEWEST	NS
+#define at(s, p) where[(s) * NP + (p)]
+
+byte where[(NS + 1) * NP] = DURABLE;
+byte calling;			/* bit s: sync s is in progress */
+byte i;				/* scratch of a d_step, else 0 */
+
+inline clwb(page)
+{
+	d_step {
+		if
+		:: at(NEWEST, page) == CACHE ->
+			for (i : 0 .. NEWEST) {
+				if
+				:: at(i, page) != DURABLE -> SET(at(i, page), t)
+				:: else
+				fi
+			}
+		:: else
+		fi;
+		i = 0
+	}
+}
+
+inline sfence(thread)		/* completes the write-backs of thread t only */
+{
+	d_step {
+		for (i : 0 .. (NS + 1) * NP - 1) {
+			if
+			:: HAS(where[i], thread) -> where[i] = DURABLE
+			:: else
+			fi
+		}
+		i = 0
+	}
+}
+
+/* ---- Page lock and trap ----------------------------------------------- */
+
+#define lock(p)		atomic { !HAS(LOCK, p) -> SET(LOCK, p) }
+#define unlock(p)	CLR(LOCK, p)
+
+/*
+ * A program's store: any page, through any mapping. If the page is closed the
+ * store traps; the retry is whichever store the thread makes next.
+ * M1: marked before any thread can store without a trap.
+ * M3: {mark, open} is done under the lock of the page.
+ */
+inline store()
+{
+	atomic {
+		if
+		:: lowest == 0 -> m = 0
+#if NM > 1
+		:: HAS(usable, 1) -> m = 1
+#endif
+		fi;
+		if
+		:: p = 0
+#if NP > 1
+		:: p = 1
+#endif
+		fi;
+		if
+		:: HAS(open[m], p) -> at(NEWEST, p) = CACHE; goto stored
+		:: else
+		fi
+	}
+
+#if !defined(BREAK_M3_PC) && !defined(BREAK_M3_CP)
+	lock(p);
+#endif
+#ifdef BREAK_M1
+	SET(open[m], p);
+	SET(DIRTY, p);
+#else
+	SET(DIRTY, p);
+	SET(open[m], p);
+#endif
+#if !defined(BREAK_M3_PC) && !defined(BREAK_M3_CP)
+	unlock(p);
+#endif
+stored:
+	atomic { m = 0; p = 0 }
+}
+
+/* ---- Sync ------------------------------------------------------------- */
+/*
+ * The s-th call in progress is made by thread t. kind says how its range
+ * lies: it covers all pages, or page PARTIAL in part, including the modelled
+ * line of it (HIT) or not (MISS), and the others entirely.
+ */
+#define WHOLE	0
+#define HIT	1
+#define MISS	2
+#ifdef PARTIAL
+#define PARTLY(p) (kind != WHOLE && (p) == PARTIAL)
+#else
+#define PARTLY(p) false
+#endif
+#ifdef BLIND
+#define BLINDLY(p) PARTLY(p)
+#else
+#define BLINDLY(p) false
+#endif
+#define FIRST(set) (HAS(set, 0) -> 0 : 1)
+
+inline call()
+{
+	atomic {
+#ifdef PARTIAL
+		if
+		:: kind = WHOLE
+		:: kind = HIT
+		:: kind = MISS
+		fi;
+#endif
+		d_step {
+			SET(calling, s);
+			for (i : 0 .. NP - 1) {
+				if
+				:: kind == MISS && PARTLY(i)
+				:: else -> at(s, i) = at(NEWEST, i)
+				fi
+			}
+			i = 0
+		}
+	}
+}
+
+inline return_()
+{
+	d_step {
+		if
+		:: err ->		/* nothing was promised */
+			for (i : 0 .. NP - 1) {
+				at(s, i) = DURABLE
+			}
+		:: else
+		fi;
+		CLR(calling, s);
+		CLR(errseen, s);
+#ifdef SIGNALS
+		CLR(blocked, s);
+#endif
+		i = 0; p = 0; kind = WHOLE; err = false
+	}
+}
+
+/*
+ * take() and close_page() hold the lock of p, and nobody else flushes p.
+ *
+ * M4: FLUSHING is there before TOWRITE goes; the walk reads them the other way
+ * round and so sees one of them. A sync that covers the page in part leaves
+ * TOWRITE as it is: somebody else may have asked for the whole page.
+ */
+#define DONE(p) (PARTLY(p) -> 0 : BIT(p))
+
+inline take()
+{
+#if defined(BREAK_TOWRITE)
+	TOWRITE = TOWRITE & ~DONE(p);
+	SET(FLUSHING, p)
+#elif defined(BREAK_PARTIAL_TOWRITE)
+	SET(FLUSHING, p);
+	CLR(TOWRITE, p)
+#elif defined(BREAK_M4_BLIND)
+	FLUSHING = FLUSHING | DONE(p);
+	TOWRITE = TOWRITE & ~DONE(p)
+#else
+	SET(FLUSHING, p);
+	TOWRITE = TOWRITE & ~DONE(p)
+#endif
+}
+
+/* M2: closed in every mapping, then unmarked. */
+inline close_page()
+{
+#if defined(BREAK_M3_CP)
+	CLR(DIRTY, p);
+	CLR(open[0], p)
+#elif defined(BREAK_CLEAN_OPEN)
+	CLR(DIRTY, p)
+#else
+	CLR(open[0], p);
+#if NM > 1 && !defined(BREAK_M2_ALIAS)
+	if
+	:: HAS(listed, 1) -> CLR(open[1], p)
+	:: !HAS(listed, 1)
+	fi;
+#endif
+	CLR(DIRTY, p)
+#endif
+}
+
+/* M4: fenced by the thread that flushed, before anybody is let go; after an
+   error too, as lines may have been written back before it. */
+inline drain()
+{
+#if defined(BREAK_FENCE)
+	sfence(1 - t)
+#elif defined(BREAK_M6_FENCE)
+	if
+	:: failed
+	:: !failed -> sfence(t)
+	fi
+#else
+	sfence(t)
+#endif
+}
+
+inline sync()
+{
+	call();
+#if defined(SIGNALS) && !defined(BREAK_SIGNALS)
+	SET(blocked, s);
+#endif
+
+again:	atomic { CLR(errseen, s); p = 0 }
+
+	/* Tag what is dirty now: it bounds the work. */
+	do
+	:: atomic { p < NP && (BLINDLY(p) || !HAS(DIRTY, p)) -> p++ }
+	:: p < NP && !BLINDLY(p) && HAS(DIRTY, p) ->
+		atomic { SET(TOWRITE, p); p++ }
+	:: atomic { p == NP -> p = 0; break }
+	od;
+
+	/* Walk: TOWRITE is read before FLUSHING. What another sync flushes is
+	   waited for, TOWRITE or not. */
+look:	if
+	:: atomic { p == NP -> drain() }; goto release
+#ifdef BATCHES
+	:: atomic { p < NP && hand != 0 -> drain() }; goto release
+#endif
+#if defined(BREAK_WALK_ORDER)
+	:: p < NP && HAS(FLUSHING, p) -> goto complete
+	:: p < NP && !HAS(FLUSHING, p) ->
+		if
+		:: HAS(TOWRITE, p)
+		:: atomic { !HAS(TOWRITE, p) -> p++ }; goto look
+		fi
+#else
+	:: p < NP && (BLINDLY(p) || HAS(TOWRITE, p))
+	:: p < NP && !BLINDLY(p) && !HAS(TOWRITE, p) ->
+		if
+#ifdef BREAK_M4_CLOSED
+		:: p++; goto look
+#else
+		:: HAS(FLUSHING, p) -> goto complete
+		:: atomic { !HAS(FLUSHING, p) -> p++ }; goto look
+#endif
+		fi
+#endif
+	fi;
+
+	lock(p);
+	if
+#ifdef BREAK_M4_BLIND_WAIT
+	:: HAS(FLUSHING, p) && BLINDLY(p)
+	:: HAS(FLUSHING, p) && !BLINDLY(p) -> unlock(p); goto complete
+#else
+	:: HAS(FLUSHING, p) -> unlock(p); goto complete
+#endif
+	:: !HAS(FLUSHING, p) && (BLINDLY(p) || HAS(DIRTY, p))
+	:: !HAS(FLUSHING, p) && !BLINDLY(p) && !HAS(DIRTY, p) ->
+		/* another sync has closed, flushed and fenced it */
+		TOWRITE = TOWRITE & ~DONE(p);
+		atomic { unlock(p); p++ };
+		goto look
+	fi;
+
+#ifdef BREAK_M4_OPEN
+	if
+	:: !PARTLY(p) -> CLR(TOWRITE, p); loose = loose | BIT(p); goto taken
+	:: true
+	fi;
+#endif
+	take();
+#ifdef BREAK_M2
+	clwb(p);
+#endif
+	/* The policy may leave any page open, marked as it is. A page that the
+	   range covers in part always is. */
+	if
+#ifdef BREAK_M2_PARTIAL
+	:: true -> close_page()
+#else
+	:: !PARTLY(p) -> close_page()
+#endif
+	:: goto taken
+	fi;
+taken:	unlock(p);
+
+	/* Flush, outside the lock: a store may reopen the page meanwhile. */
+	atomic {
+		if
+		:: PARTLY(p) && kind == MISS
+#ifdef BREAK_M2
+		:: !(PARTLY(p) && kind == MISS)
+#else
+		:: !(PARTLY(p) && kind == MISS) -> clwb(p)
+#endif
+#ifdef ERRORS
+		:: failed = failed | BIT(p)		/* before the line */
+		:: clwb(p); failed = failed | BIT(p)	/* after it */
+#endif
+		fi;
+		hand = hand | BIT(p);
+		p++
+	}
+	goto look;
+
+	/* Drain and release what is in hand. p is NP when the walk is over,
+	   else the page that it goes on with when nobody flushes it; it is
+	   waited for with nothing in hand. */
+complete:
+	drain();
+release:
+#if defined(BREAK_M4_OPEN)
+	atomic { hand = hand & ~loose; loose = 0 };
+#elif defined(BREAK_M4_BLIND)
+	hand = hand & ~(kind != WHOLE -> BIT(PARTIAL) : 0);
+#endif
+	do
+#ifdef ERRORS
+	/* M6: the mark is back, then every sync in progress is told, then
+	   FLUSHING goes. */
+	:: hand != 0 && HAS(failed, FIRST(hand)) ->
+#if defined(BREAK_M6_COUNT)
+		errseen = errseen | calling;
+		atomic { SET(DIRTY, FIRST(hand));
+			failed = failed & ~BIT(FIRST(hand)); err = true }
+#elif defined(BREAK_M6)
+		atomic { errseen = errseen | calling;
+			failed = failed & ~BIT(FIRST(hand)); err = true }
+#else
+		SET(DIRTY, FIRST(hand));
+		atomic { errseen = errseen | calling;
+			failed = failed & ~BIT(FIRST(hand)); err = true }
+#endif
+#endif
+	:: atomic { hand != 0 && !HAS(failed, FIRST(hand)) ->
+		CLR(FLUSHING, FIRST(hand));
+		hand = hand & ~BIT(FIRST(hand)) }
+	:: hand == 0 && p < NP && !HAS(FLUSHING, p) -> goto look
+#ifdef BREAK_M6_WAITER
+	:: atomic { hand == 0 && p == NP -> return_(); break }
+#else
+	/* A page that another sync has failed to flush since `again' may have
+	   been neither TOWRITE nor FLUSHING when it was looked at. */
+	:: hand == 0 && p == NP && !err && HAS(errseen, s) -> goto again
+	:: atomic { hand == 0 && p == NP && (err || !HAS(errseen, s)) -> return_(); break }
+#endif
+	od
+}
+
+/* ---- Processes -------------------------------------------------------- */
+
+bool stop;			/* no thread begins another operation */
+#ifdef STOP
+#define GO !stop ->
+#else
+#define GO
+#endif
+
+#ifdef SIGNALS
+bool interrupted;		/* the handler runs, sync thread 0 does not */
+#define MAY_RUN provided (_pid != 1 || !interrupted)
+#else
+#define MAY_RUN
+#endif
+
+proctype Storer(byte lowest)
+{
+	byte m, p;
+
+end:	do
+	:: GO store()
+	od
+}
+
+proctype Syncer(byte s) MAY_RUN
+{
+	byte t = s, p, hand, failed, kind;
+	bool err;
+#ifdef BREAK_M4_OPEN
+	byte loose;
+#endif
+
+end:	do
+	:: GO sync()
+	od
+}
+
+#ifdef SIGNALS
+proctype Handler()
+{
+	byte lowest, s = 2, t = 0, m, p, hand, failed, kind;
+	bool err;
+
+end:	do
+	:: atomic { !stop && !HAS(blocked, 0) && !interrupted -> interrupted = true };
+		if
+		:: sync()
+		:: store()
+		fi;
+		interrupted = false
+	od
+}
+#endif
+
+#ifdef ALIAS
+/*
+ * mmap() of the same file. The kernel makes it writable before the library
+ * knows its address; no thread can use it before the call returns. The marks
+ * are set under the page locks: a sync that has gone through the list before
+ * the mapping was in it may still be about to unmark.
+ */
+proctype Mapper()
+{
+	byte p;
+
+	open[1] = ALL(NP);
+#ifdef BREAK_M1_ALIAS
+	SET(usable, 1);
+#endif
+	SET(listed, 1);
+	do
+	:: p == NP -> break
+	:: p < NP ->
+#ifndef BREAK_M1_ALIAS_LOCK
+		lock(p);
+#endif
+		SET(DIRTY, p);
+#ifndef BREAK_M1_ALIAS_LOCK
+		unlock(p);
+#endif
+		p++
+	od;
+	SET(usable, 1)
+}
+#endif
+
+#ifdef EVICT
+proctype Evict()
+{
+end:	do
+	:: d_step { at(NEWEST, 0) == CACHE ->
+		for (i : 0 .. NEWEST) {
+			at(i, 0) = DURABLE
+		}
+		i = 0 }
+	od
+}
+#endif
+
+#ifdef STOP
+proctype Stop()
+{
+	stop = true
+}
+#endif
+
+/*
+ * The power may fail in any state. In most nothing promised would be missing;
+ * such a cut ends the run with nothing to report. So this process waits for a
+ * state in which a cut loses what a sync that has returned 0 promised.
+ */
+#if NP > 1
+#define KEPT(s) (HAS(calling, s) || (at(s, 0) == DURABLE && at(s, 1) == DURABLE))
+#else
+#define KEPT(s) (HAS(calling, s) || at(s, 0) == DURABLE)
+#endif
+#ifdef SIGNALS
+#define PROMISES_KEPT (KEPT(0) && KEPT(1) && KEPT(2))
+#else
+#define PROMISES_KEPT (KEPT(0) && KEPT(1))
+#endif
+
+/* V1: a page not marked, not being flushed and closed everywhere is durable.
+   V2: a page that is writable in any mapping is marked. Both while unlocked. */
+#if NM > 1
+#define OPEN(p) (HAS(open[0], p) || (HAS(usable, 1) && HAS(open[1], p)))
+#else
+#define OPEN(p) HAS(open[0], p)
+#endif
+#define V1(p) (HAS(LOCK | FLUSHING | DIRTY, p) || OPEN(p) || at(NEWEST, p) == DURABLE)
+#define V2(p) (HAS(LOCK, p) || !OPEN(p) || HAS(DIRTY, p))
+
+proctype PowerCut()
+{
+end:	if
+	:: atomic { !PROMISES_KEPT -> assert(PROMISES_KEPT) }
+#ifdef INVARIANTS
+	:: atomic { !V1(0) -> assert(V1(0)) }
+	:: atomic { !V2(0) -> assert(V2(0)) }
+#if NP > 1
+	:: atomic { !V1(1) -> assert(V1(1)) }
+	:: atomic { !V2(1) -> assert(V2(1)) }
+#endif
+#endif
+	fi
+}
+
+init
+{
+	atomic {
+		run Syncer(0);		/* _pid 1, see MAY_RUN */
+		run Syncer(1);
+		run Storer(0);
+#if NW > 1
+		run Storer(NM - 1);
+#endif
+#ifdef SIGNALS
+		run Handler();
+#endif
+#ifdef ALIAS
+		run Mapper();
+#endif
+#ifdef STOP
+		run Stop();
+#endif
+#ifdef EVICT
+		run Evict();
+#endif
+		run PowerCut()
+	}
+}
