@@ -52,7 +52,7 @@ const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why
 		engine = uffd_try(map, why);
 	if (!engine && (dxs_config.engine == DXS_ENGINE_AUTO || dxs_config.engine == DXS_ENGINE_MPROTECT))
 		engine = mprotect_try(map, why);
-	if (engine && !engine->serves_kernel())
+	if (engine)
 		atomic_store(&pins_wanted, true);
 	return engine;
 }

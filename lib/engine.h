@@ -32,6 +32,8 @@ struct dxs_engine {
 	int (*inherit)(struct dxs_map *made, const struct dxs_map *map);
 	int (*close)(struct dxs_map *map, uintptr_t addr, size_t len); // 0 or -errno
 	int (*open)(struct dxs_map *map, uintptr_t addr, size_t len);  // 0 or -errno
+	// M5: opens all of the mapping, of which nothing is known clean from then on. Returns 0 or -errno.
+	int (*open_all)(struct dxs_map *map);
 	int (*discover)(struct dxs_map *map, uint64_t first, uint64_t last);
 	// The kernel has given all of the mapping its full protection: what depends on that is open now. Called before.
 	void (*unprotected)(struct dxs_map *map);
@@ -46,15 +48,14 @@ struct dxs_engine {
 	uintptr_t (*known)(const struct dxs_map *map, uintptr_t *start, uintptr_t end);
 	void (*wake)(uintptr_t addr, size_t len); // lets trapped threads of a range that was taken away try again
 	bool (*is_alive)(void);
-	// Whether kernel writes into closed pages (read(2) and its family) trap as stores do; if not, they are pinned.
-	bool (*serves_kernel)(void);
 };
 
 // The engine for a mapping, attached, or NULL with the reason (static text) in *why. Tries the engines that the
 // configuration allows on the mapping itself: what the kernel grants is seen, not guessed from its version.
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why);
 
-// Whether a mapping was ever attached to an engine that does not serve kernel writes: one load.
+// Whether a mapping was ever attached to an engine: one load. Kernel writes are pinned with every engine: also where the
+// kernel's faults are served, because a device may write (O_DIRECT) long after the fault.
 bool dxs_engine_pins_wanted(void);
 
 // In a forked child: no mapping is registered any more.

@@ -47,21 +47,26 @@ static int mprotect_attach(struct dxs_map *map)
 
 static int mprotect_close(struct dxs_map *map, uintptr_t addr, size_t len)
 {
-	return dxs_sys_mprotect((void *)addr, len, map->prot & ~PROT_WRITE);
+	// A mapping that can be written can be read, whatever it was asked for (x86, arm64).
+	return dxs_sys_mprotect((void *)addr, len, (map->prot & ~PROT_WRITE) | PROT_READ);
 }
 
 // E.3: never more than the application's own protection.
 static int mprotect_open(struct dxs_map *map, uintptr_t addr, size_t len)
 {
-	if (addr == map->addr && len == map->len)
-		atomic_store(&map->open_all, true);
 	return dxs_sys_mprotect((void *)addr, len, map->prot);
+}
+
+static int mprotect_open_all(struct dxs_map *map)
+{
+	atomic_store(&map->open_all, true); // not known clean from now on; then open
+	return mprotect_open(map, map->addr, map->len);
 }
 
 static void mprotect_detach(struct dxs_map *map, bool gone)
 {
 	if (!gone)
-		mprotect_open(map, map->addr, map->len);
+		mprotect_open_all(map);
 }
 
 static int mprotect_inherit(struct dxs_map *made, const struct dxs_map *map)
@@ -81,7 +86,13 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	touched = dxs_is_touched(map);
 	if (touched < 0)
 		return touched;
+	dxs_mutex_lock(&map->file->pin_mutex);
+	if (map->file->nr_pins) { // M9: the kernel may be writing there: closed another time, and dirty now
+		dxs_mutex_unlock(&map->file->pin_mutex);
+		return dxs_mark_resident(map, map->addr, dxs_map_end(map));
+	}
 	err = mprotect_close(map, map->addr, map->len);
+	dxs_mutex_unlock(&map->file->pin_mutex);
 	if (!err)
 		err = touched ? dxs_mark_resident(map, map->addr, dxs_map_end(map))
 			      : dxs_mark_mapped(map, map->addr, dxs_map_end(map));
@@ -104,7 +115,7 @@ static void mprotect_truncated(struct dxs_map *map, uintptr_t addr)
 
 static void mprotect_in_child(struct dxs_map *map)
 {
-	mprotect_open(map, map->addr, map->len);
+	mprotect_open_all(map);
 }
 
 static int mprotect_writable(struct dxs_map *map, uintptr_t addr, unsigned nr, uint64_t *mask)
@@ -134,11 +145,6 @@ static bool mprotect_is_alive(void)
 	return true;
 }
 
-static bool mprotect_serves_kernel(void)
-{
-	return false;
-}
-
 const struct dxs_engine dxs_engine_mprotect = {
 	.name = mprotect_name,
 	.attach = mprotect_attach,
@@ -146,6 +152,7 @@ const struct dxs_engine dxs_engine_mprotect = {
 	.inherit = mprotect_inherit,
 	.close = mprotect_close,
 	.open = mprotect_open,
+	.open_all = mprotect_open_all,
 	.discover = mprotect_discover,
 	.unprotected = mprotect_unprotected,
 	.truncated = mprotect_truncated,
@@ -154,5 +161,4 @@ const struct dxs_engine dxs_engine_mprotect = {
 	.known = mprotect_known,
 	.wake = mprotect_wake,
 	.is_alive = mprotect_is_alive,
-	.serves_kernel = mprotect_serves_kernel,
 };

@@ -62,11 +62,6 @@ static const char *uffd_name(void)
 	return by_signal ? "uffd-sigbus" : "uffd-thread";
 }
 
-static bool uffd_serves_kernel(void)
-{
-	return !by_signal;
-}
-
 static int open_privileged(void)
 {
 	int dev = dxs_sys_openat(AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0);
@@ -260,18 +255,21 @@ static int uffd_close(struct dxs_map *map, uintptr_t addr, size_t len)
 
 static int uffd_open(struct dxs_map *map, uintptr_t addr, size_t len)
 {
-	int err;
+	int err = write_protect(addr, len, false);
 
-	if (map->armed && addr == map->addr && len == map->len) { // M5, all of it: not known clean from now on
-		size_t i, nr = map->len / CHUNK + 2;
-
-		for (i = 0; i < (nr + 63) / 64; i++)
-			atomic_store(&map->armed[i], 0);
-	}
-	err = write_protect(addr, len, false);
+	(void)map;
 	if (err)
 		uffd_wake(addr, len); // the mapping changed behind our back; the threads find out what is there now
 	return err;
+}
+
+static int uffd_open_all(struct dxs_map *map)
+{
+	size_t i, nr = map->len / CHUNK + 2;
+
+	for (i = 0; map->armed && i < (nr + 63) / 64; i++)
+		atomic_store(&map->armed[i], 0); // not known clean from now on; then open
+	return uffd_open(map, map->addr, map->len);
 }
 
 // Chunks are counted from the 2 MiB boundary at or below the mapping's start.
@@ -400,9 +398,16 @@ static int uffd_inherit(struct dxs_map *made, const struct dxs_map *map)
 // before, so that stores may have been made through entries that are not there any more.
 static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched)
 {
-	int err = write_protect(start, end - start, true);
 	uintptr_t addr;
+	int err;
 
+	dxs_mutex_lock(&map->file->pin_mutex);
+	if (map->file->nr_pins) { // M9: the kernel may be writing there: closed another time, and dirty now
+		dxs_mutex_unlock(&map->file->pin_mutex);
+		return dxs_mark_resident(map, start, end);
+	}
+	err = write_protect(start, end - start, true);
+	dxs_mutex_unlock(&map->file->pin_mutex);
 	if (!err)
 		err = touched ? dxs_mark_resident(map, start, end) : dxs_mark_mapped(map, start, end);
 	if (err)
@@ -527,6 +532,7 @@ const struct dxs_engine dxs_engine_uffd = {
 	.detach = uffd_detach,
 	.close = uffd_close,
 	.open = uffd_open,
+	.open_all = uffd_open_all,
 	.discover = uffd_discover,
 	.unprotected = uffd_nothing,
 	.truncated = uffd_truncated,
@@ -536,5 +542,4 @@ const struct dxs_engine dxs_engine_uffd = {
 	.known = uffd_known,
 	.wake = uffd_wake,
 	.is_alive = uffd_is_alive,
-	.serves_kernel = uffd_serves_kernel,
 };

@@ -39,6 +39,8 @@ struct dxs_file {
 	_Atomic uint32_t kernel_owed; // what only a kernel sync makes durable was changed: size, write(2) data
 	_Atomic uint64_t size;        // bytes, as last seen by a hook; a hint
 	_Atomic uint64_t cut;         // the smallest size since the last kernel sync; UINT64_MAX: not cut
+	struct dxs_mutex pin_mutex;   // pages being pinned, or a part being closed for the first time
+	unsigned nr_pins;             // kernel writes into mappings that are under way (M9); under pin_mutex
 	_Atomic uint32_t kwriters;    // kernel writes into the file that are under way
 	bool changing;                // maps_lock is held exclusively by the registry's owner
 	struct dxs_image *image;      // the durable image in verify mode, else NULL

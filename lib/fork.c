@@ -21,6 +21,7 @@
 #include "signals.h"
 #include "stats.h"
 #include "sys.h"
+#include "trap.h"
 #include "vma.h"
 
 static _Atomic uint32_t *parent_word; // 1; 0 in a child
@@ -60,6 +61,7 @@ static void child_begin(void)
 	atomic_store(&owner, getpid());
 	dxs_maps_reset_locks();
 	dxs_signals_reset_locks();
+	dxs_trap_reset();
 	files_to_kernel("inherited by a fork");
 	for (i = 0; (map = dxs_maps_nth(i)); i++) {
 		if (map->engine)
@@ -72,6 +74,8 @@ static void child_begin(void)
 		map->file->group = (struct dxs_group){0};
 		map->file->changing = false;
 		map->file->kwriters = 0;
+		map->file->pin_mutex = (struct dxs_mutex){0};
+		map->file->nr_pins = 0;
 		dxs_tree_reset_locks(&map->file->tree);
 	}
 	dxs_engine_reset();

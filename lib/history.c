@@ -24,6 +24,25 @@ void dxs_history_add(const struct dxs_file *file, enum dxs_event event, uint64_t
 	ring[number % RING] = (struct event){file, first, mask, number, dxs_sys_tid(), event};
 }
 
+uint64_t dxs_history_next(void)
+{
+	return atomic_load(&next);
+}
+
+bool dxs_history_each(const struct dxs_file *file, enum dxs_event event, uint64_t from,
+		      void (*fn)(uint64_t first, uint64_t mask, void *arg), void *arg)
+{
+	uint64_t i, end = atomic_load(&next);
+
+	for (i = from; i < end && end - from <= RING / 2; i++) {
+		const struct event *seen = &ring[i % RING];
+
+		if (seen->file == file && seen->event == event)
+			fn(seen->first, seen->mask, arg);
+	}
+	return end - from <= RING / 2 && atomic_load(&next) - from <= RING / 2;
+}
+
 static bool is_about(const struct event *event, const struct dxs_file *file, uint64_t pgoff)
 {
 	return event->file == file && pgoff - event->first < DXS_LEAF_PAGES &&

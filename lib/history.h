@@ -19,6 +19,13 @@ static inline void dxs_history(const struct dxs_file *file, enum dxs_event event
 		dxs_history_add(file, event, first, mask);
 }
 
+// The number of the next event.
+uint64_t dxs_history_next(void);
+
+// Calls fn for every event of this kind, of this file, from number `from` on. False: some of them are not kept any more.
+bool dxs_history_each(const struct dxs_file *file, enum dxs_event event, uint64_t from,
+		      void (*fn)(uint64_t first, uint64_t mask, void *arg), void *arg);
+
 // Adds the last events of an entry to a line of text, oldest first.
 void dxs_history_print(const struct dxs_file *file, uint64_t pgoff, struct dxs_text *text);
 

@@ -25,6 +25,7 @@
 #include "powercut.h"
 #include "run.h"
 #include "sys.h"
+#include "verify.h"
 
 #define LINE 64
 #define STAGED_PAGES 32768 // of 4 KiB: what a sync has FLUSHING at most (sync.c); address space until used
@@ -45,6 +46,7 @@ struct staged {
 struct stage {
 	struct stage *next; // of the unused ones
 	unsigned nr;
+	struct dxs_due due;
 	struct staged staged[STAGED_PAGES];
 };
 
@@ -52,7 +54,7 @@ static struct stage *unused_stages;
 static struct dxs_mutex stages_mutex;
 static DXS_THREAD struct stage *stage;
 
-void dxs_image_stage(void)
+struct dxs_due *dxs_image_stage(void)
 {
 	dxs_mutex_lock(&stages_mutex);
 	stage = unused_stages;
@@ -65,9 +67,10 @@ void dxs_image_stage(void)
 	if (dxs_is_err(stage)) {
 		dxs_error("no memory for the emulated flush: this sync makes nothing durable");
 		stage = NULL;
-		return;
+		return NULL;
 	}
 	stage->nr = 0;
+	return &stage->due;
 }
 
 void dxs_image_unstage(void)

@@ -21,8 +21,11 @@ struct dxs_image;
 int dxs_image_open(struct dxs_file *file, int fd, const char **why);
 void dxs_image_close(struct dxs_image *image);
 
+struct dxs_due;
+
 // Around a sync: gives the calling thread a place to keep what it flushes until it fences.
-void dxs_image_stage(void);
+// Returns where the verifier may note what is due (NULL: no memory).
+struct dxs_due *dxs_image_stage(void);
 void dxs_image_unstage(void);
 
 // The flush primitive: keeps the 64-byte lines of [addr, addr + len), at `off` in the file, as they are now.

@@ -2,7 +2,9 @@
 // log.c: a formatter of a few conversions on caller's memory, and the one-line log on top of it.
 #include "log.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #include "sys.h"
 
@@ -177,13 +179,34 @@ static void write_line(const char *buf, size_t len)
 	}
 }
 
+static struct stat stderr_at_start;
+
+void dxs_log_init(void)
+{
+	dxs_sys6(SYS_fstat, STDERR_FILENO, (long)&stderr_at_start, 0, 0, 0, 0);
+}
+
+// A program that has closed stderr may have got its number for a data file: not the one of the start, and open for
+// reading and writing, which no log is.
+static bool is_stderr(void)
+{
+	struct stat now;
+
+	if (dxs_sys6(SYS_fstat, STDERR_FILENO, (long)&now, 0, 0, 0, 0))
+		return false;
+	if (!S_ISREG(now.st_mode) || (now.st_dev == stderr_at_start.st_dev && now.st_ino == stderr_at_start.st_ino))
+		return true;
+	return !stderr_at_start.st_mode ||
+	       (dxs_sys6(SYS_fcntl, STDERR_FILENO, F_GETFL, 0, 0, 0, 0) & O_ACCMODE) != O_RDWR;
+}
+
 void dxs_log(enum dxs_log_level level, const char *fmt, ...)
 {
 	char line[DXS_LOG_LINE];
 	struct dxs_text text;
 	struct args args;
 
-	if (level > dxs_log_level)
+	if (level > dxs_log_level || !is_stderr())
 		return;
 	dxs_text_init(&text, line, sizeof(line));
 	add_string(&text, "daxsync: ");

@@ -16,6 +16,9 @@ extern enum dxs_log_level dxs_log_level;
 // Room for one line, its newline included. A longer one is cut and ends in "...".
 #define DXS_LOG_LINE 512
 
+// Remembers what stderr is now: later lines do not go into a data file that has got its number. Context: init.
+void dxs_log_init(void);
+
 // Writes "daxsync: ", the formatted text and a newline. Control characters (a path may hold a newline) become '?', so
 // that a call is always one line. Understands what dxs_text_add does. errno is kept. Context: every one.
 void dxs_log(enum dxs_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

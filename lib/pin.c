@@ -32,15 +32,19 @@ static void map_pin(struct dxs_pin *pin, struct dxs_map *map, uint64_t first, ui
 
 	*pinned = (struct dxs_pinned){map->file, first, first};
 	dxs_file_get(map->file);
+	dxs_mutex_lock(
+		&map->file->pin_mutex); // not while a part is closed for the first time; partner: dxs_pins_keep_out
+	map->file->nr_pins++;
 	while (first <= last) {
 		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
 
 		if (!leaf)
-			return;
+			break;
 		leaf_pin(map, leaf, first, last);
 		first = leaf->first + DXS_LEAF_PAGES;
 		pinned->end = first;
 	}
+	dxs_mutex_unlock(&map->file->pin_mutex);
 }
 
 void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)
@@ -58,7 +62,7 @@ void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)
 		uintptr_t from = map->addr > at ? map->addr : at;
 
 		at = dxs_map_end(map);
-		if (map->engine && !map->engine->serves_kernel() && !atomic_load(&map->going))
+		if (map->engine && !atomic_load(&map->going))
 			map_pin(pin, map, dxs_map_pgoff(map, from), dxs_map_pgoff(map, (at < end ? at : end) - 1));
 	}
 	dxs_maps_exit(section);
@@ -84,6 +88,9 @@ void dxs_unpin(struct dxs_pin *pin)
 				atomic_fetch_sub(&leaf->pins, 1);
 			first = (first | (DXS_LEAF_PAGES - 1)) + 1;
 		}
+		dxs_mutex_lock(&pinned->file->pin_mutex);
+		pinned->file->nr_pins--;
+		dxs_mutex_unlock(&pinned->file->pin_mutex);
 		dxs_file_put(pinned->file);
 	}
 	dxs_sig_setmask(set);

@@ -151,8 +151,8 @@ static bool handled(int sig, const siginfo_t *info, const ucontext_t *context)
 	enum dxs_trap result = is_trap(sig, info, context) ? dxs_trap_signal(addr) : dxs_trap_look(addr);
 
 	if (result == DXS_TRAP_GOING)
-		dxs_trap_wait(addr);
-	return result != DXS_TRAP_FOREIGN;
+		dxs_trap_wait();
+	return result != DXS_TRAP_FOREIGN || !dxs_trap_is_foreign(addr);
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)

@@ -51,6 +51,7 @@ struct sync {
 	uint64_t off, end;    // bytes
 	uint64_t first, last; // entries, rounded outwards
 	int err;              // the first error
+	bool partial;         // the range begins or ends inside an entry
 	bool close_all;       // the mapping is going: close whatever the policy says
 	bool alone;           // no other sync of this file runs
 	unsigned nr_waits;
@@ -441,7 +442,8 @@ static void sync_once(struct sync *sync)
 	discover(sync);
 	// 2. So each such page is DIRTY now; or another sync has cleared the mark, after it had set FLUSHING, and has
 	//    not fenced yet; or it has fenced, and the store is durable.
-	dxs_tree_tag(&file->tree, sync->first, sync->last);
+	if (!dxs_fault(DXS_FAULT_NO_TAG))
+		dxs_tree_tag(&file->tree, sync->first, sync->last);
 	// 3. The walk meets every page of the first two kinds: TOWRITE or FLUSHING. The first are closed if the policy
 	//    says so, always before they are flushed, and flushed by this thread; the second are waited for.
 	while ((leaf = dxs_tree_next(&file->tree, at, sync->last, 1U << DXS_TOWRITE | 1U << DXS_FLUSHING))) {
@@ -477,17 +479,23 @@ static struct sync sync_make(struct dxs_file *file, uint64_t off, uint64_t end)
 		.end = end,
 		.first = off >> file->page_shift,
 		.last = (end - 1) >> file->page_shift,
+		.partial = (off | end) & (dxs_file_page_size(file) - 1),
 	};
 }
 
 static int run_verified(struct sync *sync)
 {
+	struct dxs_due *due;
 	int err;
 
 	if (!sync->file->image)
 		return sync_run(sync);
-	dxs_image_stage();
+	due = dxs_image_stage();
+	if (due)
+		dxs_verify_begin(sync->file, due, sync->first, sync->last);
 	err = sync_run(sync);
+	if (due && !err && !sync->partial)
+		dxs_verify_end(sync->file, due);
 	dxs_image_unstage();
 	dxs_verify_range(sync->file, sync->first, sync->last);
 	return err;

@@ -38,10 +38,16 @@ void dxs_init(void)
 
 	if (atomic_exchange(&done, true))
 		return;
+	dxs_log_init();
 	dxs_config_load();
 	if (dxs_config.emulate && dxs_fault_parse(dxs_config.fault, why, sizeof(why)))
 		dxs_error("DAXSYNC_FAULT=%s: %s; nothing is planted", dxs_config.fault, why);
 	dxs_fork_init();
+}
+
+static size_t round_up(size_t len, size_t page)
+{
+	return (len + page - 1) & ~(page - 1);
 }
 
 static void file_lock(struct dxs_file *file)
@@ -185,6 +191,7 @@ int dxs_change_begin(struct dxs_change *change, uintptr_t addr, size_t len)
 	change->end = addr + len;
 	dxs_inside++;
 	dxs_registry_lock();
+	dxs_trap_change();
 	return len ? range_shut(addr, change->end) : 0;
 }
 
@@ -228,7 +235,6 @@ void dxs_change_commit(struct dxs_change *change, bool gone)
 		if (map->engine)
 			map->engine->wake(map->addr, map->len);
 	}
-	dxs_trap_gone();
 }
 
 void dxs_change_end(struct dxs_change *change)
@@ -238,6 +244,7 @@ void dxs_change_end(struct dxs_change *change)
 
 	for (i = 0; (map = dxs_maps_nth(i)); i++)
 		file_unlock(map->file);
+	dxs_trap_change();
 	dxs_registry_unlock();
 	errno = change->saved_errno;
 	dxs_inside--;
@@ -451,11 +458,12 @@ static void note_pass(const struct dxs_candidate *candidate, int prot, size_t le
 static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, off_t off,
 			  const struct dxs_candidate *candidate)
 {
+	size_t page = candidate ? (size_t)1 << candidate->page_shift : DXS_PAGE_SIZE;
 	struct dxs_change change;
 	enum dxs_mode mode = DXS_MODE_DIRECT;
 	void *ret;
 
-	dxs_change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? len : 0);
+	dxs_change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? round_up(len, page) : 0);
 	ret = dxs_sys_mmap(addr, len, prot, flags, fd, off);
 	dxs_change_commit(&change, !dxs_is_err(ret));
 	if (!dxs_is_err(ret) && candidate)
@@ -542,6 +550,8 @@ static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
 	if (!map || map_add(map)) {
 		dxs_free(map);
 		dxs_file_to_kernel(moved->file, "no memory to track a moved mapping");
+		if (!dxs_maps_file(moved->file->dev, moved->file->ino)) // then nobody would find it at the end
+			file_unlock(moved->file);
 		return;
 	}
 	dxs_file_get(moved->file);
@@ -565,7 +575,8 @@ static void *mremap_known(uintptr_t addr, size_t old_len, size_t new_len, int fl
 		dxs_file_get(moved.file);
 	}
 	if (fixed) {
-		target = (struct dxs_change){.addr = (uintptr_t)new_addr, .end = (uintptr_t)new_addr + new_len};
+		target = (struct dxs_change){.addr = (uintptr_t)new_addr,
+					     .end = (uintptr_t)new_addr + round_up(new_len, DXS_PAGE_SIZE)};
 		range_shut(target.addr, target.end);
 	}
 	if (map && moved.prot & PROT_WRITE) // the moved mapping keeps the protection it has now
@@ -612,6 +623,10 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 		if (!(prot & PROT_READ))
 			dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
 	}
+	// No trap in flight may open what the application is about to protect.
+	for_each_map (map, addr, end)
+		atomic_store(&map->going, true);
+	dxs_maps_synchronize();
 	// M1: what becomes writable is tracked before. An engine takes a mapping that is not writable yet as well.
 	for_each_map (map, addr, end) {
 		map->prot |= prot & PROT_WRITE;
@@ -624,6 +639,9 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 	for_each_map (map, addr, end) {
 		if (!ret)
 			map->prot = prot;
+		atomic_store(&map->going, false);
+		if (map->engine)
+			map->engine->wake(map->addr, map->len);
 		if (prot & PROT_WRITE)
 			map_note(map);
 	}
@@ -692,11 +710,10 @@ int dxs_release(void *addr, size_t len)
 	while ((map = dxs_maps_first(at, end))) {
 		at = dxs_map_end(map);
 		if (map->engine)
-			map->engine->open(map, map->addr, map->len);
+			map->engine->open_all(map);
 		map_restore(map);
 		map_forget(map, false);
 	}
-	dxs_trap_gone();
 	dxs_change_end(&change);
 	return err;
 }

@@ -12,7 +12,7 @@
 #include "log.h"
 #include "stats.h"
 
-static _Atomic uint32_t gone; // futex: changes when a mapping is gone
+static _Atomic uint32_t changes; // futex: of mappings, begun and ended; odd while one is under way
 
 // M5: without memory for the mark, or for opening one page, all of the mapping is taken as dirty. The kernel, which keeps its own marks, then
 // has to follow every flush.
@@ -20,7 +20,8 @@ static void give_up(struct dxs_map *map, const char *reason)
 {
 	dxs_file_to_kernel(map->file, reason);
 	dxs_count(all_open, 1);
-	map->engine->open(map, map->addr, map->len);
+	if (map->engine->open_all(map))
+		dxs_error("%s: pages cannot be opened: the program cannot go on", map->file->path);
 }
 
 // M1, M3: under the page lock, first the mark, then the page. A sync that finds the page unmarked has either closed
@@ -91,9 +92,10 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr)
 {
 	static DXS_THREAD uintptr_t last_addr;
 	static DXS_THREAD uint64_t last_closed;
+	bool open = last_addr == addr && is_open(addr); // before the count: a close in between then shows in it
 	uint64_t closed = dxs_counter_get(DXS_pages_closed);
 
-	if (last_addr == addr && last_closed == closed && is_open(addr)) {
+	if (open && last_closed == closed) {
 		last_addr = 0;
 		return DXS_TRAP_FOREIGN;
 	}
@@ -102,16 +104,41 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr)
 	return dxs_trap_store(addr);
 }
 
-void dxs_trap_wait(uintptr_t addr)
+void dxs_trap_wait(void)
 {
-	uint32_t seen = atomic_load(&gone); // before the look: a change in between is then seen by the futex
+	uint32_t seen = atomic_load(&changes);
 
-	if (dxs_trap_look(addr) == DXS_TRAP_GOING)
-		dxs_futex_wait(&gone, seen);
+	if (seen & 1)
+		dxs_futex_wait(&changes, seen);
 }
 
-void dxs_trap_gone(void)
+void dxs_trap_change(void)
 {
-	atomic_fetch_add(&gone, 1);
-	dxs_futex_wake(&gone, INT32_MAX);
+	if (!(atomic_fetch_add(&changes, 1) & 1))
+		return;
+	dxs_futex_wake(&changes, INT32_MAX);
+}
+
+bool dxs_trap_is_foreign(uintptr_t addr)
+{
+	static DXS_THREAD uintptr_t last_addr;
+	static DXS_THREAD uint32_t last_changes;
+	uint32_t now = atomic_load(&changes);
+
+	if (now & 1) {
+		dxs_trap_wait();
+		return false;
+	}
+	if (last_addr == addr && last_changes == now) {
+		last_addr = 0;
+		return true;
+	}
+	last_addr = addr;
+	last_changes = now;
+	return false;
+}
+
+void dxs_trap_reset(void)
+{
+	atomic_store(&changes, 0);
 }

@@ -23,10 +23,18 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr);
 // Whether a fault that is no trap hit a mapping that is being taken away: GOING, or FOREIGN.
 enum dxs_trap dxs_trap_look(uintptr_t addr);
 
-// Sleeps while the mapping at addr is being taken away.
-void dxs_trap_wait(uintptr_t addr);
+// For a fault by signal that is no trap and hit nothing that is going: whether it is the application's after all. The
+// mapping may have changed between the fault and the look; so the first time the instruction is tried again, when no
+// change is under way, and only the same fault once more, with no change in between, is the application's.
+bool dxs_trap_is_foreign(uintptr_t addr);
 
-// Called when mappings that were `going` are gone, or are not going after all.
-void dxs_trap_gone(void);
+// Sleeps while mappings are being changed.
+void dxs_trap_wait(void);
+
+// In a forked child: no change is under way.
+void dxs_trap_reset(void);
+
+// Called at the begin and at the end of every change of mappings.
+void dxs_trap_change(void);
 
 #endif

@@ -143,7 +143,7 @@ int dxs_tree_reserve(struct dxs_tree *tree, uint64_t first, uint64_t last)
 
 void dxs_tree_unreserve(struct dxs_tree *tree, uint64_t first, uint64_t last)
 {
-	tree->promised -= bytes_needed(first, last);
+	tree->promised -= dxs_min64(tree->promised, bytes_needed(first, last));
 }
 
 // Node memory from any chunk with room. A chunk's `used` may run past its size when several threads find it full;

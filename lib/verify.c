@@ -155,6 +155,16 @@ static void check_map(struct dxs_map *map, uint64_t first, uint64_t last)
 	}
 }
 
+static struct dxs_map *map_with(const struct dxs_file *file, uint64_t pgoff)
+{
+	struct dxs_map *map;
+
+	for (map = file->maps; map; map = map->next)
+		if (map->engine && map->prot && pgoff >= map->first && pgoff <= dxs_map_last(map))
+			return map;
+	return NULL;
+}
+
 void dxs_verify_taken(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
 {
 	uint64_t missing = pages & ~dxs_image_staged(file->image, leaf->first);
@@ -163,11 +173,62 @@ void dxs_verify_taken(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pag
 	for (; dxs_config.verify && missing; missing &= missing - 1) {
 		uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(missing);
 
-		for (map = file->maps; map; map = map->next)
-			if (map->engine && map->prot && pgoff - map->first <= dxs_map_last(map) - map->first)
-				break;
+		map = map_with(file, pgoff);
 		if (map && !equals_image(map, pgoff))
 			report(map, pgoff, "taken up by a sync and not flushed");
+	}
+}
+
+void dxs_verify_begin(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last)
+{
+	struct dxs_leaf *leaf;
+
+	due->event = dxs_history_next();
+	due->nr = 0;
+	while (dxs_config.verify && due->nr < DXS_DUE_LEAVES &&
+	       (leaf = dxs_tree_next(&file->tree, first, last, 1U << DXS_DIRTY))) {
+		due->leaf[due->nr].leaf = leaf;
+		due->leaf[due->nr++].pages = dxs_leaf_get(leaf, DXS_DIRTY) & dxs_leaf_mask(leaf, first, last);
+		first = leaf->first + DXS_LEAF_PAGES;
+		if (first > last)
+			break;
+	}
+}
+
+static void due_flushed(uint64_t first, uint64_t mask, void *arg)
+{
+	struct dxs_due *due = arg;
+	unsigned lo = 0, hi = due->nr;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (due->leaf[mid].leaf->first < first)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo < due->nr && due->leaf[lo].leaf->first == first)
+		due->leaf[lo].pages &= ~mask;
+}
+
+void dxs_verify_end(struct dxs_file *file, struct dxs_due *due)
+{
+	unsigned i;
+
+	if (!due->nr || dxs_file_mode(file) == DXS_MODE_KERNEL || atomic_load(&file->kwriters) ||
+	    !dxs_history_each(file, DXS_EVENT_FLUSH, due->event, due_flushed, due))
+		return;
+	for (i = 0; i < due->nr; i++) {
+		uint64_t todo = due->leaf[i].pages & ~dxs_leaf_get(due->leaf[i].leaf, DXS_KWRITE);
+
+		for (; todo; todo &= todo - 1) {
+			uint64_t pgoff = due->leaf[i].leaf->first + (uint64_t)__builtin_ctzll(todo);
+			struct dxs_map *map = map_with(file, pgoff);
+
+			if (map && !is_cut(file, pgoff) && !equals_image(map, pgoff))
+				report(map, pgoff, "dirty when a sync began, and flushed by none");
+		}
 	}
 }
 

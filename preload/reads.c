@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // reads.c: hooks of calls by which the kernel writes into the program's memory: that memory is pinned meanwhile (M9).
+#include <string.h>
+
 #include "calls.h"
 #include "hooks.h"
 
@@ -12,18 +14,31 @@ static bool hooked(void)
 	return dxs_hook_enter() && dxs_known_any();
 }
 
+// Reads what the program points to, which may be nowhere: then the kernel's call says so, not we.
+static bool peek(void *to, const void *from, size_t len)
+{
+	struct iovec local = {to, len}, remote = {(void *)(uintptr_t)from, len};
+
+	long ret = dxs_sys6(SYS_process_vm_readv, getpid(), (long)&local, 1, (long)&remote, 1, 0);
+
+	if (ret == -ENOSYS || ret == -EPERM) // a sandbox without that call: as libc would
+		memcpy(to, from, len);
+	return ret != -EFAULT;
+}
+
 static void pin_buffers(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
 {
 	uintptr_t low = UINTPTR_MAX, high = 0;
+	struct iovec one;
 	size_t i;
 
 	if (!hooked())
 		return;
-	for (i = 0; i < nr; i++) {
-		uintptr_t start = (uintptr_t)iov[i].iov_base, end = start + iov[i].iov_len;
+	for (i = 0; i < nr && peek(&one, &iov[i], sizeof(one)); i++) {
+		uintptr_t start = (uintptr_t)one.iov_base, end = start + one.iov_len;
 
 		if (pin->nr < ONE_BY_ONE) {
-			dxs_pin(pin, iov[i].iov_base, iov[i].iov_len);
+			dxs_pin(pin, one.iov_base, one.iov_len);
 			continue;
 		}
 		low = start < low ? start : low;
@@ -95,12 +110,20 @@ INTO_IOVEC(preadv2, (int fd, const struct iovec *iov, int nr, off_t off, int fla
 INTO_IOVEC(preadv64v2, (int fd, const struct iovec *iov, int nr, off64_t off, int flags), (fd, iov, nr, off, flags),
 	   SYS_preadv2, fd, iov, nr, off, 0, flags)
 
+static void pin_message(struct dxs_pin *pin, const struct msghdr *msg)
+{
+	struct msghdr copy;
+
+	if (hooked() && peek(&copy, msg, sizeof(copy)))
+		pin_buffers(pin, copy.msg_iov, copy.msg_iovlen);
+}
+
 DXS_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct dxs_pin pin;
 
 	pin.nr = 0;
-	pin_buffers(&pin, msg->msg_iov, msg->msg_iovlen);
+	pin_message(&pin, msg);
 	return unpin(&pin, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
 }
 
@@ -111,7 +134,7 @@ DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, str
 
 	pin.nr = 0;
 	for (i = 0; i < nr; i++)
-		pin_buffers(&pin, msg[i].msg_hdr.msg_iov, msg[i].msg_hdr.msg_iovlen);
+		pin_message(&pin, &msg[i].msg_hdr);
 	return (int)unpin(&pin,
 			  DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));
 }

@@ -25,5 +25,6 @@ run() { # POLICY ARGUMENTS...
 
 run always-close -s "$seconds"
 run always-close -s 5 -a
+run always-close -s 2 -p 1
 run always-close -s 5 -m memfd
 run never-close -s 5 -a

@@ -8,8 +8,8 @@
 # to a temporary directory that is removed.
 # exit: 0 all as expected, 1 not, 77 spin or the compiler is missing.
 #
-#   DXS_MODEL_JOBS=n   configurations at a time (2); each needs up to 0.9 GB
-#   DXS_MODEL_LONG=1   the long configurations too (up to 10 GB each)
+#   DXS_MODEL_JOBS=n   configurations at a time (2); each needs up to 1 GB
+#   DXS_MODEL_LONG=1   the long configurations too (up to 7 GB each)
 #   DXS_MODEL_ONLY=re  only configurations whose name matches
 
 set -u

@@ -358,7 +358,7 @@ look:	if
 	:: !HAS(FLUSHING, p) && (BLINDLY(p) || HAS(DIRTY, p))
 	:: !HAS(FLUSHING, p) && !BLINDLY(p) && !HAS(DIRTY, p) ->
 		/* another sync has closed, flushed and fenced it */
-		TOWRITE = TOWRITE & ~DONE(p);
+		CLR(TOWRITE, p);
 		atomic { unlock(p); p++ };
 		goto look
 	fi;
