@@ -123,11 +123,23 @@ static struct dxs_file *file_of(int fd)
 	return dxs_file_lookup(st.st_dev, st.st_ino);
 }
 
+// Only now that the kernel's sync has returned is what it covers not owed any more: a concurrent msync must not return
+// before.
+static void kernel_synced(struct dxs_file *file, uint64_t changes)
+{
+	uint64_t synced = atomic_load(&file->kernel_synced);
+
+	while (changes > synced && !atomic_compare_exchange_weak(&file->kernel_synced, &synced, changes))
+		;
+	if (changes == atomic_load(&file->kernel_changes))
+		atomic_store(&file->cut, UINT64_MAX);
+}
+
 int dxs_fsync(int fd, bool data_only)
 {
 	struct dxs_file *file;
 	dxs_sigset set;
-	uint32_t owed;
+	uint64_t changes;
 	int err;
 	long ret;
 
@@ -140,15 +152,13 @@ int dxs_fsync(int fd, bool data_only)
 		return DXS_PASS;
 	}
 	err = dxs_sync_range(file, 0, UINT64_MAX);
-	owed = atomic_exchange(&file->kernel_owed, 0); // before the call: what comes later is owed again
+	changes = atomic_load(&file->kernel_changes); // before the call: what comes later is not covered
 	ret = dxs_sys6(data_only ? SYS_fdatasync : SYS_fsync, fd, 0, 0, 0, 0, 0);
 	dxs_count(kernel_syncs, 1);
-	if (ret)
-		atomic_fetch_or(&file->kernel_owed, owed);
-	else if (file->image)
+	if (!ret && file->image)
 		dxs_image_kernel_synced(file, fd, dxs_file_mode(file) == DXS_MODE_KERNEL);
 	if (!ret)
-		atomic_store(&file->cut, UINT64_MAX);
+		kernel_synced(file, changes);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
 	return err ? err : (int)ret;
@@ -181,7 +191,7 @@ struct dxs_file *dxs_kwrite_begin(int fd)
 	set = dxs_sig_block();
 	file = file_of(fd);
 	if (file) {
-		atomic_store(&file->kernel_owed, 1); // before: a sync that comes while the call runs is told already
+		dxs_file_changed(file); // before: a sync that comes while the call runs is told already
 		atomic_fetch_add(&file->kwriters, 1);
 	}
 	dxs_sig_setmask(set);
@@ -216,7 +226,7 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 	if (!file)
 		return;
 	set = dxs_sig_block();
-	atomic_store(&file->kernel_owed, 1); // and again: a sync in between may have cleared it
+	dxs_file_changed(file); // and again: a sync in between may have cleared it
 	if (len > 0 && off >= 0)
 		size_reaches(file, (uint64_t)(off + len));
 	if (file->image && len > 0 && off >= 0)
@@ -230,7 +240,7 @@ static void resize_begin(struct dxs_file *file)
 {
 	if (!file)
 		return;
-	atomic_store(&file->kernel_owed, 1);
+	dxs_file_changed(file);
 	dxs_sync_range(file, 0, UINT64_MAX);
 	atomic_fetch_add(&file->kwriters, 1);
 }
@@ -297,7 +307,7 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 	if (!file)
 		return;
 	set = dxs_sig_block();
-	atomic_store(&file->kernel_owed, 1);
+	dxs_file_changed(file);
 	if (done) {
 		cut_at(file, (uint64_t)size);
 		atomic_store(&file->size, (uint64_t)size);
@@ -315,7 +325,7 @@ void dxs_holes_end(struct dxs_file *file, off_t off, off_t len)
 	if (!file)
 		return;
 	set = dxs_sig_block();
-	atomic_store(&file->kernel_owed, 1);
+	dxs_file_changed(file);
 	if (len > 0 && file->image)
 		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
 	atomic_fetch_sub(&file->kwriters, 1);

@@ -36,15 +36,17 @@ struct dxs_file {
 	struct dxs_mutex turn_mutex;
 	_Atomic int mode; // enum dxs_mode; moves to KERNEL when something becomes uncertain
 	_Atomic(const char *) reason;
-	_Atomic uint32_t kernel_owed; // what only a kernel sync makes durable was changed: size, write(2) data
-	_Atomic uint64_t size;        // bytes, as last seen by a hook; a hint
-	_Atomic uint64_t cut;         // the smallest size since the last kernel sync; UINT64_MAX: not cut
-	struct dxs_mutex pin_mutex;   // pages being pinned, or a part being closed for the first time
-	unsigned nr_pins;             // kernel writes into mappings that are under way (M9); under pin_mutex
-	_Atomic uint32_t kwriters;    // kernel writes into the file that are under way
-	bool changing;                // maps_lock is held exclusively by the registry's owner
-	struct dxs_image *image;      // the durable image in verify mode, else NULL
-	char path[256];               // where it was when first mapped, for people; cut if longer
+	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it changes, and
+	// up to where a kernel sync that has RETURNED covers it. Unequal: owed.
+	_Atomic uint64_t kernel_changes, kernel_synced;
+	_Atomic uint64_t size;      // bytes, as last seen by a hook; a hint
+	_Atomic uint64_t cut;       // the smallest size since the last kernel sync; UINT64_MAX: not cut
+	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
+	unsigned nr_pins;           // kernel writes into mappings that are under way (M9); under pin_mutex
+	_Atomic uint32_t kwriters;  // kernel writes into the file that are under way
+	bool changing;              // maps_lock is held exclusively by the registry's owner
+	struct dxs_image *image;    // the durable image in verify mode, else NULL
+	char path[256];             // where it was when first mapped, for people; cut if longer
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.
@@ -66,6 +68,11 @@ struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift);
 
 // From now on the kernel's own sync has to follow every flush. `reason` is static text.
 void dxs_file_to_kernel(struct dxs_file *file, const char *reason);
+
+static inline void dxs_file_changed(struct dxs_file *file)
+{
+	atomic_fetch_add(&file->kernel_changes, 1);
+}
 
 static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
 {

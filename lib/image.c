@@ -16,6 +16,7 @@
 #include "alloc.h"
 #include "config.h"
 #include "detached.h"
+#include "due.h"
 #include "fd.h"
 #include "file.h"
 #include "flush.h"
@@ -25,7 +26,6 @@
 #include "powercut.h"
 #include "run.h"
 #include "sys.h"
-#include "verify.h"
 
 #define LINE 64
 #define STAGED_PAGES 32768 // of 4 KiB: what a sync has FLUSHING at most (sync.c); address space until used

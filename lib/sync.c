@@ -175,7 +175,7 @@ static uint64_t flush_entries(struct sync *sync, uint64_t pgoff, uint64_t nr, in
 static void error_note(struct sync *sync, int err)
 {
 	if (err == -EFAULT)
-		atomic_store(&sync->file->kernel_owed, 1);
+		dxs_file_changed(sync->file);
 	else
 		sync->err = err;
 }
@@ -548,5 +548,6 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 
 bool dxs_file_owes_kernel(struct dxs_file *file)
 {
-	return dxs_file_mode(file) == DXS_MODE_KERNEL || atomic_load(&file->kernel_owed);
+	return dxs_file_mode(file) == DXS_MODE_KERNEL ||
+	       atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced);
 }

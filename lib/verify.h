@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "due.h"
+
 struct dxs_file;
 struct dxs_leaf;
 
@@ -22,15 +24,6 @@ struct dxs_leaf;
 void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last);
 
 // V4, around a sync: notes what is DIRTY in [first, last]; checks it.
-#define DXS_DUE_LEAVES 1024
-struct dxs_due {
-	uint64_t event; // number of the first event since
-	unsigned nr;
-	struct {
-		struct dxs_leaf *leaf;
-		uint64_t pages;
-	} leaf[DXS_DUE_LEAVES];
-};
 void dxs_verify_begin(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last);
 void dxs_verify_end(struct dxs_file *file, struct dxs_due *due);
 

@@ -86,7 +86,7 @@ __attribute__((constructor(101))) static void begin(void)
 	dxs_allocator.free = dxs_private_free;
 	dxs_real_sigaction = dxs_next.sigaction;
 	dxs_init();
-	at_quick_exit(dxs_finish); // quick_exit runs no destructors, and ends by a call inside libc
+	(void)at_quick_exit(dxs_finish); // quick_exit runs no destructors, and ends by a call inside libc
 	dxs_hooks_active = self_test();
 }
 

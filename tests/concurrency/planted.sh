@@ -36,7 +36,7 @@ caught foreign-fence 'M4 the fence by another thread'
 caught no-tag:5 'M4 a sync that passes dirty pages over'
 caught no-trap-mark:50 'M1 a page opened by a trap without a mark'
 caught one-mapping 'M2 a page closed in one of two mappings' -a
-caught no-putback,flush-error:50 'M6 no mark put back after an error'
+caught no-putback,flush-error:50 'M6 no mark put back after an error' -e
 
 run skip-flush:100000000
 if [ "$status" -ne 0 ] || [ "$(jq .missed_pages "$work/stats")" -ne 0 ]; then

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // writers.c: threads that store to one mapping while others sync it, with the verifier on.
 //
-//   writers [-s SECONDS] [-w WRITERS] [-y SYNCERS] [-p PAGES] [-a] [-m MEMORY]
+//   writers [-s SECONDS] [-w WRITERS] [-y SYNCERS] [-p PAGES] [-a] [-e] [-m MEMORY]
 //
 // Every store puts a growing number into a slot that belongs to one writer. -a: every other writer uses a second
-// mapping of the same pages (an alias); the syncers use the first. MEMORY: tmpfs, memfd, hugetlbfs. Runs under the shim
+// mapping of the same pages (an alias); the syncers use the first. -e: goes on after syncs that fail with EIO. MEMORY: tmpfs, memfd, hugetlbfs. Runs under the shim
 // (`daxsync run --emulate --verify -- writers`), which finds missed pages; itself it fails when a sync does.
 // After the last sync nothing may be unsynced: the shim's verifier compares everything.
 #include <errno.h>
@@ -24,7 +24,7 @@
 
 static unsigned nr_writers = 8, nr_syncers = 2, seconds = 5;
 static size_t nr_pages = 512, page = 4096;
-static bool alias;
+static bool alias, go_on;
 static const char *memory = "tmpfs";
 static char *store_at, *sync_at;
 static int fd;
@@ -59,7 +59,7 @@ static void *writer(void *arg)
 
 static void sync_check(int ret, const char *what)
 {
-	if (!ret)
+	if (!ret || (go_on && errno == EIO))
 		return;
 	fprintf(stderr, "%s: %s\n", what, strerror(errno));
 	_exit(1);
@@ -113,7 +113,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:w:y:p:am:")) != -1) {
+	while ((c = getopt(argc, argv, "s:w:y:p:aem:")) != -1) {
 		if (c == 's')
 			seconds = (unsigned)atoi(optarg);
 		else if (c == 'w')
@@ -124,6 +124,8 @@ static void options(int argc, char **argv)
 			nr_pages = (size_t)atoi(optarg);
 		else if (c == 'a')
 			alias = true;
+		else if (c == 'e')
+			go_on = true;
 		else if (c == 'm')
 			memory = optarg;
 		else
