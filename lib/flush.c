@@ -53,7 +53,7 @@ static int fault_meaning(const struct dxs_recover *recover)
 
 int dxs_flush_guard(void (*fn)(void *arg), void *arg, struct dxs_fault_at *fault)
 {
-	struct dxs_recover recover;
+	struct dxs_recover recover = {.addr = 0};
 
 	if (sigsetjmp(recover.env, 0)) {
 		*fault = (struct dxs_fault_at){recover.addr, fault_meaning(&recover)};

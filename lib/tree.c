@@ -54,7 +54,7 @@ struct dxs_chunk {
 	_Atomic uint64_t used;
 };
 
-#define ALIGN_UP(x, a) (((x) + ((a)-1)) / (a) * (a))
+#define ALIGN_UP(x, a) (((x) + (a - 1)) / (a) * (a))
 #define NODE_ALIGN 64
 #define LEAF_BYTES ALIGN_UP(sizeof(struct dxs_leaf), NODE_ALIGN)
 #define NODE_BYTES ALIGN_UP(sizeof(struct dxs_node), NODE_ALIGN)
