@@ -32,8 +32,8 @@ static void map_pin(struct dxs_pin *pin, struct dxs_map *map, uint64_t first, ui
 
 	*pinned = (struct dxs_pinned){map->file, first, first};
 	dxs_file_get(map->file);
-	dxs_mutex_lock(
-		&map->file->pin_mutex); // not while a part is closed for the first time; partner: dxs_pins_keep_out
+	// Not while a part is closed for the first time; partners: arm() and mprotect_discover() in the engines.
+	dxs_mutex_lock(&map->file->pin_mutex);
 	map->file->nr_pins++;
 	while (first <= last) {
 		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);

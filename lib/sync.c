@@ -411,7 +411,7 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 
 // Makes sure that every page that can be open is marked. An engine that may have lost its protection says that all
 // is open (M5); then nothing here is known to be clean, and the kernel, which keeps its own marks, has to follow.
-static int discover(struct sync *sync)
+static void discover(struct sync *sync)
 {
 	struct dxs_map *map;
 
@@ -427,7 +427,6 @@ static int discover(struct sync *sync)
 		if (err)
 			dxs_file_to_kernel(sync->file, "open pages cannot be found");
 	}
-	return 0;
 }
 
 // The durability argument, step by step. Caller holds maps_lock (shared or exclusive): no mapping comes or goes.

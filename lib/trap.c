@@ -55,7 +55,7 @@ enum dxs_trap dxs_trap_store(uintptr_t addr)
 
 	if (!map || !map->engine || !(map->prot & PROT_WRITE)) {
 		result = DXS_TRAP_FOREIGN;
-	} else if (atomic_load(&map->going)) { // partner: the store in registry.c, followed by synchronize()
+	} else if (atomic_load(&map->going)) { // partner: range_shut() in track.c
 		result = DXS_TRAP_GOING;
 	} else {
 		dxs_count(traps, 1);
