@@ -10,6 +10,7 @@
 #include "file.h"
 #include "history.h"
 #include "image.h"
+#include "mode.h"
 #include "stats.h"
 #include "sync.h"
 #include "sys.h"
@@ -40,10 +41,51 @@ static bool part_find(uintptr_t addr, uintptr_t end, struct part *part)
 	return map;
 }
 
+// Only now that the kernel's sync has returned is what it covers not owed any more: a concurrent msync must not return
+// before.
+static void kernel_synced(struct dxs_file *file, int fd, uint64_t changes)
+{
+	uint64_t synced = atomic_load(&file->kernel_synced);
+	bool complete = !file->image || dxs_image_kernel_synced(file, fd, dxs_file_mode(file) == DXS_MODE_KERNEL);
+
+	while (changes > synced && !atomic_compare_exchange_weak(&file->kernel_synced, &synced, changes))
+		;
+	if (complete && changes == atomic_load(&file->kernel_changes))
+		atomic_store(&file->cut, UINT64_MAX);
+}
+
+// The kernel's sync that the file is owed, over all that is mapped of it: an msync can ask for nothing else, so nothing
+// is owed to the next one. Its cost follows what the kernel has dirty.
+static int owed_sync(struct dxs_file *file)
+{
+	uint64_t changes = atomic_load(&file->kernel_changes); // before the calls: what comes later is not covered
+	struct dxs_map *map;
+	int err = 0;
+
+	dxs_shared_lock(&file->maps_lock);
+	for (map = file->maps; map && !err; map = map->next)
+		err = (int)dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_SYNC, 0, 0, 0);
+	dxs_shared_unlock(&file->maps_lock);
+	dxs_count(kernel_syncs, 1);
+	if (!err)
+		kernel_synced(file, -1, changes);
+	return err;
+}
+
+static int file_sync(struct dxs_file *file, uint64_t off, uint64_t end)
+{
+	int err = dxs_sync_range(file, off, end);
+	int ret = 0;
+
+	if (!file->is_device && dxs_file_mode(file) != DXS_MODE_KERNEL && dxs_file_owes_kernel(file))
+		ret = owed_sync(file);
+	return err ? err : ret;
+}
+
 // What a range of addresses needs besides the flush.
 struct verdict {
 	bool any;    // something in it is known
-	bool kernel; // the kernel's call has to follow
+	bool kernel; // the kernel's own call has to follow: mode kernel, a hole, or a mapping of something else
 	int err;     // of the first flush that failed
 };
 
@@ -53,15 +95,16 @@ static struct verdict range_sync(uintptr_t addr, uintptr_t end)
 	struct part part;
 
 	while (addr < end && part_find(addr, end, &part)) {
-		int err = dxs_sync_range(part.file, part.off, part.end);
+		int err = file_sync(part.file, part.off, part.end);
 
 		verdict.any = true;
-		verdict.kernel |= part.addr > addr || dxs_file_owes_kernel(part.file);
+		verdict.kernel |= part.addr > addr;
+		verdict.kernel |= dxs_file_mode(part.file) == DXS_MODE_KERNEL && !part.file->is_device;
 		verdict.err = verdict.err ? verdict.err : err;
 		dxs_file_put(part.file);
 		addr = part.next;
 	}
-	verdict.kernel |= addr < end; // a hole, or a mapping of something else
+	verdict.kernel |= addr < end;
 	return verdict;
 }
 
@@ -71,8 +114,8 @@ static void range_kernel_synced(uintptr_t addr, uintptr_t end)
 	struct part part;
 
 	while (addr < end && part_find(addr, end, &part)) {
-		if (part.file->image && dxs_file_owes_kernel(part.file))
-			dxs_image_kernel_synced(part.file, -1, dxs_file_mode(part.file) == DXS_MODE_KERNEL);
+		if (part.file->image && dxs_file_mode(part.file) == DXS_MODE_KERNEL)
+			dxs_image_kernel_synced(part.file, -1, true);
 		dxs_count(kernel_syncs, 1);
 		dxs_file_put(part.file);
 		addr = part.next;
@@ -120,28 +163,27 @@ static struct dxs_file *file_of(int fd)
 
 	if (!dxs_maps_any() || dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
 		return NULL;
-	return dxs_file_lookup(st.st_dev, st.st_ino);
+	return dxs_file_lookup(dxs_identity_dev(&st), dxs_identity_ino(&st));
 }
 
-// Only now that the kernel's sync has returned is what it covers not owed any more: a concurrent msync must not return
-// before.
-static void kernel_synced(struct dxs_file *file, uint64_t changes)
+// Always, after the flush: size, extents and data written with write(2) are the kernel's. And always the flush before:
+// from Linux 6.15 on the kernel forgets what it held dirty of a whole DAX file at each ftruncate and hole punch.
+static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 {
-	uint64_t synced = atomic_load(&file->kernel_synced);
+	uint64_t changes = atomic_load(&file->kernel_changes); // before the call: what comes later is not covered
+	int ret = (int)dxs_sys6(data_only ? SYS_fdatasync : SYS_fsync, fd, 0, 0, 0, 0, 0);
 
-	while (changes > synced && !atomic_compare_exchange_weak(&file->kernel_synced, &synced, changes))
-		;
-	if (changes == atomic_load(&file->kernel_changes))
-		atomic_store(&file->cut, UINT64_MAX);
+	dxs_count(kernel_syncs, 1);
+	if (!ret)
+		kernel_synced(file, fd, changes);
+	return ret;
 }
 
 int dxs_fsync(int fd, bool data_only)
 {
 	struct dxs_file *file;
 	dxs_sigset set;
-	uint64_t changes;
-	int err;
-	long ret;
+	int err, ret;
 
 	if (!dxs_maps_any())
 		return DXS_PASS;
@@ -152,16 +194,10 @@ int dxs_fsync(int fd, bool data_only)
 		return DXS_PASS;
 	}
 	err = dxs_sync_range(file, 0, UINT64_MAX);
-	changes = atomic_load(&file->kernel_changes); // before the call: what comes later is not covered
-	ret = dxs_sys6(data_only ? SYS_fdatasync : SYS_fsync, fd, 0, 0, 0, 0, 0);
-	dxs_count(kernel_syncs, 1);
-	if (!ret && file->image)
-		dxs_image_kernel_synced(file, fd, dxs_file_mode(file) == DXS_MODE_KERNEL);
-	if (!ret)
-		kernel_synced(file, changes);
+	ret = file->is_device ? 0 : kernel_fsync(file, fd, data_only);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
-	return err ? err : (int)ret;
+	return err ? err : ret;
 }
 
 off_t dxs_position(int fd)
@@ -240,8 +276,11 @@ static void resize_begin(struct dxs_file *file)
 {
 	if (!file)
 		return;
+	if (dxs_file_mode(file) >= DXS_MODE_DIRECT)
+		file_sync(file, 0, UINT64_MAX); // the kernel's part too: it may forget it
+	else
+		dxs_sync_range(file, 0, UINT64_MAX);
 	dxs_file_changed(file);
-	dxs_sync_range(file, 0, UINT64_MAX);
 	atomic_fetch_add(&file->kwriters, 1);
 }
 
@@ -269,7 +308,7 @@ struct dxs_file *dxs_resize_begin_path(const char *path)
 		return NULL;
 	set = dxs_sig_block();
 	if (!dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, 0, 0, 0))
-		file = dxs_file_lookup(st.st_dev, st.st_ino);
+		file = dxs_file_lookup(dxs_identity_dev(&st), dxs_identity_ino(&st));
 	resize_begin(file);
 	dxs_sig_setmask(set);
 	return file;

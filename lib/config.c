@@ -25,7 +25,7 @@ static const struct dxs_config_row rows[] = {
 	{"DAXSYNC_POLICY", "policy", "always-close|never-close", "always-close",
 	 "which pages a sync write-protects again", DXS_CONFIG_CHOICE, false, FIELD(policy)},
 	{"DAXSYNC_VERIFY", "verify", "0|1", "0",
-	 "keep a durable image and compare it with memory after every sync; needs emulate", DXS_CONFIG_FLAG, true,
+	 "keep a durable image and compare it with memory after every sync; for tests", DXS_CONFIG_FLAG, false,
 	 FIELD(verify)},
 	{"DAXSYNC_POWERCUT", "powercut", "N[:SEED]", "",
 	 "freeze the durable image at the N-th fence of the run and kill its processes; needs emulate",
@@ -44,8 +44,8 @@ static const struct dxs_config_row rows[] = {
 	 false, FIELD(include)},
 	{"DAXSYNC_EXCLUDE", "exclude", "PATTERNS", "", "do not track files whose absolute path matches one of these",
 	 DXS_CONFIG_TEXT, false, FIELD(exclude)},
-	{"DAXSYNC_FAULT", "fault", "SPEC", "", "make something fail; for daxsync's own tests; needs emulate",
-	 DXS_CONFIG_TEXT, true, FIELD(fault)},
+	{"DAXSYNC_FAULT", "fault", "SPEC", "", "make something fail, and lose data; for daxsync's own tests",
+	 DXS_CONFIG_TEXT, false, FIELD(fault)},
 };
 
 const struct dxs_config_row *dxs_config_rows(size_t *nr)

@@ -12,7 +12,7 @@
 //       mapping that was never closed, and closes that part: close first, then look, then mark, then arm.
 //   E.5 A trap reaches dxs_trap_store(). A load is never a trap.
 //   E.6 open(), close() and writable() may be called with page locks held: they neither allocate nor wait for
-//       another thread of the process.
+//       another thread of the process, but for one that is inside open() or close() itself.
 //   E.7 is_alive() is false from the moment on at which the engine may have lost the protection of any mapping.
 #ifndef DXS_ENGINE_H
 #define DXS_ENGINE_H
@@ -34,6 +34,9 @@ struct dxs_engine {
 	int (*open)(struct dxs_map *map, uintptr_t addr, size_t len);  // 0 or -errno
 	// M5: opens all of the mapping, of which nothing is known clean from then on. Returns 0 or -errno.
 	int (*open_all)(struct dxs_map *map);
+	// What a trap at addr, an entry's address, should open: [*start, *end), around addr. It marks all of that before.
+	// False: all of the mapping. Async-signal-safe.
+	bool (*extent)(struct dxs_map *map, uintptr_t addr, uintptr_t *start, uintptr_t *end);
 	int (*discover)(struct dxs_map *map, uint64_t first, uint64_t last);
 	// The kernel has given all of the mapping its full protection: what depends on that is open now. Called before.
 	void (*unprotected)(struct dxs_map *map);

@@ -34,7 +34,6 @@
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 
 #include "config.h"
 #include "fd.h"
@@ -173,18 +172,11 @@ static int open_for(bool signal)
 	return err;
 }
 
-static bool has_swap(void)
-{
-	struct sysinfo info = {0};
-
-	return dxs_sys6(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0) || info.totalswap;
-}
-
 static int start(int fd, bool signal, const char **why)
 {
 	int err;
 
-	can_be_lazy = dxs_pagemap_can_scan() && !has_swap();
+	can_be_lazy = dxs_pagemap_can_scan() && !dxs_has_swap();
 
 	by_signal = signal;
 	*why = "the SIGBUS handler cannot be installed";
@@ -261,6 +253,13 @@ static int uffd_open(struct dxs_map *map, uintptr_t addr, size_t len)
 	if (err)
 		uffd_wake(addr, len); // the mapping changed behind our back; the threads find out what is there now
 	return err;
+}
+
+static bool uffd_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *start, uintptr_t *end)
+{
+	*start = addr;
+	*end = addr + dxs_file_page_size(map->file);
+	return true;
 }
 
 static int uffd_open_all(struct dxs_map *map)
@@ -533,6 +532,7 @@ const struct dxs_engine dxs_engine_uffd = {
 	.close = uffd_close,
 	.open = uffd_open,
 	.open_all = uffd_open_all,
+	.extent = uffd_extent,
 	.discover = uffd_discover,
 	.unprotected = uffd_nothing,
 	.truncated = uffd_truncated,

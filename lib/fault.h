@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fault.h: planted failures, so that tests can show that each defence and each check works. Honoured in emulated mode
-// only: a production environment variable must not be able to lose data.
+// fault.h: planted failures, so that tests can show that each defence and each check works. On memory that is not
+// emulated they lose data, and a line on stderr says so.
 #ifndef DXS_FAULT_H
 #define DXS_FAULT_H
 
@@ -20,7 +20,8 @@
 	X("one-mapping", ONE_MAPPING, "a sync closes a page in one of its mappings only")                              \
 	X("no-tag", NO_TAG, "a sync does not tag what is dirty, and passes it over")                                   \
 	X("no-attach", NO_ATTACH, "no engine can track a mapping")                                                     \
-	X("no-memory", NO_MEMORY, "there is no memory for a mark")
+	X("no-memory", NO_MEMORY, "there is no memory for a mark")                                                     \
+	X("no-map-sync", NO_MAP_SYNC, "MAP_SYNC is not asked for, and the kernel is not called all the same")
 
 enum dxs_fault {
 #define X(name, suffix, meaning) DXS_FAULT_##suffix,

@@ -44,6 +44,8 @@ struct dxs_file {
 	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
 	unsigned nr_pins;           // kernel writes into mappings that are under way (M9); under pin_mutex
 	_Atomic uint32_t kwriters;  // kernel writes into the file that are under way
+	_Atomic bool widened;       // a trap has opened pages that were not stored to: some may be holes
+	bool is_device;             // device DAX: the kernel syncs nothing; constant
 	bool changing;              // maps_lock is held exclusively by the registry's owner
 	struct dxs_image *image;    // the durable image in verify mode, else NULL
 	char path[256];             // where it was when first mapped, for people; cut if longer
@@ -77,6 +79,14 @@ static inline void dxs_file_changed(struct dxs_file *file)
 static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
 {
 	return (enum dxs_mode)atomic_load(&file->mode);
+}
+
+// Whether a flush alone does not make the file's mapped data durable: mode `kernel`, or something that only the
+// kernel can make durable was changed since the last kernel sync.
+static inline bool dxs_file_owes_kernel(struct dxs_file *file)
+{
+	return dxs_file_mode(file) == DXS_MODE_KERNEL ||
+	       atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced);
 }
 
 static inline size_t dxs_file_page_size(const struct dxs_file *file)

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "budget.h"
 #include "engine.h"
 #include "file.h"
 #include "image.h"
@@ -79,6 +80,7 @@ static void child_begin(void)
 		dxs_tree_reset_locks(&map->file->tree);
 	}
 	dxs_engine_reset();
+	dxs_budget_reset();
 	dxs_image_reset_locks();
 	dxs_pagemap_reset();
 	dxs_vma_reset();

@@ -473,12 +473,14 @@ static void kwrite_clear(struct dxs_file *file)
 		dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, ~0ULL);
 }
 
-void dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
+bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 {
 	struct dxs_image *image = file->image;
+	bool walked;
 
 	dxs_shared_lock(&file->maps_lock);
-	if (image_walk(image, fd, all ? page_copy : page_copy_kwrite)) {
+	walked = !image_walk(image, fd, all ? page_copy : page_copy_kwrite);
+	if (!walked) {
 		mapped_publish(file, DXS_KWRITE);
 		if (all)
 			mapped_publish(file, DXS_DIRTY);
@@ -488,4 +490,5 @@ void dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 	kwrite_clear(file);
 	if (atomic_load(&dxs_run()->frozen)) // I.1
 		dxs_run_halt();
+	return walked;
 }

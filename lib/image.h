@@ -41,8 +41,9 @@ void dxs_image_publish(void);
 void dxs_image_forget(void);
 
 // The kernel has synced the file: publishes what write(2) and the like had changed (marked KWRITE), all of it if
-// `all`, and the size. fd: a descriptor of the file, or -1.
-void dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all);
+// `all`, and the size. fd: a descriptor of the file, or -1. False: the file could not be opened, and what was cut off is
+// not zeros yet.
+bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all);
 
 // In a forked child.
 void dxs_image_reset_locks(void);

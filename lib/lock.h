@@ -22,6 +22,14 @@ static inline void dxs_mutex_lock(struct dxs_mutex *mutex)
 		dxs_futex_wait(&mutex->word, 2);
 }
 
+static inline bool dxs_mutex_trylock(struct dxs_mutex *mutex)
+{
+	uint32_t old = 0;
+
+	return atomic_compare_exchange_strong_explicit(&mutex->word, &old, 1, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
 static inline void dxs_mutex_unlock(struct dxs_mutex *mutex)
 {
 	if (atomic_exchange_explicit(&mutex->word, 0, memory_order_release) == 2)

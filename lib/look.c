@@ -6,7 +6,7 @@
 #include "pagemap.h"
 #include "sys.h"
 
-static void mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
+void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
 	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
 
@@ -33,7 +33,7 @@ int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end)
 		if (nr < 0)
 			return nr;
 		for (i = 0; i < nr; i++)
-			mark_range(map, region[i].start, region[i].end);
+			dxs_mark_range(map, region[i].start, region[i].end);
 	}
 	return 0;
 }
@@ -52,7 +52,7 @@ int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 			return err;
 		for (i = 0; i < len; i += DXS_PAGE_SIZE)
 			if (vec[i / DXS_PAGE_SIZE] & 1)
-				mark_range(map, start + i, start + i + DXS_PAGE_SIZE);
+				dxs_mark_range(map, start + i, start + i + DXS_PAGE_SIZE);
 		start += len;
 	}
 	return 0;
@@ -64,4 +64,20 @@ int dxs_is_touched(const struct dxs_map *map)
 	uintptr_t next;
 
 	return dxs_pagemap_populated(map->addr, dxs_map_end(map), DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &next);
+}
+
+size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole)
+{
+	unsigned char vec[DXS_LEAF_PAGES];
+	uintptr_t page = addr & ~(DXS_PAGE_SIZE - 1), end = addr + len;
+	size_t i = 0, nr = dxs_min64((end - page + DXS_PAGE_SIZE - 1) / DXS_PAGE_SIZE, DXS_LEAF_PAGES);
+
+	*is_hole = false;
+	if (!atomic_load(&file->widened) || dxs_file_mode(file) == DXS_MODE_DIRECT || dxs_has_swap() ||
+	    dxs_sys6(SYS_mincore, (long)page, (long)(nr * DXS_PAGE_SIZE), (long)vec, 0, 0, 0))
+		return len;
+	*is_hole = !(vec[0] & 1);
+	while (i < nr && !(vec[i] & 1) == *is_hole)
+		i++;
+	return dxs_min64(len, page + i * DXS_PAGE_SIZE - addr);
 }

@@ -11,6 +11,7 @@
 
 struct dxs_engine;
 struct dxs_file;
+struct dxs_protection;
 
 // A shared mapping of a file. Immutable but for the fields marked so; a split makes new ones.
 struct dxs_map {
@@ -26,7 +27,7 @@ struct dxs_map {
 	// One bit per 2 MiB of addresses: closed at least once, so that its closed pages are known clean. A chunk
 	// that is not armed is all open. NULL: all of the mapping is armed.
 	_Atomic uint64_t *armed;
-	_Atomic bool open_all; // (engine mprotect) never closed yet, or given back its full protection
+	struct dxs_protection *protection; // (engine mprotect) what is open
 };
 
 static inline uintptr_t dxs_map_end(const struct dxs_map *map)

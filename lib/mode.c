@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "engine.h"
+#include "fault.h"
 #include "fd.h"
 #include "log.h"
 #include "sys.h"
@@ -32,6 +33,55 @@ static bool is_dax(int fd)
 	struct sys_statx stx = {0};
 
 	return !dxs_sys6(SYS_statx, fd, (long)"", AT_EMPTY_PATH, 0, (long)&stx, 0) && stx.attributes & STATX_ATTR_DAX;
+}
+
+// An attribute of a device, or of the nearest device above it that has it: -1, or its length in `to`.
+static long attribute_read(char kind, dev_t dev, const char *name, char *to, size_t size)
+{
+	char path[128];
+	int up, fd = -1;
+	long len;
+
+	for (up = 0; fd < 0 && up < 6; up++) {
+		struct dxs_text text;
+
+		dxs_text_init(&text, path, sizeof(path));
+		dxs_text_add(&text, "/sys/dev/%s/%u:%u/%s%s", kind == 'c' ? "char" : "block", major(dev), minor(dev),
+			     "../../../../../" + (size_t)(5 - up) * 3, name);
+		fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	}
+	if (fd < 0)
+		return -1;
+	len = dxs_sys6(SYS_read, fd, (long)to, (long)size - 1, 0, 0, 0);
+	dxs_sys_close(fd);
+	to[len > 0 ? len : 0] = '\0';
+	return len;
+}
+
+static uint64_t attribute_number(char kind, dev_t dev, const char *name)
+{
+	char text[32];
+	uint64_t value = 0;
+	size_t i;
+
+	if (attribute_read(kind, dev, name, text, sizeof(text)) <= 0)
+		return 0;
+	for (i = 0; text[i] >= '0' && text[i] <= '9'; i++)
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	return value;
+}
+
+// Whether the device itself says that CPU caches are persistent (eADR). What is not said means: flush.
+//   dax/write_cache: 0 where the kernel flushes nothing either (drivers/nvdimm/pmem.c, nvdimm_has_cache, Linux 6.12)
+//   persistence_domain: of the region a device-DAX device lies in (drivers/nvdimm/region_devs.c)
+static bool caches_are_persistent(char kind, dev_t dev)
+{
+	char text[32];
+
+	if (kind == 'b')
+		return attribute_read(kind, dev, "dax/write_cache", text, sizeof(text)) > 0 && text[0] == '0';
+	return attribute_read(kind, dev, "persistence_domain", text, sizeof(text)) > 0 &&
+	       !strncmp(text, "cpu_cache", 9);
 }
 
 // A character device of class dax.
@@ -65,17 +115,42 @@ static void verdict(struct dxs_candidate *out, enum dxs_mode mode, const char *r
 	out->reason = reason;
 }
 
+static void durable_verdict(struct dxs_candidate *out, char kind, dev_t dev)
+{
+	if (caches_are_persistent(kind, dev))
+		verdict(out, DXS_MODE_BYTE, "persistent memory, and the CPU caches are persistent too");
+	else
+		verdict(out, DXS_MODE_DIRECT, "persistent memory");
+}
+
+// Device DAX has no inode of its own: one device may have several nodes, so it is known by its number. Its entries are
+// as large as its alignment, below which nothing can be protected (drivers/dax/device.c, dev_dax_may_split, Linux 6.12).
+static void look_at_device(struct dxs_candidate *out)
+{
+	dev_t dev = out->st.st_rdev;
+	uint64_t align = attribute_number('c', dev, "align");
+
+	if (!align || align & (align - 1)) {
+		verdict(out, DXS_MODE_PASS, "a DAX device of unknown alignment");
+		return;
+	}
+	out->is_device = true;
+	out->page_shift = (unsigned)__builtin_ctzll(align);
+	out->st.st_size = (off_t)attribute_number('c', dev, "size");
+	durable_verdict(out, 'c', dev);
+}
+
 void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 {
+	bool is_device;
+
 	if (dxs_sys6(SYS_fstat, fd, (long)&out->st, 0, 0, 0, 0)) {
 		verdict(out, DXS_MODE_PASS, "no file");
 		return;
 	}
-	if (!S_ISREG(out->st.st_mode)) {
-		if (is_device_dax(&out->st))
-			verdict(out, DXS_MODE_KERNEL, "no engine for device DAX in this version");
-		else
-			verdict(out, DXS_MODE_PASS, "not a regular file");
+	is_device = is_device_dax(&out->st);
+	if (!S_ISREG(out->st.st_mode) && !is_device) {
+		verdict(out, DXS_MODE_PASS, "not a regular file");
 		return;
 	}
 	dxs_fd_path(fd, out->path, sizeof(out->path));
@@ -84,28 +159,52 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 		return;
 	}
 	out->page_shift = page_shift_of(fd);
-	if (is_dax(fd))
-		verdict(out, DXS_MODE_KERNEL, "no engine for DAX file systems in this version");
+	if (is_device)
+		look_at_device(out);
+	else if (is_dax(fd))
+		durable_verdict(out, 'b', out->st.st_dev);
 	else if (emulate)
 		verdict(out, DXS_MODE_EMULATED, "emulation was asked for");
 	else
 		verdict(out, DXS_MODE_PASS, "not on persistent memory");
 }
 
-static void engine_try(int fd, const struct dxs_candidate *candidate, struct dxs_mode_verdict *out)
+bool dxs_mode_wants_sync(const struct dxs_candidate *candidate)
+{
+	return candidate->mode >= DXS_MODE_DIRECT && !candidate->is_device && !dxs_fault(DXS_FAULT_NO_MAP_SYNC);
+}
+
+void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *ret;
+
+	if (!dxs_mode_wants_sync(candidate))
+		return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	ret = dxs_sys_mmap(addr, len, prot, (flags & ~MAP_TYPE) | MAP_SHARED_VALIDATE | MAP_SYNC, fd, off);
+	// EOPNOTSUPP: the device or the file system cannot. EINVAL: a kernel before 4.15.
+	if (ret != (void *)-EOPNOTSUPP && ret != (void *)-EINVAL)
+		return ret;
+	verdict(candidate, DXS_MODE_KERNEL, "MAP_SYNC is refused: the blocks may still be in the journal");
+	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+}
+
+static void engine_try(int fd, struct dxs_candidate *candidate, struct dxs_mode_verdict *out)
 {
 	struct dxs_file file = {.page_shift = candidate->page_shift};
 	struct dxs_map map = {.len = (size_t)1 << candidate->page_shift, .prot = PROT_READ | PROT_WRITE, .file = &file};
-	void *addr = dxs_sys_mmap(NULL, map.len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *addr = dxs_mode_map(candidate, NULL, map.len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	const char *why = "it cannot be mapped shared and writable";
 
+	out->mode = dxs_mode_name(candidate->mode);
+	out->reason = candidate->reason;
 	map.addr = (uintptr_t)addr;
-	if (!dxs_is_err(addr))
+	file.mode = candidate->mode;
+	if (!dxs_is_err(addr) && (candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT))
 		map.engine = dxs_engine_attach(&map, &why);
 	if (map.engine) {
 		out->engine = map.engine->name();
 		map.engine->detach(&map, false);
-	} else {
+	} else if (dxs_is_err(addr) || candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT) {
 		out->mode = dxs_mode_name(DXS_MODE_KERNEL);
 		out->reason = why;
 	}
@@ -119,6 +218,6 @@ void dxs_mode_explain(int fd, bool emulate, struct dxs_mode_verdict *out)
 
 	dxs_mode_look(fd, emulate, &candidate);
 	*out = (struct dxs_mode_verdict){dxs_mode_name(candidate.mode), "none", candidate.reason};
-	if (candidate.mode == DXS_MODE_EMULATED || candidate.mode == DXS_MODE_DIRECT)
+	if (candidate.mode > DXS_MODE_KERNEL)
 		engine_try(fd, &candidate, out);
 }

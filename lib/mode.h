@@ -13,12 +13,32 @@ struct dxs_candidate {
 	enum dxs_mode mode; // PASS or KERNEL: final. EMULATED, DIRECT: if an engine can track it
 	const char *reason; // static text
 	unsigned page_shift;
-	struct stat st;
+	bool is_device; // device DAX: no file system, no kernel sync
+	struct stat st; // st_size: of a device too
 	char path[512];
 };
 
 // Looks at the file behind a descriptor that is being mapped shared. Context: hook.
 void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out);
+
+// What a file is known by: a device of device DAX has no inode.
+static inline dev_t dxs_identity_dev(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) ? st->st_rdev : st->st_dev;
+}
+
+static inline ino_t dxs_identity_ino(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) ? 0 : st->st_ino;
+}
+
+// mmap of a candidate. On DAX, MAP_SYNC is asked for on the program's behalf: with it, the blocks of a page that can be
+// written are durable metadata, and flushing the page is all that is left (Documentation/filesystems/dax.rst). Where it
+// is refused the candidate's mode becomes KERNEL. Returns the address, or -errno in the pointer.
+void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd, off_t off);
+
+// Whether a mapping has to be one with MAP_SYNC.
+bool dxs_mode_wants_sync(const struct dxs_candidate *candidate);
 
 struct dxs_mode_verdict {
 	const char *mode, *engine, *reason;

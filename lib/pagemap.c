@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/sysinfo.h>
 
 #include "fd.h"
 #include "sys.h"
@@ -21,6 +22,7 @@ struct scan_arg {
 #define SCAN _IOWR('f', 16, struct scan_arg)
 #define SCAN_PRESENT (1 << 3)
 #define SCAN_SWAPPED (1 << 4)
+#define SCAN_HUGE (1 << 6)
 #define SCAN_REGIONS 64
 
 static int pagemap_fd = -1;
@@ -68,6 +70,22 @@ static int scan(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_regio
 	return ret;
 }
 
+bool dxs_pagemap_is_huge(uintptr_t addr)
+{
+	struct scan_region found;
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.start = addr,
+		.end = addr + DXS_PAGE_SIZE,
+		.vec = (uintptr_t)&found,
+		.vec_len = 1,
+		.category_mask = SCAN_HUGE | SCAN_PRESENT,
+		.return_mask = SCAN_HUGE,
+	};
+
+	return can_scan && dxs_sys_ioctl(pagemap_fd, SCAN, &arg) == 1;
+}
+
 // The same entry by entry.
 static int read_populated(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_region *region, size_t nr,
 			  uintptr_t *next)
@@ -103,6 +121,16 @@ int dxs_pagemap_populated(uintptr_t start, uintptr_t end, uint64_t kinds, struct
 {
 	return can_scan ? scan(start, end, kinds, region, nr, next)
 			: read_populated(start, end, kinds, region, nr, next);
+}
+
+bool dxs_has_swap(void)
+{
+	static _Atomic int answer; // 1: no, 2: yes
+	struct sysinfo info = {0};
+
+	if (!atomic_load(&answer))
+		atomic_store(&answer, dxs_sys6(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0) || info.totalswap ? 2 : 1);
+	return atomic_load(&answer) == 2;
 }
 
 int dxs_pagemap_open(void)

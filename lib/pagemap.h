@@ -21,6 +21,10 @@ int dxs_pagemap_read(uintptr_t addr, uint64_t *entry, size_t nr);
 // Whether the kernel can scan page tables for us (PAGEMAP_SCAN, 6.7).
 bool dxs_pagemap_can_scan(void);
 
+// Whether the page at an address is part of a huge one in the page tables (PAGE_IS_HUGE, 6.7; before: false).
+// Async-signal-safe.
+bool dxs_pagemap_is_huge(uintptr_t addr);
+
 struct dxs_region {
 	uintptr_t start, end;
 };
@@ -32,6 +36,9 @@ struct dxs_region {
 //   DXS_PM_PRESENT | DXS_PM_SWAP: those as well, and write-protect markers of userfaultfd, which look the same.
 int dxs_pagemap_populated(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_region *region, size_t nr,
 			  uintptr_t *next);
+
+// Whether the machine has swap space, asked once: a page that is swapped out leaves no trace in the page tables.
+bool dxs_has_swap(void);
 
 // In a forked child: the descriptor is of the parent's address space.
 void dxs_pagemap_reset(void);

@@ -27,6 +27,7 @@
 #include "history.h"
 #include "image.h"
 #include "log.h"
+#include "look.h"
 #include "policy.h"
 #include "stats.h"
 #include "sys.h"
@@ -137,11 +138,13 @@ static int flush_bytes(struct sync *sync, uintptr_t addr, uint64_t off, size_t l
 	int first_err = 0;
 
 	while (len) {
-		int err;
-		size_t done = dxs_flush_range(addr, len, &err);
-		size_t skip = done < len ? (size_t)dxs_min64(len - done, dxs_file_page_size(file)) : 0;
+		bool is_hole;
+		size_t part = dxs_hole_stretch(file, addr, len, &is_hole);
+		int err = 0;
+		size_t done = is_hole ? part : dxs_flush_range(addr, part, &err);
+		size_t skip = done < part ? (size_t)dxs_min64(part - done, dxs_file_page_size(file)) : 0;
 
-		if (file->image)
+		if (file->image && !is_hole)
 			dxs_image_snapshot(file->image, addr, off, done);
 		if (err)
 			first_err = err;
@@ -409,6 +412,21 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 	}
 }
 
+// Device DAX has no kernel sync to leave anything to: in mode kernel all that is mapped is taken as dirty. CLWB writes
+// back a line whoever has stored to it.
+static void all_is_dirty(struct sync *sync)
+{
+	struct dxs_map *map;
+
+	for (map = sync->file->maps; map; map = map->next) {
+		uint64_t first = sync->first, last = sync->last;
+
+		if (dxs_map_clip(map, &first, &last))
+			dxs_mark_range(map, dxs_map_addr(map, first),
+				       dxs_map_addr(map, last) + dxs_file_page_size(map->file));
+	}
+}
+
 // Makes sure that every page that can be open is marked. An engine that may have lost its protection says that all
 // is open (M5); then nothing here is known to be clean, and the kernel, which keeps its own marks, has to follow.
 static void discover(struct sync *sync)
@@ -427,6 +445,8 @@ static void discover(struct sync *sync)
 		if (err)
 			dxs_file_to_kernel(sync->file, "open pages cannot be found");
 	}
+	if (sync->file->is_device && dxs_file_mode(sync->file) == DXS_MODE_KERNEL)
+		all_is_dirty(sync);
 }
 
 // The durability argument, step by step. Caller holds maps_lock (shared or exclusive): no mapping comes or goes.
@@ -531,7 +551,9 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 	int err = 0;
 
 	end = dxs_min64(end, DXS_TREE_PAGES << file->page_shift);
-	if (off < end) {
+	if (dxs_file_mode(file) == DXS_MODE_BYTE) {
+		dxs_flush_drain(); // of the store buffer: what is in the caches is durable
+	} else if (off < end) {
 		first = off >> file->page_shift;
 		last = (end - 1) >> file->page_shift;
 		err = last - first < GROUP_PAGES ? sync_shared(file, off, end)
@@ -543,10 +565,4 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 		dxs_count(sync_errors, 1);
 	dxs_stats_sync_ns(dxs_now_ns() - begin);
 	return err;
-}
-
-bool dxs_file_owes_kernel(struct dxs_file *file)
-{
-	return dxs_file_mode(file) == DXS_MODE_KERNEL ||
-	       atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced);
 }

@@ -18,8 +18,4 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end);
 // The same by a caller that holds the file's maps_lock exclusively: before the kernel changes a mapping.
 int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end);
 
-// Whether a flush alone does not make the file's mapped data durable: mode `kernel`, or something that only the
-// kernel can make durable was changed since the last kernel sync.
-bool dxs_file_owes_kernel(struct dxs_file *file);
-
 #endif

@@ -26,6 +26,7 @@
 #include "strangers.h"
 #include "sync.h"
 #include "trap.h"
+#include "vma.h"
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
 
@@ -40,8 +41,10 @@ void dxs_init(void)
 		return;
 	dxs_log_init();
 	dxs_config_load();
-	if (dxs_config.emulate && dxs_fault_parse(dxs_config.fault, why, sizeof(why)))
+	if (dxs_fault_parse(dxs_config.fault, why, sizeof(why)))
 		dxs_error("DAXSYNC_FAULT=%s: %s; nothing is planted", dxs_config.fault, why);
+	else if (dxs_config.fault[0] && !dxs_config.emulate)
+		dxs_error("DAXSYNC_FAULT=%s: data will be lost, as was asked for", dxs_config.fault);
 	dxs_fork_init();
 }
 
@@ -138,6 +141,8 @@ static void split_at(uintptr_t addr)
 
 	if (!map || map->addr == addr)
 		return;
+	if ((addr - map->addr) % dxs_file_page_size(map->file))
+		return; // below a huge page: the kernel will refuse it
 	file_lock(map->file);
 	if (!map_split(map, addr))
 		dxs_file_to_kernel(map->file, "no memory to split a mapping");
@@ -291,6 +296,18 @@ static void flusher_load(const struct dxs_candidate *candidate)
 	dxs_sig_setmask(set);
 }
 
+static bool needs_image(struct dxs_file *file)
+{
+	switch (dxs_file_mode(file)) {
+	case DXS_MODE_EMULATED:
+		return dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0];
+	case DXS_MODE_DIRECT:
+		return dxs_config.verify;
+	default:
+		return false;
+	}
+}
+
 // What a file needs before the first of its mappings can be tracked.
 static void file_prepare(struct dxs_file *file, int fd)
 {
@@ -301,9 +318,7 @@ static void file_prepare(struct dxs_file *file, int fd)
 		dxs_file_to_kernel(file, why);
 		return;
 	}
-	if (dxs_file_mode(file) == DXS_MODE_EMULATED &&
-	    (dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0]) &&
-	    (dxs_run_join(&why) || dxs_image_open(file, fd, &why))) {
+	if (needs_image(file) && (dxs_run_join(&why) || dxs_image_open(file, fd, &why))) {
 		dxs_warn("%s: cannot be verified: %s%s%s", file->path, why, dxs_config.image_dir[0] ? ": " : "",
 			 dxs_config.image_dir);
 		dxs_file_to_kernel(file, why);
@@ -312,7 +327,8 @@ static void file_prepare(struct dxs_file *file, int fd)
 
 static struct dxs_file *file_make(const struct dxs_candidate *candidate)
 {
-	struct dxs_file *file = dxs_file_new(candidate->st.st_dev, candidate->st.st_ino, candidate->page_shift);
+	struct dxs_file *file = dxs_file_new(dxs_identity_dev(&candidate->st), dxs_identity_ino(&candidate->st),
+					     candidate->page_shift);
 	struct dxs_text text;
 
 	if (!file)
@@ -322,6 +338,7 @@ static struct dxs_file *file_make(const struct dxs_candidate *candidate)
 	atomic_store(&file->mode, candidate->mode);
 	atomic_store(&file->reason, candidate->reason);
 	atomic_store(&file->size, (uint64_t)candidate->st.st_size);
+	file->is_device = candidate->is_device;
 	return file;
 }
 
@@ -331,7 +348,8 @@ static void map_attach(struct dxs_map *map)
 	struct dxs_file *file = map->file;
 	const char *why;
 
-	if (dxs_file_mode(file) <= DXS_MODE_KERNEL || !(map->prot & PROT_WRITE) || map->engine)
+	if (dxs_file_mode(file) <= DXS_MODE_KERNEL || dxs_file_mode(file) == DXS_MODE_BYTE ||
+	    !(map->prot & PROT_WRITE) || map->engine)
 		return;
 	map->engine = dxs_engine_attach(map, &why);
 	if (!map->engine) {
@@ -355,6 +373,10 @@ static int map_add(struct dxs_map *map)
 		dxs_file_to_kernel(map->file, err == -EFBIG ? "beyond 256 TiB of the file" : "no memory to track it");
 		return err;
 	}
+	// What was written to this part of the file before, by whomever and by whatever means, is the kernel's to make
+	// durable: the first sync calls it.
+	if (dxs_file_mode(map->file) >= DXS_MODE_DIRECT)
+		dxs_file_changed(map->file);
 	dxs_file_map_add(map->file, map); // M1: before it can be written
 	err = dxs_maps_replace(NULL, 0, &map, 1);
 	if (err) {
@@ -381,6 +403,13 @@ static struct dxs_map *map_make(struct dxs_file *file, uintptr_t addr, size_t le
 	return map;
 }
 
+// A mapping that others have made may be one without MAP_SYNC.
+static void sync_check(struct dxs_file *file, uintptr_t addr, size_t len)
+{
+	if (dxs_file_mode(file) >= DXS_MODE_DIRECT && !file->is_device && !dxs_vma_is_sync(addr, len))
+		dxs_file_to_kernel(file, "a mapping that was made without MAP_SYNC");
+}
+
 static void stranger_add(const struct dxs_vma *stranger, void *arg)
 {
 	struct dxs_file *file = arg;
@@ -388,6 +417,7 @@ static void stranger_add(const struct dxs_vma *stranger, void *arg)
 
 	if (dxs_maps_first(stranger->addr, stranger->addr + stranger->len))
 		return;
+	sync_check(file, stranger->addr, stranger->len);
 	map = map_make(file, stranger->addr, stranger->len, stranger->prot, MAP_SHARED, stranger->off);
 	if (!map || map_add(map)) {
 		dxs_free(map);
@@ -410,7 +440,7 @@ static void map_note(const struct dxs_map *map)
 enum dxs_mode dxs_track(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t off,
 			const struct dxs_candidate *candidate)
 {
-	struct dxs_file *file = dxs_maps_file(candidate->st.st_dev, candidate->st.st_ino);
+	struct dxs_file *file = dxs_maps_file(dxs_identity_dev(&candidate->st), dxs_identity_ino(&candidate->st));
 	bool is_new = !file;
 	struct dxs_map *map;
 
@@ -450,13 +480,17 @@ static bool is_refused(enum dxs_mode mode)
 
 static void note_pass(const struct dxs_candidate *candidate, int prot, size_t len)
 {
-	if (dxs_config.stats[0] && prot & PROT_WRITE)
+	if (!(prot & PROT_WRITE))
+		return;
+	if (dxs_config.stats[0])
 		dxs_stats_map_add(candidate->path, "pass", "none", candidate->reason, len);
+	if (dxs_config.verify && S_ISREG(candidate->st.st_mode))
+		dxs_warn("%s: not verified: %s", candidate->path, candidate->reason);
 }
 
 // mmap of a file that is to be tracked, or over something that is.
 static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, off_t off,
-			  const struct dxs_candidate *candidate)
+			  struct dxs_candidate *candidate)
 {
 	size_t page = candidate ? (size_t)1 << candidate->page_shift : DXS_PAGE_SIZE;
 	struct dxs_change change;
@@ -464,7 +498,8 @@ static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, o
 	void *ret;
 
 	dxs_change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? round_up(len, page) : 0);
-	ret = dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	ret = candidate ? dxs_mode_map(candidate, addr, len, prot, flags, fd, off)
+			: dxs_sys_mmap(addr, len, prot, flags, fd, off);
 	dxs_change_commit(&change, !dxs_is_err(ret));
 	if (!dxs_is_err(ret) && candidate)
 		mode = dxs_track((uintptr_t)ret, len, prot, flags, fd, off, candidate);
@@ -676,6 +711,15 @@ int dxs_madvise_remove(void *addr, size_t len)
 	return ret;
 }
 
+static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dxs_candidate *candidate)
+{
+	if (dxs_mode_wants_sync(candidate) && !dxs_vma_is_sync((uintptr_t)addr, len)) {
+		candidate->mode = DXS_MODE_KERNEL;
+		candidate->reason = "a mapping that was made without MAP_SYNC";
+	}
+	dxs_track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
+}
+
 int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 {
 	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
@@ -692,7 +736,7 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;
 	else
-		dxs_track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, &candidate);
+		adopt(addr, len, prot, fd, off, &candidate);
 	dxs_change_end(&change);
 	return err;
 }

@@ -14,37 +14,75 @@
 
 static _Atomic uint32_t changes; // futex: of mappings, begun and ended; odd while one is under way
 
-// M5: without memory for the mark, or for opening one page, all of the mapping is taken as dirty. The kernel, which keeps its own marks, then
-// has to follow every flush.
-static void give_up(struct dxs_map *map, const char *reason)
+#define MAX_LEAVES 10 // that a trap's extent touches: 2 MiB and gaps at both ends
+
+// M5: all of the mapping is taken as dirty. False: not even that can be opened.
+static bool open_all(struct dxs_map *map)
 {
-	dxs_file_to_kernel(map->file, reason);
 	dxs_count(all_open, 1);
-	if (map->engine->open_all(map))
-		dxs_error("%s: pages cannot be opened: the program cannot go on", map->file->path);
+	if (!map->engine->open_all(map))
+		return true;
+	dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
+	return false;
 }
 
-// M1, M3: under the page lock, first the mark, then the page. A sync that finds the page unmarked has either closed
-// it before, and then this trap comes after its look, or cannot see it open.
-static void mark_and_open(struct dxs_map *map, uint64_t pgoff)
+// The leaves of entries [first, last], made if need be. Returns how many, or 0: no memory.
+static unsigned leaves_get(struct dxs_file *file, uint64_t first, uint64_t last, struct dxs_leaf **leaf)
+{
+	unsigned nr = 0;
+
+	for (; first <= last; first = (first | (DXS_LEAF_PAGES - 1)) + 1) {
+		leaf[nr] = dxs_fault(DXS_FAULT_NO_MEMORY) ? NULL : dxs_tree_leaf(&file->tree, first, true);
+		if (!leaf[nr++])
+			return 0;
+	}
+	return nr;
+}
+
+// M1, M3: under the page locks, first the marks, then the pages. A sync that finds a page unmarked has either closed
+// it before, and then this trap comes after its look, or cannot see it open. Locks of several leaves are taken in
+// ascending order, and by nobody but traps.
+static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, struct dxs_leaf **leaf, unsigned nr)
 {
 	struct dxs_file *file = map->file;
-	struct dxs_leaf *leaf = dxs_fault(DXS_FAULT_NO_MEMORY) ? NULL : dxs_tree_leaf(&file->tree, pgoff, true);
-	uint64_t bit = 1ULL << (pgoff % DXS_LEAF_PAGES);
+	uint64_t mask;
+	unsigned i;
 	int err;
 
-	if (!leaf) {
-		give_up(map, "no memory to mark a page");
-		return;
+	for (i = 0; i < nr; i++) {
+		mask = dxs_leaf_mask(leaf[i], first, last);
+		dxs_leaf_lock(leaf[i], mask);
+		if (!dxs_fault(DXS_FAULT_NO_TRAP_MARK))
+			dxs_tree_mark(&file->tree, leaf[i], DXS_DIRTY, mask);
+		dxs_history(file, DXS_EVENT_OPEN, leaf[i]->first, mask);
 	}
-	dxs_leaf_lock(leaf, bit);
-	if (!dxs_fault(DXS_FAULT_NO_TRAP_MARK))
-		dxs_tree_mark(&file->tree, leaf, DXS_DIRTY, bit);
-	dxs_history(file, DXS_EVENT_OPEN, leaf->first, bit);
-	err = map->engine->open(map, dxs_map_addr(map, pgoff), dxs_file_page_size(file));
-	dxs_leaf_unlock(leaf, bit);
-	if (err == -ENOMEM)
-		give_up(map, "no mapping can be split any more (vm.max_map_count)");
+	err = map->engine->open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << file->page_shift);
+	for (i = 0; i < nr; i++)
+		dxs_leaf_unlock(leaf[i], dxs_leaf_mask(leaf[i], first, last));
+	dxs_count(pages_opened, last - first + 1);
+	return err;
+}
+
+// False: the page cannot be opened.
+static bool mark_and_open(struct dxs_map *map, uintptr_t addr)
+{
+	struct dxs_leaf *leaf[MAX_LEAVES];
+	uintptr_t start, end;
+	uint64_t first, last;
+	unsigned nr;
+
+	if (!map->engine->extent(map, addr & ~(dxs_file_page_size(map->file) - 1), &start, &end))
+		return open_all(map);
+	first = dxs_map_pgoff(map, start);
+	last = dxs_map_pgoff(map, end - 1);
+	if (last > first)
+		atomic_store(&map->file->widened, true);
+	nr = leaves_get(map->file, first, last, leaf);
+	if (!nr) { // the kernel, which keeps its own marks, then has to follow every flush
+		dxs_file_to_kernel(map->file, "no memory to mark a page");
+		return open_all(map);
+	}
+	return entries_open(map, first, last, leaf, nr) != -ENOMEM || open_all(map);
 }
 
 enum dxs_trap dxs_trap_store(uintptr_t addr)
@@ -59,8 +97,8 @@ enum dxs_trap dxs_trap_store(uintptr_t addr)
 		result = DXS_TRAP_GOING;
 	} else {
 		dxs_count(traps, 1);
-		mark_and_open(map, dxs_map_pgoff(map, addr));
-		dxs_count(pages_opened, 1);
+		if (!mark_and_open(map, addr))
+			result = DXS_TRAP_FOREIGN; // rather than trap for ever
 	}
 	dxs_maps_exit(section);
 	return result;

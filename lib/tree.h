@@ -83,7 +83,8 @@ static inline uint64_t dxs_leaf_get(struct dxs_leaf *leaf, enum dxs_mark mark)
 uint64_t dxs_leaf_mask(const struct dxs_leaf *leaf, uint64_t first, uint64_t last);
 
 // Page locks. A holder never waits for anything but the kernel call that opens or closes the page; everybody who may
-// hold one has all signals blocked. Locks of one leaf are taken together, and never those of two leaves.
+// hold one has all signals blocked. Locks of one leaf are taken together; those of several leaves by traps only, in
+// ascending order.
 void dxs_leaf_lock(struct dxs_leaf *leaf, uint64_t mask);
 void dxs_leaf_unlock(struct dxs_leaf *leaf, uint64_t mask);
 

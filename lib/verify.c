@@ -12,6 +12,7 @@
 #include "history.h"
 #include "image.h"
 #include "log.h"
+#include "look.h"
 #include "pagemap.h"
 #include "run.h"
 #include "stats.h"
@@ -79,7 +80,11 @@ static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
 
 	for (at = 0; at < size; at += DXS_PAGE_SIZE) {
 		struct compare args = {(unsigned char *)dxs_map_addr(map, pgoff) + at, image, DXS_PAGE_SIZE, false};
+		bool is_hole;
 
+		dxs_hole_stretch(map->file, (uintptr_t)args.page, DXS_PAGE_SIZE, &is_hole);
+		if (is_hole)
+			continue;
 		if (dxs_image_read(map->file->image, off + at, image, DXS_PAGE_SIZE))
 			return false;
 		if (!dxs_flush_guard(compare, &args, &fault) && !args.equal)

@@ -87,6 +87,63 @@ int dxs_vma_open(struct dxs_vma_reader *reader)
 	return reader->fd < 0 ? reader->fd : 0;
 }
 
+// The next line of a file that is read through `reader`, cut if it is longer. False: none.
+static bool get_line(struct dxs_vma_reader *reader, char *line, size_t size)
+{
+	size_t len = 0;
+	int c;
+
+	while ((c = get(reader)) >= 0 && c != '\n')
+		if (len < size - 1)
+			line[len++] = (char)c;
+	line[len] = '\0';
+	return c >= 0;
+}
+
+// Whether a line of smaps begins a VMA: "start-end ...".
+static bool is_head(const char *line, uintptr_t *start, uintptr_t *end)
+{
+	uintptr_t value[2] = {0};
+	int i = 0;
+
+	for (; *line; line++) {
+		if (*line >= '0' && *line <= '9')
+			value[i] = value[i] << 4 | (uintptr_t)(*line - '0');
+		else if (*line >= 'a' && *line <= 'f')
+			value[i] = value[i] << 4 | (uintptr_t)(*line - 'a' + 10);
+		else if (*line == '-' && !i)
+			i = 1;
+		else
+			break;
+	}
+	*start = value[0];
+	*end = value[1];
+	return i && *line == ' ';
+}
+
+bool dxs_vma_is_sync(uintptr_t addr, size_t len)
+{
+	uintptr_t start = 0, end = 0, at = addr, from, to;
+	struct dxs_vma_reader reader = {0};
+	char line[256];
+
+	reader.fd = dxs_sys_openat(AT_FDCWD, "/proc/self/smaps", O_RDONLY | O_CLOEXEC, 0);
+	if (reader.fd < 0)
+		return false;
+	while (at < addr + len && get_line(&reader, line, sizeof(line))) {
+		if (is_head(line, &from, &to)) {
+			start = from;
+			end = to;
+		} else if (at >= start && at < end && !memcmp(line, "VmFlags:", 8)) {
+			if (!strstr(line, " sf"))
+				break;
+			at = end;
+		}
+	}
+	dxs_sys_close(reader.fd);
+	return at >= addr + len;
+}
+
 void dxs_vma_close(struct dxs_vma_reader *reader)
 {
 	dxs_sys_close(reader->fd);

@@ -30,6 +30,10 @@ void dxs_vma_close(struct dxs_vma_reader *reader);
 // Which of nr (at most 64) pages of `size` bytes from addr on can be written. 0 or -errno. Async-signal-safe.
 int dxs_vma_writable(uintptr_t addr, size_t size, unsigned nr, uint64_t *mask);
 
+// Whether all of [addr, addr + len) is mapped with MAP_SYNC ("sf" in the VmFlags of /proc/self/smaps, Linux 4.15). False
+// also when that cannot be found out. Slow: it reads page tables.
+bool dxs_vma_is_sync(uintptr_t addr, size_t len);
+
 // In a forked child: the descriptor is of the parent.
 void dxs_vma_reset(void);
 
