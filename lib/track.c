@@ -606,11 +606,64 @@ void *dxs_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *ne
 	return mremap_known((uintptr_t)addr, old_len, new_len, flags, new_addr);
 }
 
-// The protection that the application has set from now on. Pages that cannot be read cannot be flushed: so that is
-// done before.
+static int sys_protect(uintptr_t addr, uintptr_t end, int prot, int pkey)
+{
+	return (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)(end - addr), prot, 0, 0, 0)
+			      : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)(end - addr), prot, pkey, 0, 0));
+}
+
+// After a call that failed: up to which address the kernel came, which changes one VMA after the other (mm/mprotect.c,
+// Linux 6.18). The same call, piece by piece, fails at the same place.
+static uintptr_t protected_until(uintptr_t addr, uintptr_t end, int prot, int pkey)
+{
+	struct dxs_map *map;
+
+	for_each_map (map, addr, end) {
+		if (addr < map->addr && sys_protect(addr, map->addr, prot, pkey))
+			return addr;
+		if (sys_protect(map->addr, dxs_map_end(map), prot, pkey))
+			return map->addr;
+		addr = dxs_map_end(map);
+	}
+	return addr;
+}
+
+// Before the kernel's call. Pages that cannot be read cannot be flushed: so that is done first, when no store completes
+// any more. M1: what becomes writable is tracked before; an engine takes a mapping that is not writable yet as well.
+static void map_protect_begin(struct dxs_map *map, int prot)
+{
+	int before = map->prot;
+
+	if (!(prot & PROT_READ)) {
+		map_shut(map);
+		dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
+	}
+	map->prot |= prot & PROT_WRITE;
+	map_attach(map);
+	map->prot = before;
+	if (map->engine && prot & PROT_WRITE)
+		map->engine->unprotected(map);
+}
+
+static void map_protect_end(struct dxs_map *map, int prot, bool done)
+{
+	if (done)
+		map->prot = prot;
+	else if (map->prot & PROT_WRITE)
+		map_restore(map);
+	else // an engine that was let in may have made it readable
+		dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+	atomic_store(&map->going, false);
+	if (map->engine)
+		map->engine->wake(map->addr, map->len);
+	if (done && prot & PROT_WRITE)
+		map_note(map);
+}
+
+// The protection that the application has set from now on.
 static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 {
-	uintptr_t end = addr + len;
+	uintptr_t end = addr + len, done;
 	struct dxs_change change;
 	struct dxs_map *map;
 	int ret;
@@ -620,31 +673,15 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 	split_at(end);
 	for_each_map (map, addr, end) {
 		file_lock(map->file);
-		if (!(prot & PROT_READ))
-			dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
-	}
-	// No trap in flight may open what the application is about to protect.
-	for_each_map (map, addr, end)
 		atomic_store(&map->going, true);
-	dxs_maps_synchronize();
-	// M1: what becomes writable is tracked before. An engine takes a mapping that is not writable yet as well.
-	for_each_map (map, addr, end) {
-		map->prot |= prot & PROT_WRITE;
-		map_attach(map);
-		if (map->engine && prot & PROT_WRITE)
-			map->engine->unprotected(map);
 	}
-	ret = (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
-			     : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
-	for_each_map (map, addr, end) {
-		if (!ret)
-			map->prot = prot;
-		atomic_store(&map->going, false);
-		if (map->engine)
-			map->engine->wake(map->addr, map->len);
-		if (prot & PROT_WRITE)
-			map_note(map);
-	}
+	dxs_maps_synchronize(); // no trap in flight may open what the application is about to protect
+	for_each_map (map, addr, end)
+		map_protect_begin(map, prot);
+	ret = sys_protect(addr, end, prot, pkey);
+	done = ret ? protected_until(addr, end, prot, pkey) : end;
+	for_each_map (map, addr, end)
+		map_protect_end(map, prot, map->addr < done);
 	dxs_change_end(&change);
 	return ret;
 }
@@ -654,8 +691,7 @@ int dxs_mprotect(void *addr, size_t len, int prot, int pkey)
 	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
 	if ((uintptr_t)addr % DXS_PAGE_SIZE == 0 && is_known((uintptr_t)addr, len))
 		return mprotect_known((uintptr_t)addr, len, prot, pkey);
-	return (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
-			      : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
+	return sys_protect((uintptr_t)addr, (uintptr_t)addr + len, prot, pkey);
 }
 
 // A hole punched through a mapping: the file behind it changes as by fallocate.
