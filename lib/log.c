@@ -179,25 +179,31 @@ static void write_line(const char *buf, size_t len)
 	}
 }
 
-static struct stat stderr_at_start;
+static bool begun;
+static struct stat stderr_at_start; // all zeros: there was none
 
 void dxs_log_init(void)
 {
-	dxs_sys6(SYS_fstat, STDERR_FILENO, (long)&stderr_at_start, 0, 0, 0, 0);
+	if (dxs_sys6(SYS_fstat, STDERR_FILENO, (long)&stderr_at_start, 0, 0, 0, 0))
+		stderr_at_start = (struct stat){0};
+	begun = true;
 }
 
-// A program that has closed stderr may have got its number for a data file: not the one of the start, and open for
-// reading and writing, which no log is.
+// A program that has closed stderr, or was started without one, may have got its number for something else: for a data
+// file, or a connection. So a line goes to what was there at the start, or to a file that is open for writing only, as
+// logs are and mapped files cannot be; and else it is lost, which is better.
 static bool is_stderr(void)
 {
 	struct stat now;
 
+	if (!begun)
+		return true;
 	if (dxs_sys6(SYS_fstat, STDERR_FILENO, (long)&now, 0, 0, 0, 0))
 		return false;
-	if (!S_ISREG(now.st_mode) || (now.st_dev == stderr_at_start.st_dev && now.st_ino == stderr_at_start.st_ino))
+	if (stderr_at_start.st_mode && now.st_dev == stderr_at_start.st_dev && now.st_ino == stderr_at_start.st_ino)
 		return true;
-	return !stderr_at_start.st_mode ||
-	       (dxs_sys6(SYS_fcntl, STDERR_FILENO, F_GETFL, 0, 0, 0, 0) & O_ACCMODE) != O_RDWR;
+	return S_ISREG(now.st_mode) &&
+	       (dxs_sys6(SYS_fcntl, STDERR_FILENO, F_GETFL, 0, 0, 0, 0) & O_ACCMODE) == O_WRONLY;
 }
 
 void dxs_log(enum dxs_log_level level, const char *fmt, ...)

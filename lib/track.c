@@ -20,6 +20,7 @@
 #include "fork.h"
 #include "image.h"
 #include "log.h"
+#include "mode.h"
 #include "run.h"
 #include "signals.h"
 #include "stats.h"
@@ -29,6 +30,14 @@
 #include "vma.h"
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
+
+// A change of the address space, from before the kernel call to after it. Signals are blocked and the registry is
+// locked in between.
+struct change {
+	dxs_sigset set;
+	int saved_errno; // libraries and threads that are started in between change it
+	uintptr_t addr, end;
+};
 
 DXS_THREAD int dxs_inside;
 
@@ -188,7 +197,10 @@ static int range_shut(uintptr_t addr, uintptr_t end)
 	return err;
 }
 
-int dxs_change_begin(struct dxs_change *change, uintptr_t addr, size_t len)
+// Prepares [addr, addr + len) for a kernel call that takes it away or moves it (M10): traps there wait from now on,
+// no store completes any more, and what was stored is flushed. len 0: only the lock. Returns 0, or what the flush
+// returned: the caller goes on, the kernel's own marks still cover the pages.
+static int change_begin(struct change *change, uintptr_t addr, size_t len)
 {
 	change->saved_errno = errno;
 	change->set = dxs_sig_block();
@@ -224,7 +236,8 @@ static void map_restore(struct dxs_map *map)
 	dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
 }
 
-void dxs_change_commit(struct dxs_change *change, bool gone)
+// After the kernel call: forgets the mappings if they are `gone`, else puts them back as they were.
+static void change_commit(struct change *change, bool gone)
 {
 	struct dxs_map *map;
 	uintptr_t at = change->addr;
@@ -242,7 +255,7 @@ void dxs_change_commit(struct dxs_change *change, bool gone)
 	}
 }
 
-void dxs_change_end(struct dxs_change *change)
+static void change_end(struct change *change)
 {
 	struct dxs_map *map;
 	size_t i;
@@ -257,7 +270,8 @@ void dxs_change_end(struct dxs_change *change)
 	dxs_sig_setmask(dxs_signals_own(SIGBUS) ? change->set & DXS_SIG_ALL : change->set);
 }
 
-bool dxs_track_wants(int prot, int flags, int fd)
+// Whether a mapping is one of interest: shared, of a file, writable now or later.
+static bool is_of_interest(int prot, int flags, int fd)
 {
 	int type = flags & MAP_TYPE;
 	long mode;
@@ -437,8 +451,9 @@ static void map_note(const struct dxs_map *map)
 			  map->prot & PROT_WRITE ? atomic_load(&file->reason) : "not writable", map->len);
 }
 
-enum dxs_mode dxs_track(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t off,
-			const struct dxs_candidate *candidate)
+// Inside a change: takes up a mapping that the kernel has just made. Returns the mode it got.
+static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t off,
+			   const struct dxs_candidate *candidate)
 {
 	struct dxs_file *file = dxs_maps_file(dxs_identity_dev(&candidate->st), dxs_identity_ino(&candidate->st));
 	bool is_new = !file;
@@ -493,17 +508,17 @@ static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, o
 			  struct dxs_candidate *candidate)
 {
 	size_t page = candidate ? (size_t)1 << candidate->page_shift : DXS_PAGE_SIZE;
-	struct dxs_change change;
+	struct change change;
 	enum dxs_mode mode = DXS_MODE_DIRECT;
 	void *ret;
 
-	dxs_change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? round_up(len, page) : 0);
+	change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? round_up(len, page) : 0);
 	ret = candidate ? dxs_mode_map(candidate, addr, len, prot, flags, fd, off)
 			: dxs_sys_mmap(addr, len, prot, flags, fd, off);
-	dxs_change_commit(&change, !dxs_is_err(ret));
+	change_commit(&change, !dxs_is_err(ret));
 	if (!dxs_is_err(ret) && candidate)
-		mode = dxs_track((uintptr_t)ret, len, prot, flags, fd, off, candidate);
-	dxs_change_end(&change);
+		mode = track((uintptr_t)ret, len, prot, flags, fd, off, candidate);
+	change_end(&change);
 	if (prot & PROT_WRITE && is_refused(mode)) {
 		dxs_munmap(ret, len);
 		return (void *)(intptr_t)-EOPNOTSUPP;
@@ -532,7 +547,7 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
 
-	if (dxs_track_wants(prot, flags, fd)) {
+	if (is_of_interest(prot, flags, fd)) {
 		dxs_mode_look(fd, dxs_config.emulate, &candidate);
 		flusher_load(&candidate);
 		if (candidate.mode != DXS_MODE_PASS)
@@ -550,16 +565,16 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 
 int dxs_munmap(void *addr, size_t len)
 {
-	struct dxs_change change;
+	struct change change;
 	int ret;
 
 	if ((uintptr_t)addr % DXS_PAGE_SIZE || !is_known((uintptr_t)addr, len))
 		return dxs_sys_munmap(addr, len);
 	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
-	dxs_change_begin(&change, (uintptr_t)addr, len);
+	change_begin(&change, (uintptr_t)addr, len);
 	ret = dxs_sys_munmap(addr, len);
-	dxs_change_commit(&change, !ret);
-	dxs_change_end(&change);
+	change_commit(&change, !ret);
+	change_end(&change);
 	return ret;
 }
 
@@ -596,35 +611,35 @@ static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
 
 static void *mremap_known(uintptr_t addr, size_t old_len, size_t new_len, int flags, void *new_addr)
 {
-	struct dxs_change change, target;
+	struct change change, target;
 	struct dxs_map *map;
 	struct moved moved = {0};
 	bool fixed = flags & MREMAP_FIXED;
 	size_t span = old_len ? old_len : DXS_PAGE_SIZE; // old length 0 makes a second mapping of the pages
 	void *ret;
 
-	dxs_change_begin(&change, addr, span);
+	change_begin(&change, addr, span);
 	map = dxs_maps_find(addr);
 	if (map) {
 		moved = (struct moved){map->file, dxs_map_pgoff(map, addr), map->prot, map->flags};
 		dxs_file_get(moved.file);
 	}
 	if (fixed) {
-		target = (struct dxs_change){.addr = (uintptr_t)new_addr,
-					     .end = (uintptr_t)new_addr + round_up(new_len, DXS_PAGE_SIZE)};
+		target = (struct change){.addr = (uintptr_t)new_addr,
+					 .end = (uintptr_t)new_addr + round_up(new_len, DXS_PAGE_SIZE)};
 		range_shut(target.addr, target.end);
 	}
 	if (map && moved.prot & PROT_WRITE) // the moved mapping keeps the protection it has now
 		dxs_sys_mprotect((void *)addr, span, moved.prot);
 	ret = sys_mremap((void *)addr, old_len, new_len, flags, new_addr);
 	if (fixed)
-		dxs_change_commit(&target, !dxs_is_err(ret));
-	dxs_change_commit(&change, !dxs_is_err(ret) && old_len);
+		change_commit(&target, !dxs_is_err(ret));
+	change_commit(&change, !dxs_is_err(ret) && old_len);
 	if (map && !dxs_is_err(ret))
 		moved_track(&moved, (uintptr_t)ret, new_len);
 	if (map && !dxs_is_err(ret) && flags & MREMAP_DONTUNMAP) // still mapped, but its page tables are empty now
 		moved_track(&moved, addr, old_len);
-	dxs_change_end(&change);
+	change_end(&change);
 	if (map)
 		dxs_file_put(moved.file);
 	return ret;
@@ -641,46 +656,83 @@ void *dxs_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *ne
 	return mremap_known((uintptr_t)addr, old_len, new_len, flags, new_addr);
 }
 
-// The protection that the application has set from now on. Pages that cannot be read cannot be flushed: so that is
-// done before.
+static int sys_protect(uintptr_t addr, uintptr_t end, int prot, int pkey)
+{
+	return (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)(end - addr), prot, 0, 0, 0)
+			      : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)(end - addr), prot, pkey, 0, 0));
+}
+
+// After a call that failed: up to which address the kernel came, which changes one VMA after the other (mm/mprotect.c,
+// Linux 6.18). The same call, piece by piece, fails at the same place.
+static uintptr_t protected_until(uintptr_t addr, uintptr_t end, int prot, int pkey)
+{
+	struct dxs_map *map;
+
+	for_each_map (map, addr, end) {
+		if (addr < map->addr && sys_protect(addr, map->addr, prot, pkey))
+			return addr;
+		if (sys_protect(map->addr, dxs_map_end(map), prot, pkey))
+			return map->addr;
+		addr = dxs_map_end(map);
+	}
+	return addr;
+}
+
+// Before the kernel's call. Pages that cannot be read cannot be flushed: so that is done first, when no store completes
+// any more. M1: what becomes writable is tracked before; an engine takes a mapping that is not writable yet as well.
+static void map_protect_begin(struct dxs_map *map, int prot)
+{
+	int before = map->prot;
+
+	if (!(prot & PROT_READ)) {
+		map_shut(map);
+		dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
+	}
+	map->prot |= prot & PROT_WRITE;
+	map_attach(map);
+	map->prot = before;
+	if (map->engine && prot & PROT_WRITE)
+		map->engine->unprotected(map);
+}
+
+static void map_protect_end(struct dxs_map *map, int prot, bool done)
+{
+	if (done)
+		map->prot = prot;
+	else if (map->prot & PROT_WRITE)
+		map_restore(map);
+	else // an engine that was let in may have made it readable
+		dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+	atomic_store(&map->going, false);
+	if (map->engine)
+		map->engine->wake(map->addr, map->len);
+	if (done && prot & PROT_WRITE)
+		map_note(map);
+}
+
+// The protection that the application has set from now on.
 static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 {
-	uintptr_t end = addr + len;
-	struct dxs_change change;
+	uintptr_t end = addr + len, done;
+	struct change change;
 	struct dxs_map *map;
 	int ret;
 
-	dxs_change_begin(&change, addr, 0);
+	change_begin(&change, addr, 0);
 	split_at(addr);
 	split_at(end);
 	for_each_map (map, addr, end) {
 		file_lock(map->file);
-		if (!(prot & PROT_READ))
-			dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
-	}
-	// No trap in flight may open what the application is about to protect.
-	for_each_map (map, addr, end)
 		atomic_store(&map->going, true);
-	dxs_maps_synchronize();
-	// M1: what becomes writable is tracked before. An engine takes a mapping that is not writable yet as well.
-	for_each_map (map, addr, end) {
-		map->prot |= prot & PROT_WRITE;
-		map_attach(map);
-		if (map->engine && prot & PROT_WRITE)
-			map->engine->unprotected(map);
 	}
-	ret = (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
-			     : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
-	for_each_map (map, addr, end) {
-		if (!ret)
-			map->prot = prot;
-		atomic_store(&map->going, false);
-		if (map->engine)
-			map->engine->wake(map->addr, map->len);
-		if (prot & PROT_WRITE)
-			map_note(map);
-	}
-	dxs_change_end(&change);
+	dxs_maps_synchronize(); // no trap in flight may open what the application is about to protect
+	for_each_map (map, addr, end)
+		map_protect_begin(map, prot);
+	ret = sys_protect(addr, end, prot, pkey);
+	done = ret ? protected_until(addr, end, prot, pkey) : end;
+	for_each_map (map, addr, end)
+		map_protect_end(map, prot, map->addr < done);
+	change_end(&change);
 	return ret;
 }
 
@@ -689,8 +741,7 @@ int dxs_mprotect(void *addr, size_t len, int prot, int pkey)
 	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
 	if ((uintptr_t)addr % DXS_PAGE_SIZE == 0 && is_known((uintptr_t)addr, len))
 		return mprotect_known((uintptr_t)addr, len, prot, pkey);
-	return (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0)
-			      : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
+	return sys_protect((uintptr_t)addr, (uintptr_t)addr + len, prot, pkey);
 }
 
 // A hole punched through a mapping: the file behind it changes as by fallocate.
@@ -717,13 +768,13 @@ static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dx
 		candidate->mode = DXS_MODE_KERNEL;
 		candidate->reason = "a mapping that was made without MAP_SYNC";
 	}
-	dxs_track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
+	track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
 }
 
 int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 {
 	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
-	struct dxs_change change;
+	struct change change;
 	int err = 0;
 
 	if ((uintptr_t)addr % DXS_PAGE_SIZE || !len || off < 0 || off % (off_t)DXS_PAGE_SIZE)
@@ -732,25 +783,25 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	if (candidate.mode == DXS_MODE_PASS)
 		return -EOPNOTSUPP;
 	flusher_load(&candidate);
-	dxs_change_begin(&change, (uintptr_t)addr, 0);
+	change_begin(&change, (uintptr_t)addr, 0);
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;
 	else
 		adopt(addr, len, prot, fd, off, &candidate);
-	dxs_change_end(&change);
+	change_end(&change);
 	return err;
 }
 
 int dxs_release(void *addr, size_t len)
 {
 	uintptr_t at = (uintptr_t)addr, end = at + ((len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1));
-	struct dxs_change change;
+	struct change change;
 	struct dxs_map *map;
 	int err;
 
 	if (at % DXS_PAGE_SIZE || !is_known(at, len))
 		return -EINVAL;
-	err = dxs_change_begin(&change, at, end - at);
+	err = change_begin(&change, at, end - at);
 	while ((map = dxs_maps_first(at, end))) {
 		at = dxs_map_end(map);
 		if (map->engine)
@@ -758,6 +809,6 @@ int dxs_release(void *addr, size_t len)
 		map_restore(map);
 		map_forget(map, false);
 	}
-	dxs_change_end(&change);
+	change_end(&change);
 	return err;
 }

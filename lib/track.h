@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "mode.h"
 #include "sys.h"
 
 #pragma GCC visibility push(default) // the shim uses these
@@ -19,31 +18,6 @@ void dxs_init(void);
 // Not 0 while the calling thread is inside a change: calls that the library causes there (a library being loaded, a
 // thread being started) are the kernel's. Signals are blocked, so no handler of the program sees it set.
 extern DXS_THREAD int dxs_inside;
-
-// A change of the address space, from before the kernel call to after it. Signals are blocked and the registry is
-// locked in between.
-struct dxs_change {
-	dxs_sigset set;
-	int saved_errno; // libraries and threads that are started in between change it
-	uintptr_t addr, end;
-};
-
-// Prepares [addr, addr + len) for a kernel call that takes it away or moves it (M10): traps there wait from now on,
-// no store completes any more, and what was stored is flushed. len 0: only the lock. Returns 0, or what the flush
-// returned: the caller goes on, the kernel's own marks still cover the pages.
-int dxs_change_begin(struct dxs_change *change, uintptr_t addr, size_t len);
-
-// After the kernel call: forgets the mappings if they are `gone`, else puts them back as they were.
-void dxs_change_commit(struct dxs_change *change, bool gone);
-
-void dxs_change_end(struct dxs_change *change);
-
-// Inside a change: takes up a mapping that the kernel has just made. Returns the mode it got.
-enum dxs_mode dxs_track(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t off,
-			const struct dxs_candidate *candidate);
-
-// Whether a mapping is one of interest: shared, of a file, writable now or later.
-bool dxs_track_wants(int prot, int flags, int fd);
 
 // mmap, munmap, mremap and mprotect for hooks and API: the kernel's call with the tracking around it. Results are
 // the kernel's, errors as -errno (in the pointer, for those that return one).

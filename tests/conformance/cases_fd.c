@@ -168,6 +168,22 @@ static void closed_and_reused_descriptor(void)
 	CHECK(pages_are(map, NR_PAGES, 'd') && pages_are(second, NR_PAGES, 'f'));
 }
 
+// A program that has closed stderr, and whose data file gets the number: what the library says does not go there. Its first
+// line, about emulated memory, comes with the first mapping.
+static void data_file_in_the_place_of_stderr(void)
+{
+	int saved = dup(2), fd;
+	char *map, begin;
+
+	CHECK(saved > 2 && !close(2));
+	fd = file_new(FILE_SIZE);
+	map = map_new(fd, 0, FILE_SIZE);
+	begin = map[0];
+	CHECK(dup2(saved, 2) == 2); // what is wrong from here on can be said
+	CHECK(fd == 2 && !begin);
+	check_tracks(map, 'b');
+}
+
 const struct test_case cases_fd[] = {
 	CASE(close_all_fds_keeps_tracking, ALL),
 	CASE(close_range_cloexec_keeps_tracking, SMALL),
@@ -175,5 +191,6 @@ const struct test_case cases_fd[] = {
 	CASE(lowest_fd_is_unchanged, ALL),
 	CASE(posix_locks_survive, SMALL),
 	CASE(closed_and_reused_descriptor, ALL),
+	CASE(data_file_in_the_place_of_stderr, ALL),
 	END_OF_CASES,
 };

@@ -104,6 +104,30 @@ static void prot_none_then_back(void)
 	check_is_tracked(map, NR_PAGES, 'c');
 }
 
+// A call that fails has changed what comes before the place where it failed, and nothing behind it. Far from where the
+// kernel puts mappings of its own choice, so that the hole stays one.
+static void mprotect_that_fails(void)
+{
+	char *map = (char *)0x200000000000;
+
+	CHECK(mmap(map, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, file_new(FILE_SIZE), 0) ==
+	      map);
+	store_pages(map, NR_PAGES, 'a');
+	sync_all(map, FILE_SIZE);
+	CHECK(!munmap(map + 3 * page, page));
+	CHECK_ERRNO(mprotect(map, FILE_SIZE, PROT_READ), ENOMEM);
+	CHECK(is_denied(map, true) && is_denied(map + 2 * page, true) && !is_denied(map + 4 * page, true));
+	CHECK_ERRNO(mprotect(map + 3 * page, FILE_SIZE - 3 * page, PROT_NONE), ENOMEM);
+	check_is_tracked(map + 4 * page, NR_PAGES - 4, 'b');
+	CHECK(!mprotect(map + 4 * page, 2 * page, PROT_READ) && !mprotect(map + 6 * page, 2 * page, PROT_NONE));
+	CHECK_ERRNO(mprotect(map + 3 * page, FILE_SIZE - 3 * page, PROT_READ | PROT_WRITE), ENOMEM);
+	CHECK(is_denied(map + 4 * page, true) && is_denied(map + 7 * page, false));
+	sync_all(map, page);
+	CHECK(is_denied(map + 4 * page, true) && is_denied(map + 7 * page, false));
+	CHECK(!mprotect(map + 4 * page, FILE_SIZE - 4 * page, PROT_READ | PROT_WRITE));
+	check_is_tracked(map + 4 * page, NR_PAGES - 4, 'd');
+}
+
 // A shared mapping made for reading can be written later: it is of interest from the start.
 static void map_shared_readonly_then_mprotect_rw(void)
 {
@@ -428,6 +452,7 @@ const struct test_case cases_map[] = {
 	CASE(mprotect_ro_and_back, ALL),
 	CASE(mprotect_of_the_middle_and_back, ALL),
 	CASE(prot_none_then_back, ALL),
+	CASE(mprotect_that_fails, ALL),
 	CASE(map_shared_readonly_then_mprotect_rw, ALL),
 	CASE(map_shared_of_a_readonly_descriptor, SMALL),
 	CASE(mremap_grow, SMALL),

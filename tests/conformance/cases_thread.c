@@ -2,6 +2,7 @@
 // cases_thread.c: threads that store, sync, map, unmap and are cancelled at the same time.
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static void neighbours_unmap_while_storing(void)
 		fd[i] = file_new(FILE_SIZE / 4);
 	shared = map_closed(file_new(FILE_SIZE));
 	thread_start(store_and_sync, NULL);
-	for (i = 0, end = now() + 2; now() < end; i++) {
+	for (i = 0, end = now() + 2; now() < end || rounds < 10; i++) {
 		char *map = map_new(fd[i % 4], 0, FILE_SIZE / 4);
 
 		store_pages(map, NR_PAGES / 4, (char)i);
@@ -49,7 +50,6 @@ static void neighbours_unmap_while_storing(void)
 	}
 	stop = true;
 	threads_join();
-	CHECK(rounds > 10);
 	sync_all(shared, FILE_SIZE);
 }
 
@@ -107,6 +107,157 @@ static void mremap_while_storing(void)
 	stop = true;
 	threads_join();
 	sync_all(shared, FILE_SIZE);
+}
+
+// Far from where the kernel puts mappings of its own choice, so that nothing else gets into what is taken away.
+#define FAR ((char *)0x200000000000)
+
+static char *map_far(int fd)
+{
+	CHECK(mmap(FAR, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == FAR);
+	return FAR;
+}
+
+// Stores another value each time, so that every store can be seen.
+static void *store_and_count(void *arg)
+{
+	char *map = arg;
+
+	while (!stop)
+		store_pages(map, NR_PAGES / 2, (char)atomic_fetch_add(&rounds, 1));
+	return NULL;
+}
+
+// What is in each page, and after a while still is: nobody stores there.
+static void check_is_still(const char *map)
+{
+	char seen[NR_PAGES];
+	size_t i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		seen[i] = map[i * page];
+	usleep(100);
+	for (i = 0; i < NR_PAGES; i++)
+		CHECK(map[i * page] == seen[i]);
+}
+
+// Something else is put over a mapping that is being stored to, memory or another file. The storing thread sees nothing
+// of that: the kernel puts the one in the other's place in one step. M10.
+static void map_fixed_over_while_storing(void)
+{
+	int fd[2] = {file_new(FILE_SIZE), file_new(FILE_SIZE)}, i;
+	char *map = map_far(fd[0]), *view[2];
+	double end;
+
+	for (i = 0; i < 2; i++)
+		view[i] = map_closed(fd[i]);
+	thread_start(store_and_count, map);
+	for (i = 0, end = now() + 2; now() < end || rounds < 10; i++) {
+		bool memory = i % 4 == 1;
+		int which = i % 3 == 0;
+
+		CHECK(mmap(map, FILE_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_FIXED | (memory ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED), memory ? -1 : fd[which],
+			   0) == map);
+		check_is_still(view[!which]);
+		if (memory)
+			check_is_still(view[which]);
+		sync_all(view[0], FILE_SIZE);
+		sync_all(view[1], FILE_SIZE);
+	}
+	stop = true;
+	threads_join();
+	sync_all(map, FILE_SIZE);
+}
+
+// The mapping shrinks and grows in its place; the half that is stored to stays where it is all the time. M10.
+static void mremap_in_place_while_storing(void)
+{
+	int fd = file_new(FILE_SIZE), i;
+	char *map = map_far(fd), *view = map_closed(fd);
+	double end;
+
+	thread_start(store_and_count, map);
+	for (i = 0, end = now() + 2; now() < end || rounds < 10; i++) {
+		CHECK(mremap(map, FILE_SIZE, FILE_SIZE / 2, 0) == map);
+		sync_all(i % 2 ? map : view, FILE_SIZE / 2);
+		CHECK(mremap(map, FILE_SIZE / 2, FILE_SIZE, 0) == map);
+		store_pages(map + FILE_SIZE / 2, NR_PAGES / 2, (char)i);
+		sync_all(map, FILE_SIZE);
+		CHECK(pages_are(view + FILE_SIZE / 2, NR_PAGES / 2, (char)i));
+	}
+	stop = true;
+	threads_join();
+	sync_all(map, FILE_SIZE);
+}
+
+static atomic_ulong phase;          // odd: the mapping may be write-protected at this moment
+static atomic_ulong phase_at_store; // when the storing thread began its store
+static atomic_ulong nr_denied;
+
+// A SIGSEGV is the program's own only if the mapping was write-protected at some time since the store began. The store
+// is tried again when it is not any more.
+static void on_denied(int sig, siginfo_t *info, void *context)
+{
+	unsigned long began = phase_at_store;
+
+	(void)context;
+	CHECK(sig == SIGSEGV && (char *)info->si_addr >= FAR && (char *)info->si_addr < FAR + FILE_SIZE);
+	CHECK(began % 2 || phase != began);
+	atomic_fetch_add(&nr_denied, 1);
+	while (phase % 2)
+		usleep(10);
+}
+
+static void *store_when_allowed(void *arg)
+{
+	char *map = arg;
+	unsigned long i;
+
+	for (i = 0; !stop; i++) {
+		phase_at_store = phase;
+		((volatile char *)map)[i % (NR_PAGES / 2) * page] = (char)(i / NR_PAGES);
+	}
+	return NULL;
+}
+
+// The program takes away the write permission, or all of it, and gives it back. No store completes in between.
+static void protect_while_storing(int prot)
+{
+	struct sigaction act = {.sa_sigaction = on_denied, .sa_flags = SA_SIGINFO};
+	int fd = file_new(FILE_SIZE), probe = memfd_create("probe", MFD_CLOEXEC), i;
+	char *map = map_far(fd), *view = map_closed(fd);
+	double end;
+
+	CHECK(!sigaction(SIGSEGV, &act, NULL));
+	thread_start(store_when_allowed, map);
+	for (i = 0, end = now() + 2; now() < end || !nr_denied; i++) {
+		if (i % 2)
+			sync_all(map, FILE_SIZE); // so that stores trap
+		phase++;
+		CHECK(!mprotect(map, FILE_SIZE, prot));
+		check_is_still(view);
+		sync_all(i % 3 ? view : map, FILE_SIZE);
+		if (prot == PROT_NONE)
+			CHECK_ERRNO(pwrite(probe, map + (size_t)i % NR_PAGES * page, 1, 0), EFAULT);
+		check_is_still(view);
+		CHECK(!mprotect(map, FILE_SIZE, PROT_READ | PROT_WRITE));
+		phase++;
+		CHECK(!mprotect(map, FILE_SIZE, PROT_READ | PROT_WRITE)); // changes nothing
+	}
+	stop = true;
+	threads_join();
+	sync_all(map, FILE_SIZE);
+}
+
+static void mprotect_read_while_storing(void)
+{
+	protect_while_storing(PROT_READ);
+}
+
+static void mprotect_none_while_storing(void)
+{
+	protect_while_storing(PROT_NONE);
 }
 
 static void *sync_until_cancelled(void *arg)
@@ -225,6 +376,8 @@ static void truncate_while_syncing(void)
 const struct test_case cases_thread[] = {
 	CASE(neighbours_unmap_while_storing, ALL), CASE(aliases_come_and_go_while_storing, ALL),
 	CASE(mremap_while_storing, SMALL),         CASE(cancel_in_msync, SMALL),
+	CASE(map_fixed_over_while_storing, ALL),   CASE(mremap_in_place_while_storing, SMALL),
+	CASE(mprotect_read_while_storing, ALL),    CASE(mprotect_none_while_storing, ALL),
 	CASE(hundred_threads_sync_one_page, ALL),  CASE(stores_of_ended_threads_are_synced, ALL),
 	CASE(truncate_while_syncing, ALL),         END_OF_CASES,
 };

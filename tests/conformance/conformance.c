@@ -20,11 +20,11 @@
 #include <unistd.h>
 
 #include "conformance.h"
+#include "huge_pages.h"
 #include "runner.h"
 
 #define TIMEOUT 20 // seconds for a cell
 #define HUGE_PAGES 64
-#define NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
 
 unsigned memory;
 size_t page = 4096;
@@ -84,48 +84,6 @@ static int cell_run(const char *name, const char *memory_arg)
 	counters_get(&stats);
 	CHECK(!stats.missed_pages);
 	return 0;
-}
-
-static long huge_pages_get(void)
-{
-	FILE *file = fopen(NR_HUGEPAGES, "re");
-	long nr = -1;
-
-	if (!file)
-		return -1;
-	if (fscanf(file, "%ld", &nr) != 1)
-		nr = -1;
-	fclose(file);
-	return nr;
-}
-
-static void huge_pages_set(long nr)
-{
-	FILE *file = fopen(NR_HUGEPAGES, "we");
-
-	if (!file)
-		return;
-	fprintf(file, "%ld\n", nr);
-	fclose(file);
-}
-
-// Makes sure that there are huge pages. Returns the number to restore, -1 for none; *why is set if there are too few.
-static long huge_pages_take(const char **why)
-{
-	long before = huge_pages_get();
-
-	if (before >= HUGE_PAGES)
-		return -1;
-	if (before < 0) {
-		*why = "the kernel has no huge pages";
-		return -1;
-	}
-	huge_pages_set(HUGE_PAGES);
-	if (huge_pages_get() < HUGE_PAGES)
-		*why = "fewer than "
-		       "64"
-		       " huge pages, and " NR_HUGEPAGES " cannot raise them";
-	return before;
 }
 
 // Starts the cell in a process group of its own, with its output in `out`.
@@ -298,19 +256,16 @@ static void memory_run(int kind, const struct options *options, const char *why_
 
 static void all_run(const struct options *options, struct totals *totals)
 {
-	const char *why_not = NULL;
-	long restore = -1;
+	const char *why_not;
 	int kind;
 
 	for (kind = 0; kind < 3; kind++) {
 		if (options->memory >= 0 && options->memory != kind)
 			continue;
-		if (1U << kind == HUGETLBFS && !options->list)
-			restore = huge_pages_take(&why_not);
+		why_not = 1U << kind == HUGETLBFS && !options->list ? huge_pages_take(HUGE_PAGES) : NULL;
 		memory_run(kind, options, why_not, totals);
+		huge_pages_give();
 	}
-	if (restore >= 0)
-		huge_pages_set(restore);
 }
 
 static void usage(void)

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -209,4 +210,74 @@ Test(log, interrupted_write_is_repeated, .timeout = 20)
 	memset(buf, 0, sizeof(buf));
 	cr_expect_gt(read(pipe_fds[0], buf, sizeof(buf) - 1), 0);
 	cr_expect_str_eq(buf, "daxsync: late\n");
+}
+
+static int other_end = -1; // of a connection
+
+// Closes stderr, tells the log so if `started_without` one, and opens something that gets its number. Returns what a line
+// adds to it: bytes.
+static long line_goes_to(int (*open_it)(void), bool started_without)
+{
+	char buf[256];
+	int saved = dup(STDERR_FILENO), fd;
+	long len;
+
+	if (!started_without)
+		dxs_log_init();
+	close(STDERR_FILENO);
+	if (started_without)
+		dxs_log_init();
+	fd = open_it();
+	dxs_error("a line");
+	len = other_end < 0 ? lseek(fd, 0, SEEK_END) : recv(other_end, buf, sizeof(buf), MSG_DONTWAIT);
+	dup2(saved, STDERR_FILENO);
+	cr_assert_eq(fd, STDERR_FILENO);
+	return len;
+}
+
+static int data_file(void)
+{
+	return memfd_create("data", 0);
+}
+
+static int log_file(void)
+{
+	char name[] = "/tmp/daxsync-log.XXXXXX";
+	int fd = mkstemp(name), log;
+
+	close(fd);
+	log = open(name, O_WRONLY | O_APPEND);
+	unlink(name);
+	return log;
+}
+
+static int connection(void)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair))
+		return -1;
+	other_end = pair[1];
+	return pair[0];
+}
+
+Test(log, data_file_that_has_got_the_number_of_stderr_gets_no_line)
+{
+	cr_expect_eq(line_goes_to(data_file, false), 0);
+}
+
+Test(log, nor_does_it_in_a_program_started_without_a_stderr)
+{
+	cr_expect_eq(line_goes_to(data_file, true), 0);
+}
+
+Test(log, nor_does_a_connection)
+{
+	cr_expect_eq(line_goes_to(connection, false), -1);
+	cr_expect_geq(other_end, 0);
+}
+
+Test(log, log_file_in_the_place_of_stderr_gets_its_lines)
+{
+	cr_expect_eq(line_goes_to(log_file, false), (long)strlen("daxsync: a line\n"));
 }
