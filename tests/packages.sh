@@ -18,7 +18,8 @@ quickstart="$build liblmdb-dev lmdb-utils unicode-data jq"
 test="$quickstart g++ clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck
 	libcriterion-dev spin
 	python3 python3-lmdb kyotocabinet-utils tkrzw-utils fio
-	git strace gdb time procps"
+	git strace gdb time procps
+	qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
 case ${1:-} in
 build) wanted=$build ;;

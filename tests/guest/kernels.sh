@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# kernels.sh BUILD KERNEL: downloads a Debian kernel and unpacks it into
+# BUILD/guest/KERNEL: `vmlinuz`, and its modules below `root`. Nothing is
+# installed. Packages of another suite than the machine's own are found with an
+# apt configuration of its own, on the mirror that the machine's sources name,
+# so these stay as they are. What was unpacked once is kept.
+# Exit status: 0; 77 if the kernel cannot be had.
+set -eu
+# shellcheck source=tests/guest/lib.sh
+. "${0%/*}/lib.sh"
+guest_begin "$@"
+guest_lock
+[ ! -f "$guest/version" ] || exit 0
+
+need apt-get apt
+need dpkg-deb dpkg
+release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null || true)
+[ -n "$release" ] || skip 'this is no Debian release, and its kernels are needed'
+
+# Debian 12 offers the kernel of Debian 13 itself, in a much smaller list.
+case $kernel in
+6.1) suites=bookworm ;;
+6.12) suites=trixie && [ "$release" != bookworm ] || suites='bookworm-backports trixie' ;;
+*) suites=$kernel ;;
+esac
+
+# shellcheck disable=SC2016 # apt's variables
+lists='$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)'
+mirror=$(apt-get indextargets --format "$lists" 'Created-By: Packages' 2>/dev/null |
+	awk -F '|' -v name="$release" '$3 == "main" && ($1 == name || $2 == name) { print $4; exit }')
+[ -n "$mirror" ] || skip "apt's sources name no mirror of $release"
+
+work=$guest/work
+rm -rf "$work"
+mkdir -p "$work/keys" "$work/lists/partial" "$work/cache/archives/partial" "$work/state" "$work/debs" "$work/root"
+for key in /etc/apt/trusted.gpg.d/* /usr/share/keyrings/debian-archive-keyring.gpg; do
+	[ ! -f "$key" ] || ln -s "$key" "$work/keys/"
+done
+
+# apt's own configuration (a proxy, say) stays in force; only files are others.
+# Its user for downloads may not be able to enter the build directory.
+cat >"$work/apt.conf" <<CONF
+Dir::Etc::sourcelist "$work/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::trustedparts "$work/keys";
+Dir::State "$work/state";
+Dir::State::lists "$work/lists";
+Dir::Cache "$work/cache";
+Acquire::Languages "none";
+Acquire::Retries "3";
+APT::Sandbox::User "root";
+CONF
+APT_CONFIG=$work/apt.conf
+export APT_CONFIG
+log=$guest/kernels.log
+: >"$log"
+
+# What a package needs of the kernel's own packages: linux-image-amd64 names the
+# package that has the kernel, and that may name one for its modules.
+kernel_depends() { # PACKAGE
+	apt-cache show --no-all-versions "$1" 2>>"$log" | sed -n 's/^Depends: //p' | tr ',' '\n' | tr -d ' ' |
+		sed -n 's/[(:].*//; /^linux-\(image\|modules\|binary\)-[0-9]/p' | sort -u
+}
+
+download() { # SUITE
+	echo "deb [arch=amd64] $mirror $1 main" >"$work/sources.list"
+	apt-get -q update >>"$log" 2>&1 || return 1
+	packages=
+	todo=$(kernel_depends linux-image-amd64)
+	while [ -n "$todo" ]; do
+		packages="$packages $todo"
+		next=
+		for package in $todo; do
+			next="$next $(kernel_depends "$package")"
+		done
+		todo=$(echo "$next" | tr -s ' \n' ' ' | sed 's/^ *//; s/ *$//')
+	done
+	[ -n "$packages" ] || return 1
+	# shellcheck disable=SC2086 # several names
+	(cd "$work/debs" && apt-get -q download $packages) >>"$log" 2>&1
+}
+
+found=
+for suite in $suites; do
+	if download "$suite"; then
+		found=$suite
+		break
+	fi
+done
+[ -n "$found" ] || skip "linux-image-amd64 of $suites cannot be downloaded from $mirror (see $log)"
+
+# No guest has hardware for these, and they are most of the files.
+for deb in "$work"/debs/*.deb; do
+	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --exclude='*/drivers/gpu' --exclude='*/drivers/media' \
+		--exclude='*/drivers/net' --exclude='*/kernel/sound'
+done
+[ -d "$work/root/lib/modules" ] || { [ -d "$work/root/usr/lib/modules" ] && ln -s usr/lib "$work/root/lib"; } ||
+	fail "no modules in $packages"
+version=$(ls "$work/root/lib/modules")
+[ -f "$work/root/boot/vmlinuz-$version" ] || fail "no kernel $version in $packages"
+depmod -b "$work/root" "$version" 2>>"$log" || fail "depmod failed (see $log)"
+rm -rf "$guest/root" "$guest/vmlinuz"
+mv "$work/root" "$guest/root"
+mv "$guest/root/boot/vmlinuz-$version" "$guest/vmlinuz"
+rm -rf "$work"
+echo "$version" >"$guest/version"
+echo "kernels.sh: $version from $found"

@@ -1,0 +1,149 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# run.sh [OPTION...] BUILD KERNEL JOB [ARGUMENT...]: boots a guest with
+# persistent memory, runs the shell script JOB in it, and powers it off. What
+# the job says comes out here as it says it.
+#
+#   -i DIR      keep the NVDIMMs' images in DIR, and use those that are there
+#               (otherwise they are new, and gone afterwards)
+#   -n          make the file systems, but do not mount them
+#   -t SECONDS  end a guest that hangs (300)
+#   -c SECONDS  cut the power, so many seconds after the job has begun
+#   -f FILE     copy a file into the job's directory (may be repeated)
+#   -p PROGRAM  copy a program of this machine, with its libraries (repeated)
+#   -k WORDS    more for the kernel's command line
+#   -q          do not show the console of a guest that failed
+#
+# In the guest there are /mnt/ext4, /mnt/xfs and /mnt/ext2, each mounted with
+# dax on an NVDIMM of its own, /dev/dax (device DAX), the build and the tests'
+# sources at the same paths as here ($BUILD and $SOURCES), and busybox, ndctl,
+# strace, fsck and the like. The job's directory is the working directory.
+#
+# Exit status: the job's; 77 if there can be no guest; 124 timed out; 125 the
+# guest did not come to the job, or died; 137 the power was cut.
+set -eu
+# shellcheck source=tests/guest/lib.sh
+. "${0%/*}/lib.sh"
+
+images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted=''
+while getopts i:nt:c:f:p:k:q option; do
+	case $option in
+	i) images=$OPTARG ;;
+	n) unmounted=1 ;;
+	t) timeout=$OPTARG ;;
+	c) cut=$OPTARG ;;
+	f) files="$files $OPTARG" ;;
+	p) programs="$programs $OPTARG" ;;
+	k) words=$OPTARG ;;
+	q) quiet=1 ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 3 ] || fail 'usage: run.sh [OPTION...] BUILD KERNEL JOB [ARGUMENT...]'
+guest_begin "$1" "$2"
+job=$3
+shift 3
+[ -f "$job" ] || fail "no such file: $job"
+
+need qemu-system-x86_64 qemu-system-x86
+sh "$here/kernels.sh" "$build" "$kernel" >&2 || skip_or_fail $?
+sh "$here/initramfs.sh" "$build" "$kernel" || skip_or_fail $?
+
+work=$(mktemp -d "$guest/run.XXXXXX")
+qemu=
+trap '[ -z "$qemu" ] || kill -9 "$qemu" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# The build and the sources of the tests, and the job.
+root=$work/root
+mkdir -p "$root/job/files" "$root$build/bin" "$root$build/lib" "$root$sources"
+cp -P "$build"/lib/*.so* "$root$build/lib/"
+cp -r "$build/bin/." "$root$build/bin/"
+rm -f "$root$build"/bin/tests/test_* "$root$build"/bin/tests/*_tsan
+cp -r "$sources/tests" "$root$sources/"
+for file in $files; do
+	cp "$file" "$root/job/files/"
+done
+mkdir -p "$root/usr/bin" "$root/usr/lib" "$root/usr/lib64"
+ln -s usr/lib "$root/lib"
+ln -s usr/lib64 "$root/lib64"
+for program in $programs; do
+	path=$(command -v "$program") || skip "$program is missing"
+	add_program "$root" "$path"
+done
+cp "$job" "$root/job/job"
+quoted() {
+	for word; do
+		printf " '%s'" "$(printf %s "$word" | sed "s/'/'\\\\''/g")"
+	done
+}
+echo "export BUILD='$build' SOURCES='$sources' KERNEL='$kernel'" >"$root/job/environment"
+echo "exec sh /job/job$(quoted "$@")" >"$root/job/script"
+echo 'ext4 xfs ext2 dax' >"$root/job/images"
+[ -z "$unmounted" ] || : >"$root/job/unmounted"
+pack "$root" "$work/build.cpio"
+cat "$guest/system.cpio" "$work/build.cpio" >"$work/initrd"
+rm -rf "$root" "$work/build.cpio"
+
+[ -n "$images" ] || images=$work/images
+mkdir -p "$images"
+set --
+nr=0
+for image in ext4 xfs ext2 dax; do
+	[ -f "$images/$image.img" ] || truncate -s 512M "$images/$image.img"
+	set -- "$@" -object "memory-backend-file,id=memory$nr,share=on,mem-path=$images/$image.img,size=512M" \
+		-device "nvdimm,id=nvdimm$nr,memdev=memory$nr"
+	nr=$((nr + 1))
+done
+
+: >"$work/status"
+qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -machine pc,nvdimm=on,nvdimm-persistence=mem-ctrl \
+	-m 1536M,slots=4,maxmem=8G -nodefaults -no-user-config -display none -no-reboot \
+	-kernel "$guest/vmlinuz" -initrd "$work/initrd" \
+	-append "console=ttyS0 panic=-1 loglevel=4 mitigations=off random.trust_cpu=on $words" \
+	-chardev "file,id=console,path=$work/console" -serial chardev:console \
+	-chardev stdio,id=job,signal=off -serial chardev:job \
+	-chardev "file,id=status,path=$work/status" -serial chardev:status \
+	"$@" </dev/null 2>"$work/qemu.err" &
+qemu=$!
+
+# Looks from time to time; the guest's end is the end of its QEMU.
+elapsed=0 begun='' verdict=''
+while kill -0 "$qemu" 2>/dev/null; do
+	if [ -n "$cut" ] && [ -z "$begun" ] && grep -q begin "$work/status"; then
+		begun=1
+		sleep "$cut"
+		verdict=137
+		break
+	fi
+	sleep 0.1
+	elapsed=$((elapsed + 1))
+	if [ "$elapsed" -ge $((timeout * 10)) ]; then
+		verdict=124
+		break
+	fi
+done
+[ -z "$verdict" ] || kill -9 "$qemu" 2>/dev/null || true
+wait "$qemu" 2>/dev/null || true
+qemu=
+
+[ -n "$verdict" ] || verdict=$(sed -n 's/^status \([0-9]*\)$/\1/p' "$work/status")
+case $verdict in
+124) echo "run.sh: still running after $timeout s" >&2 ;;
+'')
+	echo 'run.sh: the guest died' >&2
+	verdict=125
+	;;
+esac
+case $verdict in
+0 | 77 | 137) ;;
+*) [ -n "$quiet" ] || {
+	cat "$work/qemu.err"
+	echo 'run.sh: the end of the console:'
+	tail -n 60 "$work/console" | sed 's/^/    /'
+} >&2 ;;
+esac
+[ -z "${GUEST_CONSOLE:-}" ] || cp "$work/console" "$GUEST_CONSOLE"
+exit "$verdict"
