@@ -49,8 +49,12 @@ shim 0 DAXSYNC_POWERCUT=soon $emulate DAXSYNC_LOG=error
 says 'DAXSYNC_POWERCUT: not N or N:SEED'
 shim 0 DAXSYNC_VERFY=1
 says 'DAXSYNC_VERFY is no setting of daxsync'
-shim 0 DAXSYNC_VERIFY=1 DAXSYNC_POWERCUT=1 DAXSYNC_FAULT=skip-flush
-says 'ignored without DAXSYNC_EMULATE=1: DAXSYNC_VERIFY, DAXSYNC_POWERCUT, DAXSYNC_FAULT'
+shim 0 DAXSYNC_POWERCUT=1
+says 'ignored without DAXSYNC_EMULATE=1: DAXSYNC_POWERCUT'
+shim 0 DAXSYNC_FAULT=skip-flush
+says 'DAXSYNC_FAULT=skip-flush: data will be lost, as was asked for'
+shim 0 DAXSYNC_VERIFY=1
+says 'not verified: not on persistent memory'
 shim 0 $emulate DAXSYNC_FAULT=no-such-fault
 says 'no-such-fault'
 shim 0 DAXSYNC_STATS=/nonexistent/stats
