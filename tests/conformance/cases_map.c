@@ -448,6 +448,94 @@ static void sparse_64g(void)
 	CHECK(!munmap(map, size));
 }
 
+static long number_in(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	long value = 0;
+
+	CHECK(file && fscanf(file, "%ld", &value) == 1);
+	fclose(file);
+	return value;
+}
+
+static long nr_vmas(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	long nr = 0;
+	int c;
+
+	CHECK(file);
+	while ((c = getc(file)) != EOF)
+		nr += c == '\n';
+	fclose(file);
+	return nr;
+}
+
+// What a program may do at any time: 100 mappings more.
+static void map_a_hundred(void)
+{
+	char *map = mmap(NULL, 100 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i;
+
+	CHECK(map != MAP_FAILED);
+	for (i = 0; i < 100; i += 2)
+		CHECK(!mprotect(map + i * page, page, PROT_READ));
+	CHECK(!munmap(map, 100 * page));
+}
+
+// Each isolated open page costs the mprotect engine two VMAs, and there are far more pages than the process may have.
+static void scattered_stores_beyond_max_map_count(void)
+{
+	size_t nr = (size_t)number_in("/proc/sys/vm/max_map_count"), step = 8 * page, size, i;
+	struct stat st;
+	char *map;
+	int fd, round;
+
+	if (nr > 100000)
+		cell_skip("vm.max_map_count is larger than this test has memory for");
+	nr = nr * 5 / 8; // two VMAs each: more than there are
+	size = nr * step;
+	fd = file_new(size);
+	map = map_new(fd, 0, size);
+	sync_all(map, size);
+	for (round = 1; round < 3; round++) {
+		for (i = 0; i < nr; i++) {
+			map[i * step] = (char)(i + (size_t)round);
+			if (i % 32 == 0)
+				map_a_hundred();
+		}
+		CHECK(nr_vmas() < number_in("/proc/sys/vm/max_map_count") - 1000);
+		sync_all(map, size);
+	}
+	for (i = 0; i < nr; i++)
+		CHECK(map[i * step] == (char)(i + 2));
+	CHECK(!fstat(fd, &st) && st.st_blocks <= (blkcnt_t)(nr * page / 512 + 64));
+	CHECK(!munmap(map, size));
+}
+
+// All pieces of the tracker's budget are used up by one mapping, and others still get what they need.
+static void many_mappings_beyond_max_map_count(void)
+{
+	char *map[8];
+	size_t step = 6 * page, nr = 8000, i, k;
+	int fd[8];
+
+	for (k = 0; k < 8; k++) {
+		fd[k] = file_new(nr * step);
+		map[k] = map_new(fd[k], 0, nr * step);
+		sync_all(map[k], nr * step);
+	}
+	for (i = 0; i < nr; i++)
+		for (k = 0; k < 8; k++)
+			map[k][(i * 7919 % nr) * step] = (char)(i + k);
+	for (k = 0; k < 8; k++) {
+		sync_all(map[k], nr * step);
+		for (i = 0; i < nr; i++)
+			CHECK(map[k][(i * 7919 % nr) * step] == (char)(i + k));
+		CHECK(!munmap(map[k], nr * step));
+	}
+}
+
 const struct test_case cases_map[] = {
 	CASE(mprotect_ro_and_back, ALL),
 	CASE(mprotect_of_the_middle_and_back, ALL),
@@ -471,5 +559,7 @@ const struct test_case cases_map[] = {
 	CASE(munmap_errors_equal_kernel, ALL),
 	CASE(many_windows, ALL),
 	CASE(sparse_64g, TMPFS),
+	CASE(scattered_stores_beyond_max_map_count, TMPFS),
+	CASE(many_mappings_beyond_max_map_count, TMPFS),
 	END_OF_CASES,
 };
