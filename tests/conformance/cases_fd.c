@@ -186,7 +186,7 @@ static void data_file_in_the_place_of_stderr(void)
 
 const struct test_case cases_fd[] = {
 	CASE(close_all_fds_keeps_tracking, ALL),
-	CASE(close_range_cloexec_keeps_tracking, SMALL),
+	CASE(close_range_cloexec_keeps_tracking, NO_HUGETLBFS),
 	CASE(dup2_onto_every_fd, ALL),
 	CASE(lowest_fd_is_unchanged, ALL),
 	CASE(posix_locks_survive, SMALL),

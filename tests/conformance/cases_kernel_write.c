@@ -297,9 +297,8 @@ static void read_into_all_of_the_mapping(void)
 	CHECK(read(source, map, FILE_SIZE) == (ssize_t)FILE_SIZE);
 	CHECK(pages_are(map, NR_PAGES, 'r'));
 	sync_all(map, FILE_SIZE);
-	room = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(room != MAP_FAILED);
-	room = (char *)(((uintptr_t)room + page - 1) / page * page);
+	room = room_for(3 * page);
+	CHECK(!mprotect(room, 3 * page, PROT_READ | PROT_WRITE));
 	CHECK(mmap(room + page, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == room + page);
 	sync_all(map, FILE_SIZE);
 	CHECK(pread(source, room, 3 * page, 0) == (ssize_t)(3 * page));
@@ -355,14 +354,12 @@ static void *sync_in_a_loop(void *arg)
 	return NULL;
 }
 
-#define DATAGRAMS 2000
-
 static void *send_datagrams(void *arg)
 {
 	int fd = *(int *)arg;
-	uint32_t i;
+	uint32_t i, nr = times(2000);
 
-	for (i = 0; i < DATAGRAMS; i++)
+	for (i = 0; i < nr; i++)
 		CHECK(send(fd, &i, sizeof(i), 0) == sizeof(i));
 	return NULL;
 }
@@ -370,14 +367,14 @@ static void *send_datagrams(void *arg)
 // M9: a datagram that has been taken from its queue cannot be asked for again.
 static void datagram_not_lost(void)
 {
+	uint32_t i, nr = times(2000);
 	int pair[2];
-	uint32_t i;
 
 	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair));
 	shared = map_closed(file_new(FILE_SIZE));
 	thread_start(sync_in_a_loop, NULL);
 	thread_start(send_datagrams, &pair[1]);
-	for (i = 0; i < DATAGRAMS; i++) {
+	for (i = 0; i < nr; i++) {
 		char *to = shared + (1 + i % (NR_PAGES - 1)) * page - 2; // across two pages
 		uint32_t got;
 

@@ -322,17 +322,17 @@ static void daemon_keeps_its_mappings(void)
 
 const struct test_case cases_process[] = {
 	CASE(fork_child_stores, ALL),
-	CASE(fork_child_maps_a_new_file, ALL),
+	CASE(fork_child_maps_a_new_file, FILES),
 	CASE(fork_child_changes_mappings, ALL),
 	CASE(fork_of_a_fork, ALL),
 	CASE(raw_fork_without_handlers, ALL),
-	CASE(raw_clone_without_handlers, SMALL),
-	CASE(raw_fork_child_leaves_unsynced_stores, SMALL),
+	CASE(raw_clone_without_handlers, NO_HUGETLBFS),
+	CASE(raw_fork_child_leaves_unsynced_stores, NO_HUGETLBFS),
 	CASE(vfork_exec, ALL),
-	CASE(vfork_exit, SMALL),
+	CASE(vfork_exit, NO_HUGETLBFS),
 	CASE(posix_spawn_and_system, ALL),
 	CASE(exec_with_unsynced_pages, ALL),
-	CASE(failing_exec, SMALL),
+	CASE(failing_exec, NO_HUGETLBFS),
 	CASE(daemon_keeps_its_mappings, ALL),
 	END_OF_CASES,
 };

@@ -124,11 +124,8 @@ static void alias_that_overlaps_in_part(void)
 // Two mappings side by side, of files in this order: [first, second].
 static char *map_pair(int first, int second, size_t second_off)
 {
-	char *room = mmap(NULL, 2 * FILE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uintptr_t at = ((uintptr_t)room + page - 1) / page * page; // hugetlbfs wants alignment
-	char *addr = (char *)at;
+	char *addr = room_for(FILE_SIZE);
 
-	CHECK(room != MAP_FAILED);
 	CHECK(mmap(addr, FILE_SIZE / 2, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, first, 0) == addr);
 	CHECK(mmap(addr + FILE_SIZE / 2, FILE_SIZE / 2, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, second,
 		   (off_t)second_off) == addr + FILE_SIZE / 2);
@@ -210,8 +207,10 @@ static void msync_over_a_hole_is_enomem(void)
 // MS_INVALIDATE of locked memory is EBUSY, and nothing of it counts as synced.
 static void msync_invalidate_of_locked_memory_is_ebusy(void)
 {
-	char *map = map_closed(file_new(FILE_SIZE));
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
 
+	needs_mlock(fd);
 	if (mlock(map + 2 * page, page))
 		cell_skip("mlock is not allowed");
 	store_pages(map, NR_PAGES, 'b');
@@ -291,15 +290,13 @@ static void mapping_longer_than_file(void)
 	CHECK(file_has(fd, FILE_SIZE - page, 'd'));
 }
 
-// A file on tmpfs that is unlinked while it is mapped; the others have no name anyway.
+// A file that is unlinked while it is mapped; the others have no name anyway.
 static void unlinked_file(void)
 {
-	char name[] = "/dev/shm/daxsync-unlinked.XXXXXX";
-	int fd = mkostemp(name, O_CLOEXEC);
-	char *map;
+	char name[PATH_MAX];
+	int fd = named_file_new(FILE_SIZE, name);
+	char *map = map_closed(fd);
 
-	CHECK(fd >= 0 && !ftruncate(fd, (off_t)FILE_SIZE));
-	map = map_closed(fd);
 	CHECK(!unlink(name));
 	store_pages(map, NR_PAGES, 'b');
 	sync_all(map, FILE_SIZE);
@@ -312,13 +309,11 @@ static void unlinked_file(void)
 // A file that is renamed over another one while both are mapped: inodes are tracked, not names.
 static void renamed_over_a_mapped_file(void)
 {
-	char name[2][40] = {"/dev/shm/daxsync-renamed.XXXXXX", "/dev/shm/daxsync-renamed.XXXXXX"};
-	char *map[2];
+	char name[2][PATH_MAX], *map[2];
 	int i, fd;
 
 	for (i = 0; i < 2; i++) {
-		fd = mkostemp(name[i], O_CLOEXEC);
-		CHECK(fd >= 0 && !ftruncate(fd, (off_t)FILE_SIZE));
+		fd = named_file_new(FILE_SIZE, name[i]);
 		map[i] = map_closed(fd);
 		close(fd);
 	}
@@ -399,12 +394,12 @@ const struct test_case cases_sync[] = {
 	CASE(msync_over_a_hole_is_enomem, ALL),
 	CASE(msync_invalidate_of_locked_memory_is_ebusy, SMALL),
 	CASE(fsync_bad_fd, ALL),
-	CASE(errno_kept_on_success, ALL),
+	CASE(errno_kept_on_success, FILES),
 	CASE(file_longer_than_mapping, ALL),
-	CASE(mapping_longer_than_file, ALL),
-	CASE(unlinked_file, TMPFS),
-	CASE(renamed_over_a_mapped_file, TMPFS),
-	CASE(map_private_is_untouched, ALL),
+	CASE(mapping_longer_than_file, FILES),
+	CASE(unlinked_file, NAMED),
+	CASE(renamed_over_a_mapped_file, NAMED),
+	CASE(map_private_is_untouched, FILES),
 	CASE(exit_with_unsynced_pages, ALL),
 	END_OF_CASES,
 };

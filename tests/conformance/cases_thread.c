@@ -39,7 +39,7 @@ static void neighbours_unmap_while_storing(void)
 		fd[i] = file_new(FILE_SIZE / 4);
 	shared = map_closed(file_new(FILE_SIZE));
 	thread_start(store_and_sync, NULL);
-	for (i = 0, end = now() + 2; now() < end || rounds < 10; i++) {
+	for (i = 0, end = now() + seconds(2); now() < end || rounds < 10; i++) {
 		char *map = map_new(fd[i % 4], 0, FILE_SIZE / 4);
 
 		store_pages(map, NR_PAGES / 4, (char)i);
@@ -72,7 +72,7 @@ static void aliases_come_and_go_while_storing(void)
 
 	shared = map_closed(fd);
 	thread_start(store_to_alias, map_new(fd, 0, FILE_SIZE));
-	for (end = now() + 2; now() < end;) {
+	for (end = now() + seconds(2); now() < end;) {
 		char *alias = map_new(fd, 0, FILE_SIZE);
 
 		store_pages(alias, NR_PAGES, 'B');
@@ -95,9 +95,8 @@ static void mremap_while_storing(void)
 	shared = map_closed(fd);
 	thread_start(store_to_alias, shared);
 	map = map_new(fd, 0, FILE_SIZE);
-	for (end = now() + 2; now() < end;) {
-		room = mmap(NULL, FILE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		CHECK(room != MAP_FAILED);
+	for (end = now() + seconds(2); now() < end;) {
+		room = room_for(FILE_SIZE);
 		store_pages(map, NR_PAGES, 'M');
 		room = mremap(map, FILE_SIZE, FILE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room);
 		CHECK(room != MAP_FAILED);
@@ -152,7 +151,7 @@ static void map_fixed_over_while_storing(void)
 	for (i = 0; i < 2; i++)
 		view[i] = map_closed(fd[i]);
 	thread_start(store_and_count, map);
-	for (i = 0, end = now() + 2; now() < end || rounds < 10; i++) {
+	for (i = 0, end = now() + seconds(2); now() < end || rounds < 10; i++) {
 		bool memory = i % 4 == 1;
 		int which = i % 3 == 0;
 
@@ -178,7 +177,7 @@ static void mremap_in_place_while_storing(void)
 	double end;
 
 	thread_start(store_and_count, map);
-	for (i = 0, end = now() + 2; now() < end || rounds < 10; i++) {
+	for (i = 0, end = now() + seconds(2); now() < end || rounds < 10; i++) {
 		CHECK(mremap(map, FILE_SIZE, FILE_SIZE / 2, 0) == map);
 		sync_all(i % 2 ? map : view, FILE_SIZE / 2);
 		CHECK(mremap(map, FILE_SIZE / 2, FILE_SIZE, 0) == map);
@@ -231,7 +230,7 @@ static void protect_while_storing(int prot)
 
 	CHECK(!sigaction(SIGSEGV, &act, NULL));
 	thread_start(store_when_allowed, map);
-	for (i = 0, end = now() + 2; now() < end || !nr_denied; i++) {
+	for (i = 0, end = now() + seconds(2); now() < end || !nr_denied; i++) {
 		if (i % 2)
 			sync_all(map, FILE_SIZE); // so that stores trap
 		phase++;
@@ -276,12 +275,12 @@ static void *sync_until_cancelled(void *arg)
 // msync is a cancellation point; cancellation acts before it or after it, never in the middle.
 static void cancel_in_msync(void)
 {
-	int fd = file_new(FILE_SIZE), i;
+	int fd = file_new(FILE_SIZE), i, nr = (int)times(200);
 	pthread_t thread;
 	void *result;
 
 	shared = map_closed(fd);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < nr; i++) {
 		CHECK(!pthread_create(&thread, NULL, sync_until_cancelled, i % 2 ? &fd : NULL));
 		usleep((useconds_t)(i * 37 % 1000));
 		CHECK(!pthread_cancel(thread));
@@ -299,7 +298,7 @@ static void *sync_one_page(void *arg)
 	size_t id = (size_t)(uintptr_t)arg, i;
 
 	pthread_barrier_wait(&all_ready);
-	for (i = 0; i < (page > 4096 ? 20 : 100); i++) {
+	for (i = 0; i < times(page > 4096 ? 20 : 100); i++) {
 		((volatile char *)shared)[page + id] = (char)i;
 		sync_all(shared + page, page);
 		CHECK(shared[page + id] == (char)i);
@@ -330,9 +329,9 @@ static void *store_and_end(void *arg)
 static void stores_of_ended_threads_are_synced(void)
 {
 	char *map = map_closed(file_new(FILE_SIZE));
-	int i;
+	unsigned i;
 
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < times(50); i++) {
 		uint64_t before = nr_flushed();
 
 		thread_start(store_and_end, map);
@@ -362,7 +361,7 @@ static void truncate_while_syncing(void)
 	int i = 0;
 
 	thread_start(truncate_in_a_loop, &fd);
-	for (end = now() + 2; now() < end; i++) {
+	for (end = now() + seconds(2); now() < end; i++) {
 		store_pages(map, NR_PAGES / 2, (char)i);
 		sync_all(map, FILE_SIZE);
 		CHECK(pages_are(map, NR_PAGES / 2, (char)i));
@@ -375,9 +374,9 @@ static void truncate_while_syncing(void)
 
 const struct test_case cases_thread[] = {
 	CASE(neighbours_unmap_while_storing, ALL), CASE(aliases_come_and_go_while_storing, ALL),
-	CASE(mremap_while_storing, SMALL),         CASE(cancel_in_msync, SMALL),
-	CASE(map_fixed_over_while_storing, ALL),   CASE(mremap_in_place_while_storing, SMALL),
+	CASE(mremap_while_storing, NO_HUGETLBFS),  CASE(cancel_in_msync, NO_HUGETLBFS),
+	CASE(map_fixed_over_while_storing, ALL),   CASE(mremap_in_place_while_storing, NO_HUGETLBFS),
 	CASE(mprotect_read_while_storing, ALL),    CASE(mprotect_none_while_storing, ALL),
 	CASE(hundred_threads_sync_one_page, ALL),  CASE(stores_of_ended_threads_are_synced, ALL),
-	CASE(truncate_while_syncing, ALL),         END_OF_CASES,
+	CASE(truncate_while_syncing, FILES),       END_OF_CASES,
 };

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // conformance.c: a table of cases times kinds of memory, each cell in a process of its own.
 //
-//   conformance [-l] [-m MEMORY] [CASE...]
+//   conformance [-l] [-s] [-m MEMORY] [-d PATH] [CASE...]
 //
-// Prints one line per cell: PASS, FAIL or SKIP, with the reason. -l lists the cells. MEMORY: tmpfs, memfd, hugetlbfs.
+// Prints one line per cell: PASS, FAIL or SKIP, with the reason. -l lists the cells. -s: a slow machine: short loops,
+// long time-outs. MEMORY: tmpfs, memfd, hugetlbfs; directory (files in the directory PATH); device (device DAX, PATH).
+// Without -m the first three, one after the other.
 // Exit status: 0; 1 if a cell has failed; 77 if all were skipped. Meant to run under the shim
 // (`daxsync run --emulate --verify -- conformance`); without it, it shows that the cases expect what the kernel does.
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -23,13 +26,16 @@
 #include "huge_pages.h"
 #include "runner.h"
 
-#define TIMEOUT 20 // seconds for a cell
+#define TIMEOUT 20 // seconds for a cell, three times as many on a slow machine
 #define HUGE_PAGES 64
 
 unsigned memory;
+const char *path = "/dev/shm";
 size_t page = 4096;
 
-static const char *const memory_name[] = {"tmpfs", "memfd", "hugetlbfs"};
+static const char *const memory_name[] = {"tmpfs", "memfd", "hugetlbfs", "directory", "device"};
+#define NR_MEMORIES 5
+#define NR_WITHOUT_PATH 3
 static const struct test_case *const table[] = {cases_sync,         cases_map,    cases_size,    cases_fd,
 						cases_kernel_write, cases_signal, cases_process, cases_thread};
 #define NR_TABLES (sizeof(table) / sizeof(table[0]))
@@ -62,14 +68,14 @@ static int memory_find(const char *name)
 {
 	int i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < NR_MEMORIES; i++)
 		if (!strcmp(memory_name[i], name))
 			return i;
 	return -1;
 }
 
-// The cell itself: conformance --cell CASE MEMORY.
-static int cell_run(const char *name, const char *memory_arg)
+// The cell itself: conformance --cell CASE MEMORY PATH.
+static int cell_run(const char *name, const char *memory_arg, const char *path_arg)
 {
 	const struct test_case *test = case_find(name);
 	int kind = memory_find(memory_arg);
@@ -78,7 +84,8 @@ static int cell_run(const char *name, const char *memory_arg)
 	if (!test || kind < 0)
 		return 2;
 	memory = 1U << kind;
-	if (memory == HUGETLBFS)
+	path = path_arg;
+	if (memory & (HUGETLBFS | DEVICE))
 		page = (size_t)2 << 20;
 	test->run();
 	counters_get(&stats);
@@ -89,7 +96,7 @@ static int cell_run(const char *name, const char *memory_arg)
 // Starts the cell in a process group of its own, with its output in `out`.
 static pid_t cell_start(const struct test_case *test, const char *memory_arg, int out)
 {
-	char *argv[] = {"conformance", "--cell", (char *)test->name, (char *)memory_arg, NULL};
+	char *argv[] = {"conformance", "--cell", (char *)test->name, (char *)memory_arg, (char *)path, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -109,17 +116,22 @@ static pid_t cell_start(const struct test_case *test, const char *memory_arg, in
 	return pid;
 }
 
+static int timeout(void)
+{
+	return getenv(SLOW) ? 3 * TIMEOUT : TIMEOUT;
+}
+
 // Waits for the cell; a hang is ended by SIGKILL. Returns whether it ended by itself.
 static bool cell_wait(pid_t pid, int *status)
 {
-	struct timespec timeout = {.tv_sec = TIMEOUT};
+	struct timespec limit = {.tv_sec = timeout()};
 	sigset_t child;
 	bool ended = true;
 
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	while (!waitpid(pid, status, WNOHANG)) {
-		if (sigtimedwait(&child, NULL, &timeout) >= 0 || errno != EAGAIN)
+		if (sigtimedwait(&child, NULL, &limit) >= 0 || errno != EAGAIN)
 			continue;
 		ended = false;
 		break;
@@ -132,11 +144,11 @@ static bool cell_wait(pid_t pid, int *status)
 
 static void files_remove(pid_t pid)
 {
-	char pattern[64];
+	char pattern[PATH_MAX];
 	glob_t found;
 	size_t i;
 
-	snprintf(pattern, sizeof(pattern), TMPFS_PREFIX "%d.*", pid);
+	snprintf(pattern, sizeof(pattern), "%s/" NAME_PREFIX "%d.*", path, pid);
 	if (glob(pattern, 0, NULL, &found))
 		return;
 	for (i = 0; i < found.gl_pathc; i++)
@@ -159,18 +171,32 @@ static void print_output(const char *text)
 	}
 }
 
+// The last line of what the cell said: why it was skipped.
+static void last_line(const char *said, char *line, size_t size)
+{
+	size_t len = strlen(said);
+	const char *begin;
+
+	while (len && said[len - 1] == '\n')
+		len--;
+	for (begin = said + len; begin > said && begin[-1] != '\n';)
+		begin--;
+	snprintf(line, size, "%.*s", (int)(said + len - begin), begin);
+}
+
 static const char *verdict(int status, bool ended, const char *said, char *reason, size_t size)
 {
 	reason[0] = '\0';
 	if (!ended)
-		snprintf(reason, size, "still running after %d s", TIMEOUT);
+		snprintf(reason, size, "still running after %d s", timeout());
 	else if (WIFSIGNALED(status))
 		snprintf(reason, size, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else if (strstr(said, "MISSED PAGE"))
 		snprintf(reason, size, "the verifier found a missed page");
-	else if (WEXITSTATUS(status) == SKIP)
+	else if (WEXITSTATUS(status) == SKIP) {
+		last_line(said, reason, size);
 		return "SKIP";
-	else if (!WEXITSTATUS(status))
+	} else if (!WEXITSTATUS(status))
 		return "PASS";
 	return "FAIL";
 }
@@ -198,9 +224,20 @@ static const char *cell(const struct test_case *test, const char *memory_arg)
 	result = verdict(status, ended, said, reason, sizeof(reason));
 	printf("%s %-9s %-50s %5.2f s%s%s\n", result, memory_arg, test->name, now() - begin, reason[0] ? ": " : "",
 	       reason);
-	if (strcmp(result, "PASS"))
+	if (!strcmp(result, "FAIL"))
 		print_output(said);
 	return result;
+}
+
+// Why a case is not for this kind of memory.
+static const char *why_not_for(unsigned memories, int kind)
+{
+	if (1U << kind == DEVICE)
+		return "needs a file that has a size, and read and write";
+	if (memories == NAMED)
+		return "needs a file that has a name";
+	return memories & DEVICE ? "hugetlbfs does not do that, or its pages make no difference"
+				 : "needs pages of 4 KiB";
 }
 
 struct totals {
@@ -239,13 +276,17 @@ static void memory_run(int kind, const struct options *options, const char *why_
 	size_t at = 0;
 
 	while ((test = case_next(test, &at))) {
-		if (!(test->memories & 1U << kind) || !is_wanted(test, options->names))
+		bool fits = test->memories & 1U << kind;
+
+		if (!is_wanted(test, options->names))
 			continue;
 		if (options->list) {
-			printf("%-9s %s\n", memory_name[kind], test->name);
+			if (fits)
+				printf("%-9s %s\n", memory_name[kind], test->name);
 			totals->passed++;
-		} else if (why_not) {
-			printf("SKIP %-9s %s: %s\n", memory_name[kind], test->name, why_not);
+		} else if (why_not || !fits) {
+			printf("SKIP %-9s %s: %s\n", memory_name[kind], test->name,
+			       fits ? why_not : why_not_for(test->memories, kind));
 			totals->skipped++;
 		} else {
 			count(totals, cell(test, memory_name[kind]));
@@ -259,10 +300,12 @@ static void all_run(const struct options *options, struct totals *totals)
 	const char *why_not;
 	int kind;
 
-	for (kind = 0; kind < 3; kind++) {
-		if (options->memory >= 0 && options->memory != kind)
+	for (kind = 0; kind < NR_MEMORIES; kind++) {
+		if (options->memory < 0 ? kind >= NR_WITHOUT_PATH : options->memory != kind)
 			continue;
 		why_not = 1U << kind == HUGETLBFS && !options->list ? huge_pages_take(HUGE_PAGES) : NULL;
+		if (1U << kind == DEVICE && !counters_get(NULL))
+			why_not = "a device cannot be synced without the library";
 		memory_run(kind, options, why_not, totals);
 		huge_pages_give();
 	}
@@ -270,20 +313,29 @@ static void all_run(const struct options *options, struct totals *totals)
 
 static void usage(void)
 {
-	fputs("Usage: conformance [-l] [-m tmpfs|memfd|hugetlbfs] [CASE...]\n", stderr);
+	fputs("Usage: conformance [-l] [-s] [-m tmpfs|memfd|hugetlbfs] [CASE...]\n"
+	      "       conformance [-l] [-s] -m directory|device -d PATH [CASE...]\n",
+	      stderr);
 	exit(2);
 }
 
 static void options_parse(int argc, char **argv, struct options *options)
 {
+	const char *given = NULL;
 	int c, i;
 
-	while ((c = getopt(argc, argv, "lm:")) != -1) {
+	while ((c = getopt(argc, argv, "lsm:d:")) != -1) {
 		if (c == 'l')
 			options->list = true;
+		else if (c == 's')
+			setenv(SLOW, "1", 1);
+		else if (c == 'd')
+			path = given = optarg;
 		else if (c != 'm' || (options->memory = memory_find(optarg)) < 0)
 			usage();
 	}
+	if (!given != (options->memory < NR_WITHOUT_PATH))
+		usage();
 	options->names = argv + optind;
 	for (i = optind; i < argc; i++)
 		if (!case_find(argv[i])) {
@@ -298,8 +350,8 @@ int main(int argc, char **argv)
 	struct totals totals = {0};
 	sigset_t child;
 
-	if (argc == 4 && !strcmp(argv[1], "--cell"))
-		return cell_run(argv[2], argv[3]);
+	if (argc == 5 && !strcmp(argv[1], "--cell"))
+		return cell_run(argv[2], argv[3], argv[4]);
 	options_parse(argc, argv, &options);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);

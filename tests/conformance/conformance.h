@@ -17,8 +17,13 @@
 #define TMPFS 1U
 #define MEMFD 2U
 #define HUGETLBFS 4U
-#define SMALL (TMPFS | MEMFD) // what makes sense on pages of 4 KiB only
-#define ALL (SMALL | HUGETLBFS)
+#define DIRECTORY 8U // files in a directory of any file system
+#define DEVICE 16U   // device DAX: one file of fixed size, without a name of its own, never read or written
+#define NAMED (TMPFS | DIRECTORY)
+#define SMALL (TMPFS | MEMFD | DIRECTORY) // what makes sense on pages of 4 KiB only
+#define NO_HUGETLBFS (SMALL | DEVICE)
+#define FILES (SMALL | HUGETLBFS)
+#define ALL (FILES | DEVICE)
 
 struct test_case {
 	const char *name;
@@ -43,6 +48,12 @@ void cell_skip(const char *reason) __attribute__((noreturn));
 		if (!(condition))                                                                                      \
 			cell_fail(__FILE__, __LINE__, #condition);                                                     \
 	} while (0)
+
+// Skips the cell on memory that cannot be locked.
+void needs_mlock(int fd);
+
+// Skips the cell where a whole mapping is closed at once, however large.
+void needs_lazy_closing(void);
 
 // Skips the cell on an engine on which the kernel cannot write into closed pages by itself: calls without a hook fail
 // with EFAULT there (doc/testing.md).
@@ -75,9 +86,11 @@ extern size_t page; // bytes of one of its pages
 #define NR_PAGES ((size_t)8)
 #define FILE_SIZE (NR_PAGES * page)
 
-int file_new(size_t size);                     // a descriptor of a new file
+int file_new(size_t size);                     // a descriptor of a new file of zeros
+int named_file_new(size_t size, char *path);   // the same with its name, of at most PATH_MAX bytes
 char *map_new(int fd, size_t off, size_t len); // shared, readable and writable
 char *map_closed(int fd);                      // FILE_SIZE of it, each page stored to and synced once
+char *room_for(size_t len);                    // reserved addresses, aligned to a page of the file
 void sync_all(char *addr, size_t len);         // msync(MS_SYNC), which must succeed
 
 // Stores a byte to each of `nr` pages, and asks for them.
@@ -87,8 +100,10 @@ bool pages_are(const char *addr, size_t nr, char value);
 // What a store through one view looks like in the file, by a way of its own (read through a new mapping).
 bool file_has(int fd, size_t off, char value);
 
-// Seconds since some time in the past.
+// Seconds since some time in the past. How long a loop goes on, and how often: less on a slow machine.
 double now(void);
+double seconds(double full);
+unsigned times(unsigned full);
 
 // Forks, runs, and waits: the child's wait status.
 int in_child(void (*run)(void *arg), void *arg);

@@ -5,8 +5,10 @@
 
 #define SKIP 77 // exit status of a cell that cannot be run here
 
-#define TMPFS_PREFIX "/dev/shm/daxsync-conformance." // then the process group of the cell
+#define NAME_PREFIX "daxsync-conformance." // of files; then the process group of the cell
+#define SLOW "CONFORMANCE_SLOW"            // in the environment: a slow machine
 
-extern unsigned memory; // of this cell: TMPFS, MEMFD or HUGETLBFS
+extern unsigned memory;  // of this cell: TMPFS, MEMFD, ...
+extern const char *path; // of its directory, or of the device; NULL without one
 
 #endif

@@ -3,11 +3,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/stat.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,23 +79,46 @@ int mode_of(const void *addr)
 	return get ? get(addr) : -1;
 }
 
-// Named, so that the emulated kernel sync can open it; the runner removes it when the cell has ended.
-static int tmpfs_new(void)
+// The runner removes it when the cell has ended.
+int named_file_new(size_t size, char *name)
 {
-	char path[64];
+	int fd;
 
-	snprintf(path, sizeof(path), TMPFS_PREFIX "%d.XXXXXX", getpgrp());
-	return mkostemp(path, O_CLOEXEC);
+	snprintf(name, PATH_MAX, "%s/" NAME_PREFIX "%d.XXXXXX", path, getpgrp());
+	fd = mkostemp(name, O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK(!ftruncate(fd, (off_t)size));
+	return fd;
+}
+
+// The device, its first bytes zeroed by system calls that the library does not see.
+static int device_open(size_t size)
+{
+	static bool opened;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *addr;
+
+	CHECK(fd >= 0);
+	if (opened)
+		cell_skip("takes two files, and a device is one");
+	opened = true;
+	addr = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(addr != MAP_FAILED);
+	memset(addr, 0, size);
+	CHECK(!syscall(SYS_munmap, addr, size));
+	return fd;
 }
 
 int file_new(size_t size)
 {
+	char name[PATH_MAX];
 	int fd;
 
-	if (memory == TMPFS)
-		fd = tmpfs_new();
-	else
-		fd = memfd_create("conformance", MFD_CLOEXEC | (memory == HUGETLBFS ? (unsigned)MFD_HUGETLB : 0));
+	if (memory == DEVICE)
+		return device_open(size);
+	if (memory & NAMED) // so that the emulated kernel sync can open it
+		return named_file_new(size, name);
+	fd = memfd_create("conformance", MFD_CLOEXEC | (memory == HUGETLBFS ? (unsigned)MFD_HUGETLB : 0));
 	CHECK(fd >= 0);
 	CHECK(!ftruncate(fd, (off_t)size));
 	return fd;
@@ -103,6 +130,17 @@ char *map_new(int fd, size_t off, size_t len)
 
 	CHECK(addr != MAP_FAILED);
 	return addr;
+}
+
+char *room_for(size_t len)
+{
+	char *room = mmap(NULL, len + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *aligned = (char *)(((uintptr_t)room + page - 1) / page * page);
+
+	CHECK(room != MAP_FAILED);
+	CHECK(aligned == room || !munmap(room, (size_t)(aligned - room)));
+	CHECK(!munmap(aligned + len, (size_t)(room + page - aligned)));
+	return aligned;
 }
 
 void sync_all(char *addr, size_t len)
@@ -157,6 +195,16 @@ double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+double seconds(double full)
+{
+	return getenv(SLOW) ? full / 8 : full;
+}
+
+unsigned times(unsigned full)
+{
+	return getenv(SLOW) ? (full + 7) / 8 : full;
+}
+
 int in_child(void (*run)(void *), void *arg)
 {
 	pid_t pid = fork();
@@ -186,6 +234,34 @@ void threads_join(void)
 {
 	while (nr_threads)
 		CHECK(!pthread_join(thread[--nr_threads], NULL));
+}
+
+// mlock(2) of DAX memory succeeds and does nothing (mm/mlock.c, mlock_fixup: vma_is_dax).
+void needs_mlock(int fd)
+{
+	struct { // struct statx, which <sys/stat.h> and <linux/stat.h> cannot both give
+		uint32_t mask, blksize;
+		uint64_t attributes;
+		char rest[240];
+	} stx = {0};
+
+	if (memory == DEVICE)
+		cell_skip("DAX memory cannot be locked");
+	CHECK(!syscall(SYS_statx, fd, "", 0x1000 /* AT_EMPTY_PATH */, 0, &stx));
+	if (stx.attributes & STATX_ATTR_DAX)
+		cell_skip("DAX memory cannot be locked");
+}
+
+// The uffd engine asks PAGEMAP_SCAN what has been touched (doc/design.md, lazy closing).
+void needs_lazy_closing(void)
+{
+	const char *engine = getenv("DAXSYNC_ENGINE");
+	struct utsname name;
+	int major, minor;
+
+	CHECK(!uname(&name) && sscanf(name.release, "%d.%d", &major, &minor) == 2);
+	if (counters_get(NULL) && engine && !strncmp(engine, "uffd", 4) && (major < 6 || (major == 6 && minor < 7)))
+		cell_skip("no PAGEMAP_SCAN before Linux 6.7: mappings are closed as a whole");
 }
 
 void needs_kernel_writes(void)
