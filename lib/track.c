@@ -21,6 +21,7 @@
 #include "image.h"
 #include "log.h"
 #include "run.h"
+#include "sigmask.h"
 #include "signals.h"
 #include "stats.h"
 #include "strangers.h"
@@ -249,7 +250,7 @@ void dxs_change_end(struct dxs_change *change)
 	errno = change->saved_errno;
 	dxs_inside--;
 	// A thread that has blocked them could not survive a trap.
-	dxs_sig_setmask(dxs_signals_own(SIGBUS) ? change->set & DXS_SIG_ALL : change->set);
+	dxs_sig_setmask(dxs_signals_own(SIGBUS) ? dxs_sigmask_adopt(change->set) : change->set);
 }
 
 bool dxs_track_wants(int prot, int flags, int fd)
