@@ -6,24 +6,28 @@
 #include <string.h>
 
 #include "lock.h"
+#include "sigmask.h"
 #include "stats.h"
 #include "sys.h"
 #include "trap.h"
+
+#define NR_SIGNALS 65
+#ifdef __x86_64__
+#define RESTORER_FLAG 0x04000000 // libc sets it in every action, and shows it
+#else
+#define RESTORER_FLAG 0
+#endif
 
 int (*dxs_real_sigaction)(int, const struct sigaction *, struct sigaction *) = sigaction;
 
 bool (*dxs_fault_check)(void);
 
-static struct sigaction app_action[2]; // SIGBUS, SIGSEGV; under `mutex`
+// What the application has set: of SIGBUS and SIGSEGV once `installed`, of another signal while on_other stands for it.
+static struct sigaction app_action[NR_SIGNALS]; // under `mutex`
 static struct dxs_mutex mutex;
 static _Atomic bool installed;
 static _Atomic unsigned traps; // DXS_TRAP_*
 static DXS_THREAD struct dxs_recover *recover;
-
-static struct sigaction *action_of(int sig)
-{
-	return &app_action[sig == SIGSEGV];
-}
 
 void dxs_recover_set(struct dxs_recover *to)
 {
@@ -33,50 +37,190 @@ void dxs_recover_set(struct dxs_recover *to)
 void dxs_signals_reset_locks(void)
 {
 	atomic_store(&mutex.word, 0);
+	dxs_sigmask_reset();
+}
+
+static bool is_trap_signal(int sig)
+{
+	return sig == SIGBUS || sig == SIGSEGV;
 }
 
 bool dxs_signals_own(int sig)
 {
-	return (sig == SIGBUS || sig == SIGSEGV) && atomic_load(&installed);
+	return is_trap_signal(sig) && atomic_load(&installed);
+}
+
+static dxs_sigset lock(void)
+{
+	dxs_sigset set = dxs_sig_block();
+
+	dxs_mutex_lock(&mutex);
+	return set;
+}
+
+static void unlock(dxs_sigset set)
+{
+	dxs_mutex_unlock(&mutex);
+	dxs_sig_setmask(set);
+}
+
+static bool has_handler(const struct sigaction *act)
+{
+	return act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN;
+}
+
+// What the kernel and libc make of an action before they show it again (kernel/signal.c do_sigaction, Linux 6.12).
+static struct sigaction as_kept(const struct sigaction *act)
+{
+	const int known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER |
+			  (int)SA_RESETHAND | 0x800; // SA_EXPOSE_TAGBITS
+	struct sigaction kept = {.sa_flags = (act->sa_flags & known) | RESTORER_FLAG};
+
+	kept.sa_sigaction = act->sa_sigaction;
+	memcpy(&kept.sa_mask, &act->sa_mask, sizeof(dxs_sigset));
+	sigdelset(&kept.sa_mask, SIGKILL);
+	sigdelset(&kept.sa_mask, SIGSTOP);
+	return kept;
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context);
+static void on_other(int sig, siginfo_t *info, void *context);
+
+bool dxs_signals_is_ours(const struct sigaction *act)
+{
+	return act->sa_flags & SA_SIGINFO && (act->sa_sigaction == on_fault || act->sa_sigaction == on_other);
+}
+
+// Our action, on the stack on which the application's handler would run, and restarting calls as it would.
+static struct sigaction fault_action(const struct sigaction *app)
+{
+	int flags = has_handler(app) ? app->sa_flags & (SA_ONSTACK | SA_RESTART) : SA_ONSTACK | SA_RESTART;
+	struct sigaction act = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | flags};
+
+	sigfillset(&act.sa_mask);
+	return act;
+}
+
+static void trap_action(int sig, const struct sigaction *act, struct sigaction *before)
+{
+	struct sigaction ours;
+
+	*before = app_action[sig];
+	if (!act)
+		return;
+	app_action[sig] = as_kept(act);
+	ours = fault_action(act);
+	dxs_real_sigaction(sig, &ours, NULL);
 }
 
 void dxs_signals_app_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	dxs_sigset set = dxs_sig_block();
 	struct sigaction before;
+	dxs_sigset set = lock();
 
-	dxs_mutex_lock(&mutex);
-	before = *action_of(sig);
-	if (act)
-		*action_of(sig) = *act;
-	dxs_mutex_unlock(&mutex);
-	dxs_sig_setmask(set);
+	if (atomic_load(&installed))
+		trap_action(sig, act, &before);
+	else
+		dxs_real_sigaction(sig, act, &before);
+	unlock(set);
 	if (old)
 		*old = before;
 }
 
-// The application's action for one delivery; SA_RESETHAND takes effect here.
-static struct sigaction action_take(int sig)
+static bool is_wrapped(const struct sigaction *act)
 {
+	return has_handler(act) && dxs_sigmask_bits(&act->sa_mask);
+}
+
+static int other_action(int sig, const struct sigaction *act, struct sigaction *before)
+{
+	struct sigaction wrapped, kept = app_action[sig];
+	int ret;
+
+	if (act && is_wrapped(act)) {
+		app_action[sig] = as_kept(act);
+		wrapped = *act;
+		wrapped.sa_sigaction = on_other;
+		wrapped.sa_flags |= SA_SIGINFO;
+		dxs_sigmask_spare(&wrapped.sa_mask);
+		act = &wrapped;
+	}
+	ret = dxs_real_sigaction(sig, act, before);
+	if (ret)
+		app_action[sig] = kept;
+	else if (dxs_signals_is_ours(before)) // not if SA_RESETHAND has reset it
+		*before = kept;
+	return ret;
+}
+
+int dxs_signals_other_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction before;
+	dxs_sigset set;
+	int ret;
+
+	if (sig <= 0 || sig >= NR_SIGNALS)
+		return dxs_real_sigaction(sig, act, old);
+	set = lock();
+	ret = other_action(sig, act, &before);
+	unlock(set);
+	if (!ret && old)
+		*old = before;
+	return ret;
+}
+
+static void call(const struct sigaction *act, int sig, siginfo_t *info, void *context)
+{
+	if (act->sa_flags & SA_SIGINFO)
+		act->sa_sigaction(sig, info, context);
+	else
+		act->sa_handler(sig);
+}
+
+// Stands for a handler of another signal that is to run with one of ours blocked.
+static void on_other(int sig, siginfo_t *info, void *context)
+{
+	dxs_sigset set = lock();
+	struct sigaction act = app_action[sig];
+	bool nested;
+
+	unlock(set);
+	nested = dxs_sigmask_handler_begin(context, dxs_sigmask_bits(&act.sa_mask));
+	call(&act, sig, info, context);
+	dxs_sigmask_handler_end(context, nested);
+}
+
+// Sent by somebody, and not the fault of an instruction: a bad page that was found by the way is told so too.
+static bool is_sent(int sig, const siginfo_t *info)
+{
+	return info->si_code <= 0 || (sig == SIGBUS && info->si_code == BUS_MCEERR_AO);
+}
+
+// The application's action for one delivery; SA_RESETHAND takes effect here. A fault cannot be ignored, nor blocked.
+static struct sigaction action_take(int sig, const siginfo_t *info)
+{
+	bool fault = !is_sent(sig, info);
 	struct sigaction act;
 
 	dxs_mutex_lock(&mutex);
-	act = *action_of(sig);
-	if (act.sa_flags & (int)SA_RESETHAND)
-		action_of(sig)->sa_handler = SIG_DFL;
+	act = app_action[sig];
+	if (fault && (act.sa_handler == SIG_IGN || dxs_sigmask_get() & dxs_sigmask_bit(sig)))
+		act.sa_handler = SIG_DFL;
+	else if (has_handler(&act) && act.sa_flags & (int)SA_RESETHAND)
+		app_action[sig].sa_handler = SIG_DFL;
 	dxs_mutex_unlock(&mutex);
 	return act;
 }
 
-// The default action, by the kernel itself: the instruction is run again and faults for good, with the right address
-// and core dump; a signal that somebody sent is sent once more.
-static void die_by_default(int sig, const siginfo_t *info)
+// The default action, by the kernel itself: the same signal waits when the handler has returned, so that the core dump
+// shows the state of the program at the fault, and the address.
+static void die_by_default(int sig, const siginfo_t *info, ucontext_t *context)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 
 	dxs_real_sigaction(sig, &dfl, NULL);
-	if (info->si_code <= 0)
-		dxs_sys6(SYS_rt_tgsigqueueinfo, getpid(), dxs_sys_tid(), sig, (long)info, 0, 0);
+	sigdelset(&context->uc_sigmask, sig);
+	dxs_sys6(SYS_rt_tgsigqueueinfo, getpid(), dxs_sys_tid(), sig, (long)info, 0, 0);
 }
 
 // The mask that the kernel would have set for the application's handler.
@@ -91,22 +235,26 @@ static dxs_sigset handler_mask(int sig, const struct sigaction *act, const ucont
 	return before | during;
 }
 
-static void forward(int sig, siginfo_t *info, void *context)
+static void handler_run(const struct sigaction *act, int sig, siginfo_t *info, ucontext_t *context)
 {
-	struct sigaction act = action_take(sig);
+	dxs_sigset mask = handler_mask(sig, act, context);
+	unsigned add = dxs_sigmask_bits(&act->sa_mask) | (act->sa_flags & SA_NODEFER ? 0 : dxs_sigmask_bit(sig));
+	bool nested = dxs_sigmask_handler_begin(context, add);
+
+	dxs_sig_setmask(dxs_sigmask_followed ? mask & DXS_SIG_ALL : mask); // it may itself store to closed pages
+	call(act, sig, info, context);
+	dxs_sigmask_handler_end(context, nested);
+}
+
+static void forward(int sig, siginfo_t *info, ucontext_t *context)
+{
+	struct sigaction act = action_take(sig, info);
 
 	dxs_count(traps_foreign, 1);
-	if (act.sa_handler == SIG_IGN && info->si_code <= 0)
-		return;
-	if (act.sa_handler == SIG_DFL || act.sa_handler == SIG_IGN) { // a fault cannot be ignored
-		die_by_default(sig, info);
-		return;
-	}
-	dxs_sig_setmask(handler_mask(sig, &act, context));
-	if (act.sa_flags & SA_SIGINFO)
-		act.sa_sigaction(sig, info, context);
-	else
-		act.sa_handler(sig);
+	if (act.sa_handler == SIG_DFL)
+		die_by_default(sig, info, context);
+	else if (act.sa_handler != SIG_IGN)
+		handler_run(&act, sig, info, context);
 }
 
 static void recover_jump(int sig, const siginfo_t *info)
@@ -158,63 +306,105 @@ static bool handled(int sig, const siginfo_t *info, const ucontext_t *context)
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
 	int saved = errno;
-	bool fault = info->si_code > 0; // not sent by a process
+	bool ours = false;
 
-	if (fault && recover)
-		recover_jump(sig, info);
-	if (fault && dxs_fault_check && dxs_fault_check())
-		return; // a child without fork handlers: its pages are open now
-	if (!fault || !handled(sig, info, context))
-		forward(sig, info, context);
+	if (is_sent(sig, info)) {
+		if (dxs_sigmask_get() & dxs_sigmask_bit(sig)) {
+			dxs_sigmask_hold(sig, info, context);
+			ours = true;
+		}
+	} else {
+		if (recover)
+			recover_jump(sig, info);
+		ours = (dxs_fault_check && dxs_fault_check()) || // a child without fork handlers: its pages are open now
+		       handled(sig, info, context);
+	}
 	errno = saved;
-}
-
-// Takes our signals out of a mask under which a handler of the application runs.
-void dxs_signals_spare(sigset_t *mask)
-{
-	sigdelset(mask, SIGBUS);
-	sigdelset(mask, SIGSEGV);
+	if (!ours)
+		forward(sig, info, context); // from here on errno is the application's handler's
 }
 
 // Handlers that were installed before.
-static void spare_in_all(void)
+static void wrap_all(void)
 {
-	struct sigaction act;
+	struct sigaction act, before;
 	int sig;
 
-	for (sig = 1; sig < 65; sig++) {
-		if (sig == SIGBUS || sig == SIGSEGV || dxs_real_sigaction(sig, NULL, &act) ||
-		    (!sigismember(&act.sa_mask, SIGBUS) && !sigismember(&act.sa_mask, SIGSEGV)))
+	for (sig = 1; sig < NR_SIGNALS; sig++) {
+		if (is_trap_signal(sig) || dxs_real_sigaction(sig, NULL, &act) || dxs_signals_is_ours(&act) ||
+		    !is_wrapped(&act))
 			continue;
-		dxs_signals_spare(&act.sa_mask);
-		dxs_real_sigaction(sig, &act, NULL);
+		if (dxs_sigmask_followed) {
+			other_action(sig, &act, &before);
+		} else {
+			dxs_sigmask_spare(&act.sa_mask);
+			dxs_real_sigaction(sig, &act, NULL);
+		}
 	}
 }
 
 static int install_one(int sig)
 {
-	struct sigaction act = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-	struct sigaction old;
+	struct sigaction ours;
 
-	sigfillset(&act.sa_mask);
-	// The application's action is read first: after the switch a fault may come at any time.
-	if (dxs_real_sigaction(sig, NULL, action_of(sig)) || dxs_real_sigaction(sig, &act, &old))
+	if (dxs_real_sigaction(sig, NULL, &app_action[sig]))
 		return -errno;
-	return 0;
+	ours = fault_action(&app_action[sig]);
+	return dxs_real_sigaction(sig, &ours, &app_action[sig]) ? -errno : 0;
 }
 
 int dxs_signals_install(unsigned wanted)
 {
-	int err;
+	dxs_sigset set;
+	int err = 0;
 
 	atomic_fetch_or(&traps, wanted);
 	if (atomic_load(&installed))
 		return 0;
-	err = install_one(SIGBUS);
-	if (!err)
-		err = install_one(SIGSEGV);
-	if (!err)
-		spare_in_all();
-	atomic_store(&installed, !err);
+	set = lock(); // a fault that comes meanwhile waits for its action
+	if (!atomic_load(&installed)) {
+		err = install_one(SIGBUS);
+		if (!err)
+			err = install_one(SIGSEGV);
+		if (!err)
+			wrap_all();
+		atomic_store(&installed, !err);
+	}
+	unlock(set);
 	return err;
+}
+
+static void ignored_set(bool ignore)
+{
+	const int sigs[] = {SIGBUS, SIGSEGV};
+	struct sigaction ign = {.sa_handler = SIG_IGN}, ours;
+	dxs_sigset set = lock();
+	size_t i;
+
+	for (i = 0; atomic_load(&installed) && i < 2; i++) {
+		if (app_action[sigs[i]].sa_handler != SIG_IGN)
+			continue;
+		ours = fault_action(&app_action[sigs[i]]);
+		dxs_real_sigaction(sigs[i], ignore ? &ign : &ours, NULL);
+	}
+	unlock(set);
+}
+
+dxs_sigset dxs_signals_exec_begin(void)
+{
+	dxs_sigset set = dxs_sig_setmask(DXS_SIG_ALL), blocked = 0;
+	sigset_t added;
+
+	ignored_set(true);
+	sigemptyset(&added);
+	dxs_sigmask_add(&added, dxs_sigmask_get());
+	memcpy(&blocked, &added, sizeof(blocked));
+	dxs_sig_setmask(set | blocked);
+	return set;
+}
+
+void dxs_signals_exec_failed(dxs_sigset set)
+{
+	ignored_set(false);
+	dxs_sig_setmask(set);
 }

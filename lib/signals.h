@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sys.h"
+
 #pragma GCC visibility push(default) // the shim uses these
 
 // The sigaction() that really acts: the shim replaces it, because the name is one of its own hooks.
@@ -25,14 +27,21 @@ extern bool (*dxs_fault_check)(void);
 #define DXS_TRAP_SEGV 2U
 int dxs_signals_install(unsigned traps);
 
-// Whether an action of this signal belongs to us now, so that dxs_signals_app_action serves it.
+// Whether the handler of this signal is ours now.
 bool dxs_signals_own(int sig);
 
-// sigaction() for the application while dxs_signals_own(sig). Never fails. Async-signal-safe.
+// sigaction() for the application, of SIGBUS and SIGSEGV (0) and of any other signal (0 or -1 with errno): a handler
+// with one of the two in its mask runs with them unblocked. Async-signal-safe.
 void dxs_signals_app_action(int sig, const struct sigaction *act, struct sigaction *old);
+int dxs_signals_other_action(int sig, const struct sigaction *act, struct sigaction *old);
 
-// Takes SIGBUS and SIGSEGV out of a mask.
-void dxs_signals_spare(sigset_t *mask);
+// Whether an action is one of ours, which stands for the application's.
+bool dxs_signals_is_ours(const struct sigaction *act);
+
+// Around a call that executes another program, which inherits the mask and which signals are ignored.
+// Returns what dxs_signals_exec_failed wants.
+dxs_sigset dxs_signals_exec_begin(void);
+void dxs_signals_exec_failed(dxs_sigset set);
 
 // A place to come back to when the calling thread gets a fault inside a stretch of the library's own code (a flush
 // that runs into the end of a file). Set before, cleared after. The handler comes back with siglongjmp(.., 1), all

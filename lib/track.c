@@ -22,6 +22,7 @@
 #include "log.h"
 #include "mode.h"
 #include "run.h"
+#include "sigmask.h"
 #include "signals.h"
 #include "stats.h"
 #include "strangers.h"
@@ -267,7 +268,7 @@ static void change_end(struct change *change)
 	errno = change->saved_errno;
 	dxs_inside--;
 	// A thread that has blocked them could not survive a trap.
-	dxs_sig_setmask(dxs_signals_own(SIGBUS) ? change->set & DXS_SIG_ALL : change->set);
+	dxs_sig_setmask(dxs_signals_own(SIGBUS) ? dxs_sigmask_adopt(change->set) : change->set);
 }
 
 // Whether a mapping is one of interest: shared, of a file, writable now or later.

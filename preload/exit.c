@@ -7,6 +7,7 @@
 #include "calls.h"
 #include "fork.h"
 #include "hooks.h"
+#include "signals.h"
 #include "stats.h"
 
 enum { RUNNING, FINISHING, FINISHED };
@@ -45,35 +46,51 @@ DXS_EXPORT void _Exit(int status)
 	_exit(status);
 }
 
-static void before_exec(void)
+// What another program inherits, beside the files: our handlers would become default actions, and the masks are spared.
+static dxs_sigset exec_begin(void)
 {
 	if (dxs_hook_enter() && dxs_fork_is_owner())
 		dxs_sync_all();
 	dxs_hooks_fill();
+	return dxs_hooks_spare() && dxs_fork_is_owner() ? dxs_signals_exec_begin() : 0;
 }
+
+static int exec_failed(dxs_sigset set)
+{
+	int saved = errno;
+
+	if (dxs_hooks_spare() && dxs_fork_is_owner())
+		dxs_signals_exec_failed(set);
+	errno = saved;
+	return -1;
+}
+
+#define EXECUTES(call)                                                                                                 \
+	({                                                                                                             \
+		dxs_sigset set_ = exec_begin();                                                                        \
+                                                                                                                       \
+		(void)(call);                                                                                          \
+		exec_failed(set_);                                                                                     \
+	})
 
 DXS_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	before_exec();
-	return dxs_next.execve(path, argv, envp);
+	return EXECUTES(dxs_next.execve(path, argv, envp));
 }
 
 DXS_EXPORT int execv(const char *path, char *const argv[])
 {
-	before_exec();
-	return dxs_next.execv(path, argv);
+	return EXECUTES(dxs_next.execv(path, argv));
 }
 
 DXS_EXPORT int execvp(const char *file, char *const argv[])
 {
-	before_exec();
-	return dxs_next.execvp(file, argv);
+	return EXECUTES(dxs_next.execvp(file, argv));
 }
 
 DXS_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	before_exec();
-	return dxs_next.execvpe(file, argv, envp);
+	return EXECUTES(dxs_next.execvpe(file, argv, envp));
 }
 
 // Counts the arguments behind `arg`, up to and with the NULL.
@@ -128,8 +145,7 @@ DXS_EXPORT int execle(const char *path, const char *arg, ...)
 
 DXS_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	before_exec();
-	return dxs_next.fexecve(fd, argv, envp);
+	return EXECUTES(dxs_next.fexecve(fd, argv, envp));
 }
 
 // fork() without the fork handlers.

@@ -10,6 +10,7 @@
 #include "fork.h"
 #include "log.h"
 #include "private_malloc.h"
+#include "sigmask.h"
 #include "signals.h"
 #include "stats.h"
 #include "track.h"
@@ -88,6 +89,9 @@ __attribute__((constructor(101))) static void begin(void)
 	dxs_init();
 	(void)at_quick_exit(dxs_finish); // quick_exit runs no destructors, and ends by a call inside libc
 	dxs_hooks_active = self_test();
+	dxs_sigmask_followed = dxs_hooks_active;
+	if (dxs_hooks_spare())
+		dxs_sig_setmask(dxs_sigmask_adopt(dxs_sig_block())); // a program may be started with them blocked
 }
 
 __attribute__((destructor)) static void end(void)

@@ -12,7 +12,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "sys.h"
@@ -36,7 +39,19 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
 		       socklen_t *from_len);
 
-#undef fread_unlocked // a macro in optimised builds
+void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
+
+// Names of libc's that programs and libraries were built with.
+int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+int __sigsuspend(const sigset_t *set);
+int __sigpause(int sig_or_mask, int is_sig);
+int __xpg_sigpause(int sig);
+sighandler_t bsd_signal(int sig, sighandler_t handler);
+int siggetmask(void);
+
+#undef fread_unlocked // macros in optimised builds
+#undef sigpause
+#undef siglongjmp
 
 // Every hook, by the name of the function that it stands for.
 // clang-format off
@@ -52,7 +67,14 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 	X(getentropy) X(process_vm_readv) X(fread) X(fread_unlocked)                         \
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
-	X(sigaction) X(signal) X(sigprocmask) X(pthread_sigmask) X(sigsuspend) X(pselect) X(ppoll) X(epoll_pwait)                                                       \
+	X(sigaction) X(__sigaction) X(signal) X(bsd_signal) X(ssignal) X(sysv_signal) X(__sysv_signal)                 \
+	X(sigset) X(sigignore) X(siginterrupt)                                                                         \
+	X(sigprocmask) X(pthread_sigmask) X(sigblock) X(sigsetmask) X(siggetmask) X(sighold) X(sigrelse)               \
+	X(sigsuspend) X(__sigsuspend) X(__sigpause) X(__xpg_sigpause)                                                  \
+	X(pselect) X(ppoll) X(epoll_pwait) X(epoll_pwait2)                                                             \
+	X(sigpending) X(sigwait) X(sigwaitinfo) X(sigtimedwait)                                                        \
+	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
+	X(pthread_create) X(posix_spawn) X(posix_spawnp)                                                               \
 	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit) X(_Fork)
 // clang-format on
 
@@ -78,6 +100,9 @@ extern bool dxs_hooks_active;
 
 // The table is filled, every hook is in force.
 #define DXS_EXPORT __attribute__((visibility("default")))
+
+// Whether the program's signal masks and actions are followed.
+bool dxs_hooks_spare(void);
 
 // Whether this call is for the library: hooks act, and it is not the library's own call. Notices a child that was
 // made without fork handlers.

@@ -1,136 +1,130 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// signals.c: hooks of signal actions and masks. The library's SIGSEGV and SIGBUS handlers stay in front, and are never
-// blocked: a trap while blocked would kill the program.
+// signals.c: hooks of signal actions. The library's SIGSEGV and SIGBUS handlers stay in front, and handlers of other
+// signals run with these two unblocked.
+//
+// The older functions are made of sigaction and sigprocmask, as libc makes them, but of its own copies.
 #include "signals.h"
 
-#include <string.h>
-
-#include "config.h"
+#include "fork.h"
 #include "hooks.h"
+
+// In the child of a vfork, which has actions of its own but our memory: the kernel's are set, our table stays.
+static int borrowed_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction before;
+	int ret = dxs_next.sigaction(sig, act, &before);
+
+	if (!ret && old && dxs_signals_own(sig) && dxs_signals_is_ours(&before))
+		dxs_signals_app_action(sig, NULL, &before);
+	if (!ret && old)
+		*old = before;
+	return ret;
+}
 
 DXS_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	if (dxs_hooks_active && dxs_signals_own(sig)) {
-		dxs_signals_app_action(sig, act, old);
-		return 0;
-	}
-	dxs_hooks_fill();
-	if (act && dxs_hooks_active && dxs_signals_own(SIGBUS)) {
-		struct sigaction spared = *act;
+	struct sigaction before;
+	int ret = 0;
 
-		dxs_signals_spare(&spared.sa_mask);
-		return dxs_next.sigaction(sig, &spared, old);
+	dxs_hooks_fill();
+	if (!dxs_hooks_spare()) // before the first mapping, and when nothing is tracked at all
+		return dxs_next.sigaction(sig, act, old);
+	dxs_fork_check();
+	if (act && !dxs_fork_is_owner())
+		return borrowed_action(sig, act, old);
+	if (sig == SIGBUS || sig == SIGSEGV)
+		dxs_signals_app_action(sig, act, &before);
+	else
+		ret = dxs_signals_other_action(sig, act, &before);
+	if (!ret && old)
+		*old = before; // no lock is held: it may be a closed page
+	return ret;
+}
+
+DXS_EXPORT int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return sigaction(sig, act, old);
+}
+
+static _Atomic uint64_t interrupting; // signals for which siginterrupt() has been asked: one bit each
+
+static sighandler_t simple(int sig, sighandler_t handler, int flags, bool block)
+{
+	struct sigaction act = {.sa_handler = handler, .sa_flags = flags}, old;
+
+	if (handler == SIG_ERR || sig < 1 || sig >= NSIG) {
+		errno = EINVAL;
+		return SIG_ERR;
 	}
-	return dxs_next.sigaction(sig, act, old);
+	if (block)
+		sigaddset(&act.sa_mask, sig);
+	return sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
 }
 
 DXS_EXPORT sighandler_t signal(int sig, sighandler_t handler)
 {
-	struct sigaction act = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
+	bool interrupts = sig > 0 && sig < NSIG && atomic_load(&interrupting) >> (sig - 1) & 1;
 
-	if (!dxs_hooks_active || !dxs_signals_own(sig)) {
-		dxs_hooks_fill();
-		return dxs_next.signal(sig, handler);
-	}
-	sigaddset(&act.sa_mask, sig);
-	dxs_signals_app_action(sig, &act, &old);
-	return old.sa_handler;
+	return simple(sig, handler, interrupts ? 0 : SA_RESTART, true);
 }
 
-// Which of our two signals the thread believes to have blocked: it is told so when it asks.
-static DXS_THREAD unsigned hidden;
-
-static unsigned bits_of(const sigset_t *set)
+DXS_EXPORT sighandler_t bsd_signal(int sig, sighandler_t handler)
 {
-	return (sigismember(set, SIGBUS) == 1 ? 1U : 0) | (sigismember(set, SIGSEGV) == 1 ? 2U : 0);
+	return signal(sig, handler);
 }
 
-// A program that may map something to be tracked must never block our signals, mapped or not: another thread cannot
-// unblock them later.
-static bool is_sparing(void)
+DXS_EXPORT sighandler_t ssignal(int sig, sighandler_t handler)
 {
-	return dxs_hooks_active && (dxs_config.emulate || dxs_signals_own(SIGBUS));
+	return signal(sig, handler);
 }
 
-typedef int (*mask_fn)(int how, const sigset_t *set, sigset_t *old);
-
-static int mask_change(mask_fn next, int how, const sigset_t *set, sigset_t *old)
+DXS_EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
 {
-	unsigned before = hidden, bits = set ? bits_of(set) : 0;
-	sigset_t spared;
-	int ret;
+	return simple(sig, handler, (int)SA_RESETHAND | SA_NODEFER, false);
+}
 
-	if (!is_sparing())
-		return next(how, set, old);
-	if (set && how != SIG_UNBLOCK) {
-		spared = *set;
-		dxs_signals_spare(&spared);
-		ret = next(how, &spared, old);
+DXS_EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
+{
+	return sysv_signal(sig, handler);
+}
+
+DXS_EXPORT int siginterrupt(int sig, int interrupt)
+{
+	struct sigaction act;
+	uint64_t bit;
+
+	if (sigaction(sig, NULL, &act))
+		return -1;
+	bit = 1ULL << (sig - 1);
+	if (interrupt) {
+		atomic_fetch_or(&interrupting, bit);
+		act.sa_flags &= ~SA_RESTART;
 	} else {
-		ret = next(how, set, old);
+		atomic_fetch_and(&interrupting, ~bit);
+		act.sa_flags |= SA_RESTART;
 	}
-	if (!ret && set)
-		hidden = how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits;
-	if (!ret && old) {
-		if (before & 1U)
-			sigaddset(old, SIGBUS);
-		if (before & 2U)
-			sigaddset(old, SIGSEGV);
+	return sigaction(sig, &act, NULL);
+}
+
+DXS_EXPORT int sigignore(int sig)
+{
+	struct sigaction act = {.sa_handler = SIG_IGN};
+
+	return sigaction(sig, &act, NULL);
+}
+
+DXS_EXPORT sighandler_t sigset(int sig, sighandler_t handler)
+{
+	struct sigaction act = {.sa_handler = handler}, old;
+	sigset_t set, before;
+
+	sigemptyset(&set);
+	if (handler == SIG_ERR || sigaddset(&set, sig)) {
+		errno = EINVAL;
+		return SIG_ERR;
 	}
-	return ret;
-}
-
-DXS_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-	dxs_hooks_fill();
-	return mask_change(dxs_next.sigprocmask, how, set, old);
-}
-
-DXS_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-	dxs_hooks_fill();
-	return mask_change(dxs_next.pthread_sigmask, how, set, old);
-}
-
-// Masks that hold while a call sleeps: handlers run under them.
-static const sigset_t *spared(const sigset_t *set, sigset_t *copy)
-{
-	if (!set || !is_sparing())
-		return set;
-	*copy = *set;
-	dxs_signals_spare(copy);
-	return copy;
-}
-
-DXS_EXPORT int sigsuspend(const sigset_t *set)
-{
-	sigset_t copy;
-
-	dxs_hooks_fill();
-	return dxs_next.sigsuspend(spared(set, &copy));
-}
-
-DXS_EXPORT int pselect(int nr, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
-		       const sigset_t *set)
-{
-	sigset_t copy;
-
-	dxs_hooks_fill();
-	return dxs_next.pselect(nr, in, out, except, timeout, spared(set, &copy));
-}
-
-DXS_EXPORT int ppoll(struct pollfd *fds, nfds_t nr, const struct timespec *timeout, const sigset_t *set)
-{
-	sigset_t copy;
-
-	dxs_hooks_fill();
-	return dxs_next.ppoll(fds, nr, timeout, spared(set, &copy));
-}
-
-DXS_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int nr, int timeout, const sigset_t *set)
-{
-	sigset_t copy;
-
-	dxs_hooks_fill();
-	return dxs_next.epoll_pwait(fd, events, nr, timeout, spared(set, &copy));
+	if (sigaction(sig, handler == SIG_HOLD ? NULL : &act, &old) ||
+	    sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &set, &before))
+		return SIG_ERR;
+	return sigismember(&before, sig) ? SIG_HOLD : old.sa_handler;
 }

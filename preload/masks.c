@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// masks.c: hooks of signal masks, and of calls that wait for signals. SIGSEGV and SIGBUS are never blocked in truth
+// (sigmask.h); the program is told what it believes.
+#include <string.h>
+
+#include "calls.h"
+#include "config.h"
+#include "fork.h"
+#include "hooks.h"
+#include "sigmask.h"
+#include "signals.h"
+
+// A program that may map something to be tracked must never block our signals, mapped or not: another thread cannot
+// unblock them later.
+bool dxs_hooks_spare(void)
+{
+	return dxs_hooks_active && (dxs_config.emulate || dxs_signals_own(SIGBUS));
+}
+
+typedef int (*mask_fn)(int how, const sigset_t *set, sigset_t *old);
+
+static unsigned changed(int how, unsigned before, unsigned bits)
+{
+	return how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits;
+}
+
+static int mask_change(mask_fn next, int how, const sigset_t *set, sigset_t *old)
+{
+	unsigned before = dxs_sigmask_get(), after = before;
+	sigset_t spared, previous;
+	int ret;
+
+	if (!dxs_hooks_spare())
+		return next(how, set, old);
+	if (set) {
+		spared = *set;
+		after = changed(how, before, dxs_sigmask_bits(set));
+		if (how != SIG_UNBLOCK)
+			dxs_sigmask_spare(&spared);
+	}
+	ret = next(how, set ? &spared : NULL, &previous);
+	if (ret)
+		return ret;
+	dxs_sigmask_add(&previous, before);
+	if (set && after != before) {
+		if (dxs_fork_is_owner())
+			dxs_sigmask_set(after);
+		else // the child of a vfork: it is about to execute something else, which inherits the mask
+			next(how, set, NULL);
+	}
+	if (old)
+		memcpy(old, &previous, sizeof(dxs_sigset)); // what the kernel writes of it
+	return 0;
+}
+
+DXS_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	dxs_hooks_fill();
+	return mask_change(dxs_next.sigprocmask, how, set, old);
+}
+
+DXS_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	dxs_hooks_fill();
+	return mask_change(dxs_next.pthread_sigmask, how, set, old);
+}
+
+// The old functions know signals 1 to 32 only.
+static sigset_t set_of(int mask)
+{
+	uint64_t word = (unsigned)mask;
+	sigset_t set;
+
+	sigemptyset(&set);
+	memcpy(&set, &word, sizeof(word));
+	return set;
+}
+
+static int mask_of(const sigset_t *set)
+{
+	unsigned mask;
+
+	memcpy(&mask, set, sizeof(mask));
+	return (int)mask;
+}
+
+DXS_EXPORT int sigblock(int mask)
+{
+	sigset_t set = set_of(mask), old;
+
+	return sigprocmask(SIG_BLOCK, &set, &old) ? -1 : mask_of(&old);
+}
+
+DXS_EXPORT int sigsetmask(int mask)
+{
+	sigset_t set = set_of(mask), old;
+
+	return sigprocmask(SIG_SETMASK, &set, &old) ? -1 : mask_of(&old);
+}
+
+DXS_EXPORT int siggetmask(void)
+{
+	return sigblock(0);
+}
+
+static int change_one(int how, int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	return sigaddset(&set, sig) ? -1 : sigprocmask(how, &set, NULL);
+}
+
+DXS_EXPORT int sighold(int sig)
+{
+	return change_one(SIG_BLOCK, sig);
+}
+
+DXS_EXPORT int sigrelse(int sig)
+{
+	return change_one(SIG_UNBLOCK, sig);
+}
+
+// For the time of a call that sleeps under a mask of its own: handlers run under it.
+struct sleep {
+	sigset_t spared;
+	const sigset_t *set;
+	unsigned before;
+	bool sparing;
+	bool interrupted; // by a signal that had been held back, and has been handled now
+};
+
+static void sleep_begin(struct sleep *sleep, const sigset_t *set)
+{
+	*sleep = (struct sleep){.set = set};
+	if (!set || !dxs_hooks_spare())
+		return;
+	sleep->sparing = true;
+	sleep->before = dxs_sigmask_get();
+	sleep->spared = *set;
+	dxs_sigmask_spare(&sleep->spared);
+	sleep->set = &sleep->spared;
+	sleep->interrupted = dxs_sigmask_held() & ~dxs_sigmask_bits(set);
+	dxs_sigmask_set(dxs_sigmask_bits(set));
+}
+
+static int sleep_end(const struct sleep *sleep, int ret)
+{
+	int saved = errno;
+
+	if (sleep->sparing)
+		dxs_sigmask_set(sleep->before);
+	errno = saved;
+	return ret;
+}
+
+static int interrupted(void)
+{
+	errno = EINTR;
+	return -1;
+}
+
+#define SLEEPS(call)                                                                                                   \
+	({                                                                                                             \
+		struct sleep sleep_;                                                                                   \
+		int ret_;                                                                                              \
+                                                                                                                       \
+		dxs_hooks_fill();                                                                                      \
+		sleep_begin(&sleep_, set);                                                                             \
+		set = sleep_.set;                                                                                      \
+		ret_ = sleep_.interrupted ? interrupted() : (call);                                                    \
+		sleep_end(&sleep_, ret_);                                                                              \
+	})
+
+DXS_EXPORT int sigsuspend(const sigset_t *set)
+{
+	return SLEEPS(dxs_next.sigsuspend(set));
+}
+
+DXS_EXPORT int __sigsuspend(const sigset_t *set)
+{
+	return sigsuspend(set);
+}
+
+DXS_EXPORT int __sigpause(int sig_or_mask, int is_sig)
+{
+	sigset_t set = set_of(sig_or_mask);
+
+	if (is_sig && (sigprocmask(SIG_BLOCK, NULL, &set) || sigdelset(&set, sig_or_mask)))
+		return -1;
+	return sigsuspend(&set);
+}
+
+DXS_EXPORT int __xpg_sigpause(int sig)
+{
+	return __sigpause(sig, 1);
+}
+
+int bsd_sigpause(int mask) __asm__("sigpause"); // the header turns the name into __xpg_sigpause
+
+DXS_EXPORT int bsd_sigpause(int mask)
+{
+	return __sigpause(mask, 0);
+}
+
+DXS_EXPORT int pselect(int nr, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+		       const sigset_t *set)
+{
+	return SLEEPS(dxs_next.pselect(nr, in, out, except, timeout, set));
+}
+
+DXS_EXPORT int ppoll(struct pollfd *fds, nfds_t nr, const struct timespec *timeout, const sigset_t *set)
+{
+	return SLEEPS(dxs_next.ppoll(fds, nr, timeout, set));
+}
+
+DXS_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int nr, int timeout, const sigset_t *set)
+{
+	return SLEEPS(dxs_next.epoll_pwait(fd, events, nr, timeout, set));
+}
+
+DXS_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int nr, const struct timespec *timeout,
+			    const sigset_t *set)
+{
+	return SLEEPS(dxs_next.epoll_pwait2(fd, events, nr, timeout, set));
+}
+
+DXS_EXPORT int sigpending(sigset_t *set)
+{
+	sigset_t pending;
+
+	if (!dxs_hooks_spare() || !dxs_sigmask_held())
+		return (int)dxs_hook_return(
+			dxs_sys6(SYS_rt_sigpending, (long)set, sizeof(dxs_sigset), 0, 0, 0, 0));
+	sigemptyset(&pending);
+	dxs_sys6(SYS_rt_sigpending, (long)&pending, sizeof(dxs_sigset), 0, 0, 0, 0);
+	dxs_sigmask_add(&pending, dxs_sigmask_held());
+	memcpy(set, &pending, sizeof(dxs_sigset));
+	return 0;
+}
+
+// What was held back comes first. A signal that comes between the look and the kernel's wait is left to the kernel.
+static int timed_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	unsigned bits = dxs_hooks_spare() ? dxs_sigmask_bits(set) & dxs_sigmask_get() : 0;
+	siginfo_t got;
+	dxs_sigset mask = 0;
+	int ret, saved;
+
+	if (!bits)
+		return dxs_next.sigtimedwait(set, info, timeout);
+	dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, sizeof(mask), 0, 0);
+	dxs_sigmask_wait(true);
+	ret = dxs_sigmask_take(bits, &got) ? got.si_signo : dxs_next.sigtimedwait(set, &got, timeout);
+	saved = errno;
+	dxs_sigmask_wait(false);
+	dxs_sig_setmask(mask);
+	if (ret > 0 && info)
+		*info = got;
+	errno = saved;
+	return ret;
+}
+
+DXS_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	dxs_hooks_fill();
+	return timed_wait(set, info, timeout);
+}
+
+DXS_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	dxs_hooks_fill();
+	return timed_wait(set, info, NULL);
+}
+
+DXS_EXPORT int sigwait(const sigset_t *set, int *sig)
+{
+	int ret, err, saved = errno;
+
+	dxs_hooks_fill();
+	do
+		ret = timed_wait(set, NULL, NULL);
+	while (ret < 0 && errno == EINTR);
+	err = errno;
+	errno = saved;
+	if (ret < 0)
+		return err;
+	*sig = ret;
+	return 0;
+}
