@@ -82,63 +82,58 @@ static int file_sync(struct dxs_file *file, uint64_t off, uint64_t end)
 	return err ? err : ret;
 }
 
-// What a range of addresses needs besides the flush.
-struct verdict {
-	bool any;    // something in it is known
-	bool kernel; // the kernel's own call has to follow: mode kernel, a hole, or a mapping of something else
-	int err;     // of the first flush that failed
-};
-
-static struct verdict range_sync(uintptr_t addr, uintptr_t end)
-{
-	struct verdict verdict = {0};
-	struct part part;
-
-	while (addr < end && part_find(addr, end, &part)) {
-		int err = file_sync(part.file, part.off, part.end);
-
-		verdict.any = true;
-		verdict.kernel |= part.addr > addr;
-		verdict.kernel |= dxs_file_mode(part.file) == DXS_MODE_KERNEL && !part.file->is_device;
-		verdict.err = verdict.err ? verdict.err : err;
-		dxs_file_put(part.file);
-		addr = part.next;
-	}
-	verdict.kernel |= addr < end;
-	return verdict;
-}
-
-// Tells the durable images of the files in a range that the kernel has synced them.
-static void range_kernel_synced(uintptr_t addr, uintptr_t end)
-{
-	struct part part;
-
-	while (addr < end && part_find(addr, end, &part)) {
-		if (part.file->image && dxs_file_mode(part.file) == DXS_MODE_KERNEL)
-			dxs_image_kernel_synced(part.file, -1, true);
-		dxs_count(kernel_syncs, 1);
-		dxs_file_put(part.file);
-		addr = part.next;
-	}
-}
-
-static int sync_addresses(uintptr_t start, uintptr_t end, int flags)
+static int sys_msync(uintptr_t start, uintptr_t end, int flags)
 {
 	uintptr_t page = start & ~(DXS_PAGE_SIZE - 1);
-	struct verdict verdict;
-	dxs_sigset set = dxs_sig_block();
-	long ret = 0;
 
-	verdict = range_sync(start, end);
-	if (verdict.any && (verdict.kernel || flags & MS_INVALIDATE)) {
-		ret = dxs_sys6(SYS_msync, (long)page, (long)(end - page), flags, 0, 0, 0);
-		if (!ret)
-			range_kernel_synced(start, end);
+	return (int)dxs_sys6(SYS_msync, (long)page, (long)(end - page), flags, 0, 0, 0);
+}
+
+static int part_sync(const struct part *part, int flags)
+{
+	struct dxs_file *file = part->file;
+	int ret = file_sync(file, part->off, part->end);
+
+	if (ret || file->is_device || dxs_file_mode(file) != DXS_MODE_KERNEL) {
+		if (!ret && flags & MS_INVALIDATE) // the kernel knows whether it is locked, and has nothing else to do
+			ret = sys_msync(part->addr, part->next, MS_ASYNC | MS_INVALIDATE);
+		return ret;
+	}
+	ret = sys_msync(part->addr, part->next, flags);
+	if (!ret && file->image)
+		dxs_image_kernel_synced(file, -1, true);
+	dxs_count(kernel_syncs, 1);
+	return ret;
+}
+
+// As msync does: piece by piece, up to the first error; a hole is an error at the end.
+static int sync_addresses(uintptr_t start, uintptr_t end, int flags)
+{
+	dxs_sigset set = dxs_sig_block();
+	bool any = false, hole = false;
+	int ret = 0;
+
+	while (start < end && !(ret && ret != -ENOMEM)) {
+		struct part part;
+		bool known = part_find(start, end, &part);
+
+		if (!known && !any) {
+			ret = DXS_PASS;
+			break;
+		}
+		any = true;
+		ret = 0;
+		if (!known || part.addr > start) // a hole, or a mapping of something else
+			ret = sys_msync(start, known ? part.addr : end, flags);
+		hole |= ret == -ENOMEM;
+		if (known && (!ret || ret == -ENOMEM))
+			ret = part_sync(&part, flags);
+		if (known)
+			dxs_file_put(part.file);
+		start = known ? part.next : end;
 	}
 	dxs_sig_setmask(set);
-	if (!verdict.any)
-		return DXS_PASS;
-	return verdict.err ? verdict.err : (int)ret;
+	return ret ? ret : hole ? -ENOMEM : 0;
 }
 
 int dxs_msync(void *addr, size_t len, int flags)

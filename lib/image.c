@@ -315,17 +315,21 @@ static void page_copy(const struct dxs_walk *walk, uint64_t off, const unsigned 
 	dxs_sys6(SYS_pwrite64, walk->image_fd, (long)now, DXS_PAGE_SIZE, (long)off, 0, 0);
 }
 
-static void page_mark_dirty(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
-			    const unsigned char *durable)
+static void entry_mark_dirty(struct dxs_file *file, uint64_t off)
 {
-	struct dxs_file *file = walk->arg;
 	uint64_t pgoff = off >> file->page_shift;
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, true);
 
-	(void)now;
-	(void)durable;
 	if (leaf)
 		dxs_tree_mark(&file->tree, leaf, DXS_DIRTY, 1ULL << (pgoff % DXS_LEAF_PAGES));
+}
+
+static void page_mark_dirty(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
+			    const unsigned char *durable)
+{
+	(void)now;
+	(void)durable;
+	entry_mark_dirty(walk->arg, off);
 }
 
 // What write(2) changed, and nothing else: a page that the tracker is responsible for is left to it, or the kernel
@@ -388,7 +392,9 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 	dxs_fd_path(fd, image->path, sizeof(image->path));
 	dxs_run_lock();
 	ret = image_file_open(image);
-	if (ret >= 0) {
+	if (ret >= 0 && file->is_device) {
+		size_set(image, atomic_load(&file->size));
+	} else if (ret >= 0) {
 		int walked = image_walk(image, fd, ret ? page_copy : page_mark_dirty);
 
 		if (ret && !walked)
@@ -405,17 +411,57 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 	return 0;
 }
 
-void dxs_image_close(struct dxs_image *image)
-{
-	dxs_fd_close(image->fd);
-	dxs_free(image);
-}
-
 static void page_copy_guarded(void *arg)
 {
 	const struct lines *lines = arg;
 
 	memcpy(lines->to, (const void *)lines->from, lines->len);
+}
+
+// One page that a mapping shows. Covered: by an earlier mapping, perhaps of another process that has not made it durable.
+static int page_cover(const struct dxs_map *map, uint64_t off, bool covered)
+{
+	struct dxs_image *image = map->file->image;
+	unsigned char page[DXS_PAGE_SIZE], durable[DXS_PAGE_SIZE];
+	uintptr_t addr = map->addr + (off - (map->first << map->file->page_shift));
+	struct lines lines = {page, addr, DXS_PAGE_SIZE};
+	struct dxs_fault_at fault;
+	int err;
+
+	if (dxs_flush_guard(page_copy_guarded, &lines, &fault))
+		return -EIO;
+	if (!covered)
+		return dxs_sys6(SYS_pwrite64, image->fd, (long)page, DXS_PAGE_SIZE, (long)off, 0, 0) < 0 ? -EIO : 0;
+	err = dxs_image_read(image, off, durable, DXS_PAGE_SIZE);
+	if (!err && memcmp(page, durable, DXS_PAGE_SIZE))
+		entry_mark_dirty(map->file, off);
+	return err;
+}
+
+int dxs_image_cover(const struct dxs_map *map)
+{
+	struct dxs_image *image = map->file->image;
+	uint64_t off = map->first << map->file->page_shift, end = off + map->len;
+	int err = 0;
+
+	dxs_run_lock();
+	while (off < end && !err) {
+		long data = dxs_sys6(SYS_lseek, image->fd, (long)off, SEEK_DATA, 0, 0, 0);
+		long hole = data < 0 ? 0 : dxs_sys6(SYS_lseek, image->fd, data, SEEK_HOLE, 0, 0, 0);
+
+		for (; off < end && !err && (data < 0 || off < (uint64_t)data); off += DXS_PAGE_SIZE)
+			err = page_cover(map, off, false);
+		for (; off < end && !err && off < (uint64_t)hole; off += DXS_PAGE_SIZE)
+			err = page_cover(map, off, true);
+	}
+	dxs_run_unlock();
+	return err;
+}
+
+void dxs_image_close(struct dxs_image *image)
+{
+	dxs_fd_close(image->fd);
+	dxs_free(image);
 }
 
 // One page as a mapping shows it. A hole is not read, which would fill it: it is zeros. A page beyond the end of the

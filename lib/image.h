@@ -13,12 +13,17 @@
 
 struct dxs_file;
 struct dxs_image;
+struct dxs_map;
 
 // Opens or makes the image of a file that is being mapped from descriptor fd, and sets file->image. A new image is a
 // copy of the file: what was there before the run is taken as durable. In one that another process has made, what
 // differs from the file is not durable, and is marked DIRTY. 0, or -errno with the reason (static text) in *why.
 // Context: hook or api, with the registry's lock, signals blocked.
 int dxs_image_open(struct dxs_file *file, int fd, const char **why);
+// Device DAX cannot be read but through a mapping: what a new mapping shows, and no earlier one has shown, is durable. 0 or
+// -errno.
+int dxs_image_cover(const struct dxs_map *map);
+
 void dxs_image_close(struct dxs_image *image);
 
 struct dxs_due;

@@ -21,6 +21,12 @@
 #define STATX_ATTR_DAX 0x00200000
 #endif
 
+// What MAP_SHARED_VALIDATE takes besides MAP_SYNC (include/linux/mman.h, LEGACY_MAP_MASK, Linux 6.12); under MAP_SHARED the
+// kernel ignores other bits.
+#define VALID_FLAGS                                                                                                    \
+	(MAP_FIXED | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |      \
+	 MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT)
+
 struct sys_statx { // struct statx, which <sys/stat.h> and <linux/stat.h> cannot both give
 	uint32_t mask, blksize;
 	uint64_t attributes;
@@ -98,6 +104,33 @@ static bool is_device_dax(const struct stat *st)
 	len = dxs_sys6(SYS_readlinkat, AT_FDCWD, (long)link, (long)target, sizeof(target) - 1, 0, 0);
 	target[len > 0 ? len : 0] = '\0';
 	return len > 4 && !strcmp(target + len - 4, "/dax");
+}
+
+static bool has_entries(const char *path)
+{
+	char buf[512];
+	long len, at, nr = 0;
+	int fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	len = dxs_sys6(SYS_getdents64, fd, (long)buf, sizeof(buf), 0, 0, 0);
+	for (at = 0; at < len; at += *(uint16_t *)(buf + at + 16)) // struct linux_dirent64: d_reclen
+		nr++;
+	dxs_sys_close(fd);
+	return nr > 2;
+}
+
+bool dxs_mode_is_possible(void)
+{
+	static _Atomic int answer; // 1: no, 2: yes
+
+	if (!atomic_load(&answer))
+		atomic_store(&answer, dxs_config.emulate || has_entries("/sys/bus/nd/devices") ||
+						      has_entries("/sys/bus/dax/devices")
+					      ? 2
+					      : 1);
+	return atomic_load(&answer) == 2;
 }
 
 static unsigned page_shift_of(int fd)
@@ -180,7 +213,14 @@ void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int 
 
 	if (!dxs_mode_wants_sync(candidate))
 		return dxs_sys_mmap(addr, len, prot, flags, fd, off);
-	ret = dxs_sys_mmap(addr, len, prot, (flags & ~MAP_TYPE) | MAP_SHARED_VALIDATE | MAP_SYNC, fd, off);
+	if (flags & MAP_FIXED_NOREPLACE) { // not with MAP_SHARED_VALIDATE: first the place, then a mapping over it
+		ret = dxs_sys_mmap(addr, len, prot, flags, fd, off);
+		if (dxs_is_err(ret))
+			return ret;
+		addr = ret;
+		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
+	}
+	ret = dxs_sys_mmap(addr, len, prot, (flags & VALID_FLAGS) | MAP_SHARED_VALIDATE | MAP_SYNC, fd, off);
 	// EOPNOTSUPP: the device or the file system cannot. EINVAL: a kernel before 4.15.
 	if (ret != (void *)-EOPNOTSUPP && ret != (void *)-EINVAL)
 		return ret;

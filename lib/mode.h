@@ -18,6 +18,12 @@ struct dxs_candidate {
 	char path[512];
 };
 
+// Whether any mapping in this process may come to be tracked: emulation is asked for, or the machine has devices of
+// persistent memory. Constant once asked. Context: any.
+#pragma GCC visibility push(default) // the shim uses it
+bool dxs_mode_is_possible(void);
+#pragma GCC visibility pop
+
 // Looks at the file behind a descriptor that is being mapped shared. Context: hook.
 void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out);
 

@@ -24,7 +24,8 @@ static struct dxs_mutex mutex;
 
 unsigned dxs_sigmask_bits(const sigset_t *set)
 {
-	return (sigismember(set, SIGBUS) == 1 ? DXS_MASK_BUS : 0) | (sigismember(set, SIGSEGV) == 1 ? DXS_MASK_SEGV : 0);
+	return (sigismember(set, SIGBUS) == 1 ? DXS_MASK_BUS : 0) |
+	       (sigismember(set, SIGSEGV) == 1 ? DXS_MASK_SEGV : 0);
 }
 
 void dxs_sigmask_spare(sigset_t *set)
@@ -129,7 +130,8 @@ static void send_unblocked(void)
 void dxs_sigmask_set(unsigned bits)
 {
 	blocked = bits;
-	outside &= bits; // what is unblocked for good is so outside of handlers too, if this is one that was left by a jump
+	outside &=
+		bits; // what is unblocked for good is so outside of handlers too, if this is one that was left by a jump
 	send_unblocked();
 }
 

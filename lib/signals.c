@@ -316,7 +316,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	} else {
 		if (recover)
 			recover_jump(sig, info);
-		ours = (dxs_fault_check && dxs_fault_check()) || // a child without fork handlers: its pages are open now
+		ours = (dxs_fault_check &&
+			dxs_fault_check()) || // a child without fork handlers: its pages are open now
 		       handled(sig, info, context);
 	}
 	errno = saved;

@@ -366,6 +366,11 @@ static void map_attach(struct dxs_map *map)
 	if (dxs_file_mode(file) <= DXS_MODE_KERNEL || dxs_file_mode(file) == DXS_MODE_BYTE ||
 	    !(map->prot & PROT_WRITE) || map->engine)
 		return;
+	if (file->image && file->is_device && dxs_image_cover(map)) {
+		dxs_warn("%s: cannot be verified: it cannot be read", file->path);
+		dxs_file_to_kernel(file, "no durable image can be made for the verifier");
+		return;
+	}
 	map->engine = dxs_engine_attach(map, &why);
 	if (!map->engine) {
 		dxs_warn("%s: the kernel keeps it: %s", file->path, why);

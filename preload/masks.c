@@ -7,6 +7,7 @@
 #include "config.h"
 #include "fork.h"
 #include "hooks.h"
+#include "mode.h"
 #include "sigmask.h"
 #include "signals.h"
 
@@ -14,7 +15,7 @@
 // unblock them later.
 bool dxs_hooks_spare(void)
 {
-	return dxs_hooks_active && (dxs_config.emulate || dxs_signals_own(SIGBUS));
+	return dxs_hooks_active && (dxs_mode_is_possible() || dxs_signals_own(SIGBUS));
 }
 
 typedef int (*mask_fn)(int how, const sigset_t *set, sigset_t *old);
