@@ -4,6 +4,7 @@
 // They may be called before the constructor: allocators do. Then they are the raw system calls.
 #include <stdarg.h>
 
+#include "calls.h"
 #include "hooks.h"
 #include "track.h"
 
@@ -53,9 +54,15 @@ DXS_EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 	return (int)dxs_hook_return(dxs_mprotect(addr, len, prot, pkey));
 }
 
+#define DONTNEED_LOCKED 24 // MADV_DONTNEED_LOCKED, Linux 5.18
+
+// MADV_DONTNEED empties page tables, in which the first sync of a mapping looks for what was stored to: so that is synced
+// before.
 DXS_EXPORT int madvise(void *addr, size_t len, int advice)
 {
 	if (advice == MADV_REMOVE && dxs_hook_enter())
 		return (int)dxs_hook_return(dxs_madvise_remove(addr, len));
+	if ((advice == MADV_DONTNEED || advice == DONTNEED_LOCKED) && dxs_hook_enter())
+		dxs_msync_bytes((uintptr_t)addr, (uintptr_t)addr + len);
 	return (int)dxs_hook_return(dxs_sys6(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0));
 }
