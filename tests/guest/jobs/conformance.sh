@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# conformance.sh [-t ENGINE:PLACE] [CASE...]: in a guest, the conformance suite on each engine and kind of memory, two
+# at a time, or one of them alone (-t). Each line of what it says begins with the two. What says nothing of a case is
+# about the whole run.
+set -eu
+
+conformance=$BUILD/bin/tests/conformance
+
+if [ "${1:-}" != --table ]; then
+	tables='mprotect:device mprotect:hugetlbfs uffd-thread:hugetlbfs uffd-sigbus:hugetlbfs mprotect:ext4 mprotect:xfs
+		mprotect:ext2 mprotect:tmpfs uffd-thread:tmpfs uffd-sigbus:tmpfs mprotect:memfd uffd-thread:memfd
+		uffd-sigbus:memfd'
+	if [ "${1:-}" = -t ]; then
+		tables=$2
+		shift 2
+	fi
+	printf '%s\n' "$@" >/tmp/cases
+	mount -o remount,size=80% /dev/shm
+	echo 64 >/proc/sys/vm/nr_hugepages
+	# shellcheck disable=SC2086 # several names
+	echo columns $tables
+	# shellcheck disable=SC2086 # several names
+	printf '%s\n' $tables | xargs -P 2 -n 1 sh "$0" --table
+	exit
+fi
+
+engine=${2%:*} place=${2#*:}
+out=/tmp/$engine.$place
+: >"$out"
+
+run() { # OPTION-OF-DAXSYNC... -- OPTION-OF-CONFORMANCE... [CASE...]
+	options=
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	shift
+	status=0
+	# shellcheck disable=SC2086 # several options
+	"$BUILD/bin/daxsync" run --engine="$engine" $options -- "$conformance" -s "$@" >>"$out" 2>&1 || status=$?
+	case $status in
+	0 | 1 | 77) ;; # said by the cells
+	*) echo "FAIL the run: exit status $status" >>"$out" ;;
+	esac
+}
+
+# What is on persistent memory must be served as such.
+check_direct() { # PATH
+	"$BUILD/bin/daxsync" check "$1" >"/tmp/check.$place" 2>&1 || true
+	grep -q '^  mode  *direct' "/tmp/check.$place" || {
+		echo 'FAIL the run: the mode is not direct'
+		sed 's/^/    /' "/tmp/check.$place"
+	} >>"$out"
+}
+
+# shellcheck disable=SC2046 # one name a line
+case $place in
+tmpfs | memfd) run --emulate --verify -- -m "$place" $(cat /tmp/cases) ;;
+hugetlbfs)
+	# The durable images of a run are in memory until it ends, and they are large.
+	cases=$(cat /tmp/cases)
+	for case in ${cases:-$("$conformance" -l -m tmpfs | awk '{ print $2 }')}; do
+		echo "$case"
+	done | xargs -n 20 echo >"/tmp/chunks.$engine"
+	while read -r cases; do
+		# shellcheck disable=SC2086 # several names
+		run --emulate --verify -- -m hugetlbfs $cases
+	done <"/tmp/chunks.$engine"
+	;;
+device)
+	# The verifier has no image of a device.
+	device=$(readlink /dev/dax)
+	check_direct "$device"
+	run -- -m device -d "$device" $(cat /tmp/cases)
+	;;
+*)
+	check_direct "/mnt/$place"
+	run --verify -- -m directory -d "/mnt/$place" $(cat /tmp/cases)
+	;;
+esac
+sed "s/^/$engine:$place /" "$out"
