@@ -23,7 +23,7 @@
 #include "huge_pages.h"
 #include "runner.h"
 
-#define TIMEOUT 20 // seconds for a cell
+#define TIMEOUT 60 // seconds for a cell
 #define HUGE_PAGES 64
 
 unsigned memory;
