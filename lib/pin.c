@@ -10,6 +10,7 @@
 #include "history.h"
 #include "stats.h"
 #include "sys.h"
+#include "trap.h"
 
 static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first, uint64_t last)
 {
@@ -47,25 +48,38 @@ static void map_pin(struct dxs_pin *pin, struct dxs_map *map, uint64_t first, ui
 	dxs_mutex_unlock(&map->file->pin_mutex);
 }
 
+// Pins from *at on what it can, and moves *at behind it. False: not all, because a mapping is being changed.
+static bool pin_some(struct dxs_pin *pin, uintptr_t *at, uintptr_t end)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_map *map;
+	bool going = false;
+
+	while (pin->nr < DXS_PINS && *at < end && (map = dxs_maps_first(*at, end))) {
+		uintptr_t from = map->addr > *at ? map->addr : *at;
+
+		going = atomic_load(&map->going);
+		if (going)
+			break;
+		*at = dxs_map_end(map);
+		if (map->engine)
+			map_pin(pin, map, dxs_map_pgoff(map, from), dxs_map_pgoff(map, (*at < end ? *at : end) - 1));
+	}
+	dxs_maps_exit(section);
+	return !going;
+}
+
 void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)
 {
 	uintptr_t at = (uintptr_t)addr, end = at + len;
-	struct dxs_map *map;
 	dxs_sigset set;
-	unsigned section;
 
 	if (!dxs_engine_pins_wanted() || end < at)
 		return;
 	set = dxs_sig_block();
-	section = dxs_maps_enter();
-	while (pin->nr < DXS_PINS && at < end && (map = dxs_maps_first(at, end))) {
-		uintptr_t from = map->addr > at ? map->addr : at;
-
-		at = dxs_map_end(map);
-		if (map->engine && !atomic_load(&map->going))
-			map_pin(pin, map, dxs_map_pgoff(map, from), dxs_map_pgoff(map, (at < end ? at : end) - 1));
-	}
-	dxs_maps_exit(section);
+	// A mapping that is being changed is waited for, as by a store: it may be there afterwards, and closed.
+	while (!pin_some(pin, &at, end))
+		dxs_trap_wait();
 	dxs_sig_setmask(set);
 }
 

@@ -387,6 +387,149 @@ static void datagram_not_lost(void)
 	sync_all(shared, FILE_SIZE);
 }
 
+struct reader {
+	int fd;
+	char *to;
+	atomic_int tid;
+};
+
+static void *read_byte(void *arg)
+{
+	struct reader *reader = arg;
+
+	reader->tid = gettid();
+	CHECK(read(reader->fd, reader->to, 1) == 1);
+	return NULL;
+}
+
+// Whether a thread sleeps: the state in the line of numbers behind its name, which this program has chosen.
+static bool is_asleep(int tid)
+{
+	char path[64], line[256] = "";
+	const char *state;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && read(fd, line, sizeof(line) - 1) > 0 && !close(fd));
+	state = strrchr(line, ')');
+	return state && state[2] == 'S';
+}
+
+// A read that waits for its data has its page pinned; syncs go on meanwhile. What it brings then is there, and synced.
+static void check_waiting_read(char *map, size_t len, char *to)
+{
+	struct reader reader = {.to = to};
+	int pipes[2], i;
+
+	CHECK(!pipe(pipes));
+	reader.fd = pipes[0];
+	thread_start(read_byte, &reader);
+	while (!reader.tid || !is_asleep(reader.tid))
+		usleep(1000);
+	for (i = 0; i < 3; i++)
+		sync_all(map, len);
+	CHECK(write(pipes[1], "r", 1) == 1);
+	threads_join();
+	CHECK(*to == 'r');
+	sync_all(map, len);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void sync_while_a_read_waits(void)
+{
+	char *map = map_closed(file_new(FILE_SIZE));
+
+	check_waiting_read(map, FILE_SIZE, map + page);
+	check_waiting_read(map, FILE_SIZE, map + page + 1);
+}
+
+// The same where nothing has ever been closed: the first closing of a part has to keep away from it, too. A large
+// mapping starts so with userfaultfd, and one with a new protection with mprotect.
+static void first_sync_while_a_read_waits(void)
+{
+	size_t len = (size_t)128 << 20;
+	char *map = map_new(file_new(len), 0, len);
+
+	CHECK(!mprotect(map, len, PROT_READ | PROT_WRITE));
+	map[page] = 'a';
+	check_waiting_read(map, len, map + 2 * page);
+	check_waiting_read(map, len, map + 2 * page);
+}
+
+static void *protect_and_sync(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		CHECK(!mprotect(shared, FILE_SIZE, PROT_READ | PROT_WRITE)); // with mprotect, all of it is open now
+		sync_all(shared, FILE_SIZE);                                 // and closed for the first time again
+	}
+	return NULL;
+}
+
+// Giving a mapping the protection that it has changes nothing for a read that is under way, or begins just then.
+static void read_while_protection_is_set_again(void)
+{
+	int fd = data_file(), nr = 0;
+	double end = now() + 2;
+
+	shared = map_closed(file_new(FILE_SIZE));
+	thread_start(protect_and_sync, NULL);
+	for (; now() < end; nr++) {
+		char *to = shared + (size_t)(1 + nr % 7) * page - 2;
+
+		memset(to, 0, DATA_LEN);
+		CHECK(pread(fd, to, DATA_LEN, 0) == (ssize_t)DATA_LEN);
+		CHECK(!memcmp(to, DATA, DATA_LEN));
+	}
+	stop = true;
+	threads_join();
+	sync_all(shared, FILE_SIZE);
+}
+
+#define DIRECT_LEN ((size_t)16 << 10)
+
+static int direct_file(void)
+{
+	char name[] = "/var/tmp/daxsync-direct.XXXXXX", block[4096];
+	int fd = mkstemp(name), direct;
+	size_t i;
+
+	CHECK(fd >= 0);
+	for (i = 0; i < 64 * DIRECT_LEN; i += sizeof(block)) {
+		memset(block, (int)(i / DIRECT_LEN % 255 + 1), sizeof(block));
+		CHECK(write(fd, block, sizeof(block)) == sizeof(block));
+	}
+	CHECK(!fsync(fd));
+	direct = open(name, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	CHECK(!unlink(name) && !close(fd));
+	if (direct < 0)
+		cell_skip("no O_DIRECT in /var/tmp");
+	return direct;
+}
+
+// A device writes to the pages a while after the kernel has made them writable: they stay open until the read is over,
+// also with an engine that serves the kernel's own faults.
+static void direct_read_while_syncing(void)
+{
+	int fd = direct_file(), nr = 0;
+	double end = now() + 2;
+
+	shared = map_closed(file_new(FILE_SIZE));
+	thread_start(sync_in_a_loop, NULL);
+	for (; now() < end; nr++) {
+		off_t off = (off_t)(nr % 64) * (off_t)DIRECT_LEN;
+		char *to = shared + (size_t)nr % 2 * DIRECT_LEN;
+
+		CHECK(pread(fd, to, DIRECT_LEN, off) == (ssize_t)DIRECT_LEN);
+		CHECK(*to == (char)(nr % 64 + 1) && !memcmp(to, to + 1, DIRECT_LEN - 1));
+	}
+	stop = true;
+	threads_join();
+	sync_all(shared, FILE_SIZE);
+}
+
 const struct test_case cases_kernel_write[] = {
 	CASE(read_into_closed_page, ALL),
 	CASE(read_from_pipe_into_closed_page, ALL),
@@ -409,5 +552,9 @@ const struct test_case cases_kernel_write[] = {
 	CASE(read_into_readonly_page_is_efault, ALL),
 	CASE(structures_into_closed_page, ALL),
 	CASE(datagram_not_lost, ALL),
+	CASE(sync_while_a_read_waits, ALL),
+	CASE(first_sync_while_a_read_waits, SMALL),
+	CASE(read_while_protection_is_set_again, ALL),
+	CASE(direct_read_while_syncing, ALL),
 	END_OF_CASES,
 };

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cases_thread.c: threads that store, sync, map, unmap and are cancelled at the same time.
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "conformance.h"
@@ -372,11 +378,91 @@ static void truncate_while_syncing(void)
 	sync_all(map, FILE_SIZE);
 }
 
+// Whoever has the descriptor that this returns decides about the calling thread's fsyncs. -1: the kernel cannot do that.
+static int fsyncs_hold(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+}
+
+struct syncer {
+	int fd;
+	atomic_int listener; // 0: not yet
+};
+
+static void *fsync_once(void *arg)
+{
+	struct syncer *syncer = arg;
+	int listener = fsyncs_hold();
+
+	syncer->listener = listener;
+	if (listener >= 0)
+		CHECK(!fsync(syncer->fd));
+	return NULL;
+}
+
+static uint64_t nr_kernel_syncs(void)
+{
+	struct daxsync_stats now;
+
+	counters_get(&now);
+	return now.kernel_syncs;
+}
+
+// What write(2) has brought is owed to the kernel until a kernel sync that began later has returned: an msync that comes
+// while another thread's fsync is still under way goes to the kernel itself.
+static void msync_while_an_fsync_runs(void)
+{
+	struct syncer syncer = {.fd = file_new(FILE_SIZE)};
+	char *map = map_closed(syncer.fd);
+	struct seccomp_notif held = {0};
+	struct seccomp_notif_resp go_on = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+	uint64_t before;
+
+	CHECK(pwrite(syncer.fd, "first", 5, (off_t)page) == 5);
+	thread_start(fsync_once, &syncer);
+	while (!syncer.listener)
+		usleep(1000);
+	if (syncer.listener < 0)
+		cell_skip("the kernel cannot hold a system call (seccomp user notification)");
+	CHECK(!ioctl(syncer.listener, SECCOMP_IOCTL_NOTIF_RECV, &held));
+	before = nr_kernel_syncs();
+	sync_all(map, FILE_SIZE);
+	COUNTED(nr_kernel_syncs() > before);
+	CHECK(pwrite(syncer.fd, "second", 6, 2 * (off_t)page) == 6);
+	go_on.id = held.id;
+	CHECK(!ioctl(syncer.listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on));
+	threads_join();
+	before = nr_kernel_syncs();
+	sync_all(map, FILE_SIZE);
+	COUNTED(nr_kernel_syncs() > before); // the second write came after the fsync had begun
+	CHECK(!fsync(syncer.fd));
+	before = nr_kernel_syncs();
+	sync_all(map, FILE_SIZE);
+	COUNTED(nr_kernel_syncs() == before); // nothing is owed any more
+}
+
 const struct test_case cases_thread[] = {
-	CASE(neighbours_unmap_while_storing, ALL), CASE(aliases_come_and_go_while_storing, ALL),
-	CASE(mremap_while_storing, NO_HUGETLBFS),  CASE(cancel_in_msync, NO_HUGETLBFS),
-	CASE(map_fixed_over_while_storing, ALL),   CASE(mremap_in_place_while_storing, NO_HUGETLBFS),
-	CASE(mprotect_read_while_storing, ALL),    CASE(mprotect_none_while_storing, ALL),
-	CASE(hundred_threads_sync_one_page, ALL),  CASE(stores_of_ended_threads_are_synced, ALL),
-	CASE(truncate_while_syncing, FILES),       END_OF_CASES,
+	CASE(neighbours_unmap_while_storing, ALL),
+	CASE(aliases_come_and_go_while_storing, ALL),
+	CASE(mremap_while_storing, NO_HUGETLBFS),
+	CASE(cancel_in_msync, NO_HUGETLBFS),
+	CASE(map_fixed_over_while_storing, ALL),
+	CASE(mremap_in_place_while_storing, NO_HUGETLBFS),
+	CASE(mprotect_read_while_storing, ALL),
+	CASE(mprotect_none_while_storing, ALL),
+	CASE(hundred_threads_sync_one_page, ALL),
+	CASE(stores_of_ended_threads_are_synced, ALL),
+	CASE(truncate_while_syncing, FILES),
+	CASE(msync_while_an_fsync_runs, SMALL),
+	END_OF_CASES,
 };

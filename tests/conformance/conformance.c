@@ -26,7 +26,7 @@
 #include "huge_pages.h"
 #include "runner.h"
 
-#define TIMEOUT 20 // seconds for a cell, three times as many on a slow machine
+#define TIMEOUT 60 // seconds for a cell, three times as many on a slow machine
 #define HUGE_PAGES 64
 
 unsigned memory;

@@ -86,6 +86,7 @@ extern size_t page; // bytes of one of its pages
 #define NR_PAGES ((size_t)8)
 #define FILE_SIZE (NR_PAGES * page)
 
+bool is_device(void);                          // device DAX
 int file_new(size_t size);                     // a descriptor of a new file of zeros
 int named_file_new(size_t size, char *path);   // the same with its name, of at most PATH_MAX bytes
 char *map_new(int fd, size_t off, size_t len); // shared, readable and writable

@@ -109,12 +109,17 @@ static int device_open(size_t size)
 	return fd;
 }
 
+bool is_device(void)
+{
+	return memory == DEVICE;
+}
+
 int file_new(size_t size)
 {
 	char name[PATH_MAX];
 	int fd;
 
-	if (memory == DEVICE)
+	if (is_device())
 		return device_open(size);
 	if (memory & NAMED) // so that the emulated kernel sync can open it
 		return named_file_new(size, name);
@@ -245,7 +250,7 @@ void needs_mlock(int fd)
 		char rest[240];
 	} stx = {0};
 
-	if (memory == DEVICE)
+	if (is_device())
 		cell_skip("DAX memory cannot be locked");
 	CHECK(!syscall(SYS_statx, fd, "", 0x1000 /* AT_EMPTY_PATH */, 0, &stx));
 	if (stx.attributes & STATX_ATTR_DAX)
