@@ -174,7 +174,7 @@ uint64_t dxs_image_staged(const struct dxs_image *image, uint64_t first)
 
 // The file's size now. It is asked by path because there is no descriptor to ask; a file that was renamed or has no
 // name is taken to have the size a hook saw last.
-static uint64_t file_size(struct dxs_image *image)
+uint64_t dxs_image_file_size(struct dxs_image *image)
 {
 	struct stat st;
 
@@ -198,7 +198,7 @@ static void staged_write(const struct staged *staged, size_t from, size_t len)
 	uint64_t off = staged->off + from, end = off + len;
 
 	if (end > image_size(staged->image)) {
-		uint64_t size = dxs_max64(file_size(staged->image), image_size(staged->image));
+		uint64_t size = dxs_max64(dxs_image_file_size(staged->image), image_size(staged->image));
 
 		if (end > size)
 			len = size > off ? (size_t)(size - off) : 0;
@@ -338,13 +338,15 @@ static void page_copy_kwrite(const struct dxs_walk *walk, uint64_t off, const un
 			     const unsigned char *durable)
 {
 	struct dxs_file *file = walk->arg;
-	uint64_t pgoff = off >> file->page_shift;
+	uint64_t pgoff = off >> file->page_shift, cut = atomic_load(&file->cut);
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, false);
 
 	// No leaf: it never was in a mapping, or nothing ever happened to it there.
-	if (!leaf || off >= atomic_load(&file->cut) ||
-	    dxs_leaf_get(leaf, DXS_KWRITE) & 1ULL << (pgoff % DXS_LEAF_PAGES))
+	if (!leaf || off >= cut || dxs_leaf_get(leaf, DXS_KWRITE) & 1ULL << (pgoff % DXS_LEAF_PAGES))
 		page_copy(walk, off, now, durable);
+	else if (cut - off < DXS_PAGE_SIZE) // the kernel has zeroed what lay behind
+		dxs_sys6(SYS_pwrite64, walk->image_fd, (long)(now + (cut - off)), (long)(DXS_PAGE_SIZE - (cut - off)),
+			 (long)cut, 0, 0);
 }
 
 static void proc_path(int fd, char *path, size_t size)
@@ -398,7 +400,7 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 		int walked = image_walk(image, fd, ret ? page_copy : page_mark_dirty);
 
 		if (ret && !walked)
-			size_set(image, file_size(image));
+			size_set(image, dxs_image_file_size(image));
 		if (walked)
 			ret = -EIO;
 	}
@@ -532,7 +534,7 @@ bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 			mapped_publish(file, DXS_DIRTY);
 	}
 	dxs_shared_unlock(&file->maps_lock);
-	size_set(image, file_size(image));
+	size_set(image, dxs_image_file_size(image));
 	kwrite_clear(file);
 	if (atomic_load(&dxs_run()->frozen)) // I.1
 		dxs_run_halt();
