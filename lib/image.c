@@ -490,14 +490,14 @@ static const struct dxs_map *map_of(const struct dxs_file *file, uint64_t pgoff)
 }
 
 // For a file that cannot be opened again because it has no name (memfd, or unlinked): what the mappings show of the
-// entries with a mark.
-static void mapped_publish(struct dxs_file *file, enum dxs_mark mark)
+// entries that the kernel wrote.
+static void mapped_publish(struct dxs_file *file)
 {
 	struct dxs_leaf *leaf;
 	uint64_t at = 0;
 
-	while ((leaf = dxs_tree_next(&file->tree, at, DXS_TREE_PAGES - 1, 1U << mark))) {
-		uint64_t todo = dxs_leaf_get(leaf, mark);
+	while ((leaf = dxs_tree_next(&file->tree, at, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE))) {
+		uint64_t todo = dxs_leaf_get(leaf, DXS_KWRITE);
 
 		for (; todo; todo &= todo - 1) {
 			uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(todo), end, off;
@@ -508,8 +508,34 @@ static void mapped_publish(struct dxs_file *file, enum dxs_mark mark)
 				mapped_page_publish(file->image,
 						    dxs_map_addr(map, pgoff) + (off - (pgoff << file->page_shift)),
 						    off);
+			if (map) // the others are for a sync that can open the file
+				dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, 1ULL << (pgoff - leaf->first));
 		}
 		at = leaf->first + DXS_LEAF_PAGES;
+	}
+}
+
+// Of such a file, all from byte `from` on that is in memory and mapped.
+static void resident_publish(struct dxs_file *file, uint64_t from)
+{
+	unsigned char vec[512];
+	const struct dxs_map *map;
+	uintptr_t addr, end;
+	size_t i, len;
+
+	for (map = file->maps; map; map = map->next) {
+		end = map->prot ? dxs_map_end(map) : 0;
+		for (addr = map->addr; addr < end; addr += len) {
+			len = dxs_min64(end - addr, sizeof(vec) * DXS_PAGE_SIZE);
+			if (dxs_sys6(SYS_mincore, (long)addr, (long)len, (long)vec, 0, 0, 0))
+				return;
+			for (i = 0; i < len; i += DXS_PAGE_SIZE) {
+				uint64_t off = (map->first << file->page_shift) + (addr + i - map->addr);
+
+				if (vec[i / DXS_PAGE_SIZE] & 1 && off + DXS_PAGE_SIZE > from)
+					mapped_page_publish(file->image, addr + i, off);
+			}
+		}
 	}
 }
 
@@ -529,13 +555,19 @@ bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 	dxs_shared_lock(&file->maps_lock);
 	walked = !image_walk(image, fd, all ? page_copy : page_copy_kwrite);
 	if (!walked) {
-		mapped_publish(file, DXS_KWRITE);
-		if (all)
-			mapped_publish(file, DXS_DIRTY);
+		uint64_t cut = atomic_load(&file->cut);
+
+		if (cut < image_size(image))
+			size_set(image, cut);
+		mapped_publish(file);
+		if (all ||
+		    cut != UINT64_MAX) // where no engine tracks stores, none is marked; behind the cut nothing is known
+			resident_publish(file, all ? 0 : cut);
 	}
 	dxs_shared_unlock(&file->maps_lock);
 	size_set(image, dxs_image_file_size(image));
-	kwrite_clear(file);
+	if (walked)
+		kwrite_clear(file);
 	if (atomic_load(&dxs_run()->frozen)) // I.1
 		dxs_run_halt();
 	return walked;
