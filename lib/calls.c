@@ -242,10 +242,14 @@ static void kwrite_mark(struct dxs_file *file, uint64_t first, uint64_t last)
 	}
 }
 
+// The file is longer now. What was stored behind its old end, in its last page, is a part of it from now on, or the
+// kernel has zeroed it: in either case it is the kernel's to make durable.
 static void size_reaches(struct dxs_file *file, uint64_t end)
 {
 	uint64_t size = atomic_load(&file->size);
 
+	if (file->image && end > size && size % dxs_file_page_size(file))
+		kwrite_mark(file, size >> file->page_shift, size >> file->page_shift);
 	while (end > size && !atomic_compare_exchange_weak(&file->size, &size, end))
 		;
 }
@@ -344,6 +348,7 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 	dxs_file_changed(file);
 	if (done) {
 		cut_at(file, (uint64_t)size);
+		size_reaches(file, (uint64_t)size);
 		atomic_store(&file->size, (uint64_t)size);
 		truncated(file, (uint64_t)size);
 	}
@@ -352,7 +357,7 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 	dxs_sig_setmask(set);
 }
 
-void dxs_holes_end(struct dxs_file *file, off_t off, off_t len)
+void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 {
 	dxs_sigset set;
 
@@ -360,6 +365,8 @@ void dxs_holes_end(struct dxs_file *file, off_t off, off_t len)
 		return;
 	set = dxs_sig_block();
 	dxs_file_changed(file);
+	if (size >= 0)
+		size_reaches(file, (uint64_t)size);
 	if (len > 0 && file->image)
 		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
 	atomic_fetch_sub(&file->kwriters, 1);

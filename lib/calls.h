@@ -34,11 +34,12 @@ off_t dxs_end_of(int fd);
 bool dxs_known_any(void);
 
 // Around a call that changes a file's size or blocks (ftruncate, fallocate, ...): flushes everything before, because
-// kernels from 6.15 on forget what they held dirty. Holes: [off, off + len) was punched or moved.
+// kernels from 6.15 on forget what they held dirty. Holes: [off, off + len) was punched or moved;
+// `size` of the file now, -1: the same.
 struct dxs_file *dxs_resize_begin(int fd);
 struct dxs_file *dxs_resize_begin_path(const char *path);
 void dxs_resize_end(struct dxs_file *file, bool done, off_t size);
-void dxs_holes_end(struct dxs_file *file, off_t off, off_t len);
+void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size);
 
 // The part of a hole that one known mapping in [*addr, end) covers, flushed and begun as by dxs_resize_begin; *addr moves
 // on. False: none left.

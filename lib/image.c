@@ -174,7 +174,7 @@ uint64_t dxs_image_staged(const struct dxs_image *image, uint64_t first)
 
 // The file's size now. It is asked by path because there is no descriptor to ask; a file that was renamed or has no
 // name is taken to have the size a hook saw last.
-static uint64_t file_size(struct dxs_image *image)
+uint64_t dxs_image_file_size(struct dxs_image *image)
 {
 	struct stat st;
 
@@ -198,7 +198,7 @@ static void staged_write(const struct staged *staged, size_t from, size_t len)
 	uint64_t off = staged->off + from, end = off + len;
 
 	if (end > image_size(staged->image)) {
-		uint64_t size = dxs_max64(file_size(staged->image), image_size(staged->image));
+		uint64_t size = dxs_max64(dxs_image_file_size(staged->image), image_size(staged->image));
 
 		if (end > size)
 			len = size > off ? (size_t)(size - off) : 0;
@@ -338,13 +338,15 @@ static void page_copy_kwrite(const struct dxs_walk *walk, uint64_t off, const un
 			     const unsigned char *durable)
 {
 	struct dxs_file *file = walk->arg;
-	uint64_t pgoff = off >> file->page_shift;
+	uint64_t pgoff = off >> file->page_shift, cut = atomic_load(&file->cut);
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, false);
 
 	// No leaf: it never was in a mapping, or nothing ever happened to it there.
-	if (!leaf || off >= atomic_load(&file->cut) ||
-	    dxs_leaf_get(leaf, DXS_KWRITE) & 1ULL << (pgoff % DXS_LEAF_PAGES))
+	if (!leaf || off >= cut || dxs_leaf_get(leaf, DXS_KWRITE) & 1ULL << (pgoff % DXS_LEAF_PAGES))
 		page_copy(walk, off, now, durable);
+	else if (cut - off < DXS_PAGE_SIZE) // the kernel has zeroed what lay behind
+		dxs_sys6(SYS_pwrite64, walk->image_fd, (long)(now + (cut - off)), (long)(DXS_PAGE_SIZE - (cut - off)),
+			 (long)cut, 0, 0);
 }
 
 static void proc_path(int fd, char *path, size_t size)
@@ -398,7 +400,7 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 		int walked = image_walk(image, fd, ret ? page_copy : page_mark_dirty);
 
 		if (ret && !walked)
-			size_set(image, file_size(image));
+			size_set(image, dxs_image_file_size(image));
 		if (walked)
 			ret = -EIO;
 	}
@@ -488,14 +490,14 @@ static const struct dxs_map *map_of(const struct dxs_file *file, uint64_t pgoff)
 }
 
 // For a file that cannot be opened again because it has no name (memfd, or unlinked): what the mappings show of the
-// entries with a mark.
-static void mapped_publish(struct dxs_file *file, enum dxs_mark mark)
+// entries that the kernel wrote.
+static void mapped_publish(struct dxs_file *file)
 {
 	struct dxs_leaf *leaf;
 	uint64_t at = 0;
 
-	while ((leaf = dxs_tree_next(&file->tree, at, DXS_TREE_PAGES - 1, 1U << mark))) {
-		uint64_t todo = dxs_leaf_get(leaf, mark);
+	while ((leaf = dxs_tree_next(&file->tree, at, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE))) {
+		uint64_t todo = dxs_leaf_get(leaf, DXS_KWRITE);
 
 		for (; todo; todo &= todo - 1) {
 			uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(todo), end, off;
@@ -506,8 +508,34 @@ static void mapped_publish(struct dxs_file *file, enum dxs_mark mark)
 				mapped_page_publish(file->image,
 						    dxs_map_addr(map, pgoff) + (off - (pgoff << file->page_shift)),
 						    off);
+			if (map) // the others are for a sync that can open the file
+				dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, 1ULL << (pgoff - leaf->first));
 		}
 		at = leaf->first + DXS_LEAF_PAGES;
+	}
+}
+
+// Of such a file, all from byte `from` on that is in memory and mapped.
+static void resident_publish(struct dxs_file *file, uint64_t from)
+{
+	unsigned char vec[512];
+	const struct dxs_map *map;
+	uintptr_t addr, end;
+	size_t i, len;
+
+	for (map = file->maps; map; map = map->next) {
+		end = map->prot ? dxs_map_end(map) : 0;
+		for (addr = map->addr; addr < end; addr += len) {
+			len = dxs_min64(end - addr, sizeof(vec) * DXS_PAGE_SIZE);
+			if (dxs_sys6(SYS_mincore, (long)addr, (long)len, (long)vec, 0, 0, 0))
+				return;
+			for (i = 0; i < len; i += DXS_PAGE_SIZE) {
+				uint64_t off = (map->first << file->page_shift) + (addr + i - map->addr);
+
+				if (vec[i / DXS_PAGE_SIZE] & 1 && off + DXS_PAGE_SIZE > from)
+					mapped_page_publish(file->image, addr + i, off);
+			}
+		}
 	}
 }
 
@@ -527,13 +555,19 @@ bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 	dxs_shared_lock(&file->maps_lock);
 	walked = !image_walk(image, fd, all ? page_copy : page_copy_kwrite);
 	if (!walked) {
-		mapped_publish(file, DXS_KWRITE);
-		if (all)
-			mapped_publish(file, DXS_DIRTY);
+		uint64_t cut = atomic_load(&file->cut);
+
+		if (cut < image_size(image))
+			size_set(image, cut);
+		mapped_publish(file);
+		if (all ||
+		    cut != UINT64_MAX) // where no engine tracks stores, none is marked; behind the cut nothing is known
+			resident_publish(file, all ? 0 : cut);
 	}
 	dxs_shared_unlock(&file->maps_lock);
-	size_set(image, file_size(image));
-	kwrite_clear(file);
+	size_set(image, dxs_image_file_size(image));
+	if (walked)
+		kwrite_clear(file);
 	if (atomic_load(&dxs_run()->frozen)) // I.1
 		dxs_run_halt();
 	return walked;

@@ -53,6 +53,9 @@ bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all);
 // In a forked child.
 void dxs_image_reset_locks(void);
 
+// The size of the file itself now, or as a hook saw it last.
+uint64_t dxs_image_file_size(struct dxs_image *image);
+
 // Reads durable bytes; what lies beyond the durable size reads as zeros. 0 or -errno.
 int dxs_image_read(struct dxs_image *image, uint64_t off, void *buf, size_t len);
 

@@ -615,12 +615,56 @@ static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
 	map_note(map);
 }
 
+// Whether the mappings in a range follow each other in one file with one protection: then the kernel has one VMA there.
+static bool is_one(uintptr_t addr, uintptr_t end)
+{
+	struct dxs_map *map, *before = NULL;
+
+	for_each_map (map, addr, end) {
+		if (before && (before->file != map->file || before->prot != map->prot ||
+			       dxs_map_end(before) != map->addr || dxs_map_last(before) + 1 != map->first))
+			return false;
+		before = map;
+	}
+	return true;
+}
+
+// Before the kernel moves mappings: it moves one VMA, without an engine's traces in it (what stays where it is would
+// keep them, and nobody would answer), and with the protection that the application has given it.
+static void engines_leave(uintptr_t addr, uintptr_t end)
+{
+	struct dxs_map *map;
+
+	for_each_map (map, addr, end) {
+		if (map->engine)
+			map->engine->detach(map, false);
+		map->engine = NULL;
+		map_restore(map);
+	}
+}
+
+static void engines_return(uintptr_t addr, uintptr_t end)
+{
+	struct dxs_map *map;
+
+	for_each_map (map, addr, end)
+		map_attach(map);
+}
+
+static void files_leave(uintptr_t addr, uintptr_t end)
+{
+	struct dxs_map *map;
+
+	for_each_map (map, addr, end)
+		dxs_file_to_kernel(map->file, "several mappings were moved in one call");
+}
+
 static void *mremap_known(uintptr_t addr, size_t old_len, size_t new_len, int flags, void *new_addr)
 {
 	struct change change, target;
 	struct dxs_map *map;
 	struct moved moved = {0};
-	bool fixed = flags & MREMAP_FIXED;
+	bool one, fixed = flags & MREMAP_FIXED;
 	size_t span = old_len ? old_len : DXS_PAGE_SIZE; // old length 0 makes a second mapping of the pages
 	void *ret;
 
@@ -635,19 +679,44 @@ static void *mremap_known(uintptr_t addr, size_t old_len, size_t new_len, int fl
 					 .end = (uintptr_t)new_addr + round_up(new_len, DXS_PAGE_SIZE)};
 		range_shut(target.addr, target.end);
 	}
-	if (map && moved.prot & PROT_WRITE) // the moved mapping keeps the protection it has now
-		dxs_sys_mprotect((void *)addr, span, moved.prot);
+	one = is_one(addr, addr + span);
+	engines_leave(addr, addr + span);
 	ret = sys_mremap((void *)addr, old_len, new_len, flags, new_addr);
+	if (!one && !dxs_is_err(ret)) // Linux 6.17; what is where now, the kernel knows
+		files_leave(addr, addr + span);
 	if (fixed)
 		change_commit(&target, !dxs_is_err(ret));
 	change_commit(&change, !dxs_is_err(ret) && old_len);
-	if (map && !dxs_is_err(ret))
+	engines_return(addr, addr + span);
+	if (map && one && !dxs_is_err(ret))
 		moved_track(&moved, (uintptr_t)ret, new_len);
-	if (map && !dxs_is_err(ret) && flags & MREMAP_DONTUNMAP) // still mapped, but its page tables are empty now
+	if (map && one && !dxs_is_err(ret) &&
+	    flags & MREMAP_DONTUNMAP) // still mapped, but its page tables are empty now
 		moved_track(&moved, addr, old_len);
 	change_end(&change);
 	if (map)
 		dxs_file_put(moved.file);
+	return ret;
+}
+
+// The kernel unmaps the tail, of however many mappings, and leaves the rest alone.
+static void *mremap_shrink(uintptr_t addr, size_t old_len, size_t new_len, int flags)
+{
+	struct change change;
+	struct dxs_map *map;
+	size_t page;
+	void *ret;
+
+	change_begin(&change, addr, 0);
+	map = dxs_maps_find(addr);
+	page = map ? dxs_file_page_size(map->file) : DXS_PAGE_SIZE;
+	change.addr = addr + round_up(new_len, page);
+	change.end = addr + round_up(old_len, page);
+	if (change.addr < change.end)
+		range_shut(change.addr, change.end);
+	ret = sys_mremap((void *)addr, old_len, new_len, flags, NULL);
+	change_commit(&change, !dxs_is_err(ret));
+	change_end(&change);
 	return ret;
 }
 
@@ -659,6 +728,8 @@ void *dxs_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *ne
 	    (!is_known((uintptr_t)addr, old_len ? old_len : 1) && !(fixed && is_known((uintptr_t)new_addr, new_len))))
 		return sys_mremap(addr, old_len, new_len, flags, new_addr);
 	old_len = (old_len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
+	if (new_len && new_len <= old_len && !(flags & ~MREMAP_MAYMOVE))
+		return mremap_shrink((uintptr_t)addr, old_len, new_len, flags);
 	return mremap_known((uintptr_t)addr, old_len, new_len, flags, new_addr);
 }
 
@@ -763,7 +834,7 @@ int dxs_madvise_remove(void *addr, size_t len)
 		nr++;
 	ret = (int)dxs_sys6(SYS_madvise, (long)addr, (long)len, MADV_REMOVE, 0, 0, 0);
 	for (i = 0; i < nr; i++)
-		dxs_holes_end(hole[i].file, hole[i].off, ret ? 0 : hole[i].len);
+		dxs_holes_end(hole[i].file, hole[i].off, ret ? 0 : hole[i].len, -1);
 	dxs_sig_setmask(set);
 	return ret;
 }

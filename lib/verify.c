@@ -70,24 +70,32 @@ static void compare(void *arg)
 	compare->equal = !memcmp(compare->page, compare->image, compare->len);
 }
 
-// Whether an entry equals its durable image. What lies beyond the end of the file does.
-static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
+// Bytes [off, off + len) of the file against their image; what faults is beyond its end.
+static bool bytes_equal(const struct dxs_map *map, uint64_t off, const unsigned char *page, size_t len)
 {
 	unsigned char image[DXS_PAGE_SIZE];
-	uint64_t off = pgoff << map->file->page_shift;
-	size_t at, size = dxs_file_page_size(map->file);
+	struct compare args = {page, image, len, true};
 	struct dxs_fault_at fault;
 
-	for (at = 0; at < size; at += DXS_PAGE_SIZE) {
-		struct compare args = {(unsigned char *)dxs_map_addr(map, pgoff) + at, image, DXS_PAGE_SIZE, false};
-		bool is_hole;
+	if (dxs_image_read(map->file->image, off, image, len))
+		return false;
+	return dxs_flush_guard(compare, &args, &fault) || args.equal;
+}
 
-		dxs_hole_stretch(map->file, (uintptr_t)args.page, DXS_PAGE_SIZE, &is_hole);
-		if (is_hole)
+// Whether an entry equals its durable image. What lies beyond the end of the file does: also in its last page, where
+// the kernel promises nothing for it (mmap(2)).
+static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
+{
+	uint64_t off = pgoff << map->file->page_shift, end = off + dxs_file_page_size(map->file), size;
+	const unsigned char *page = (const unsigned char *)dxs_map_addr(map, pgoff);
+	bool is_hole;
+
+	for (; off < end; off += DXS_PAGE_SIZE, page += DXS_PAGE_SIZE) {
+		dxs_hole_stretch(map->file, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
+		if (is_hole || bytes_equal(map, off, page, DXS_PAGE_SIZE))
 			continue;
-		if (dxs_image_read(map->file->image, off + at, image, DXS_PAGE_SIZE))
-			return false;
-		if (!dxs_flush_guard(compare, &args, &fault) && !args.equal)
+		size = dxs_image_file_size(map->file->image);
+		if (off < size && !bytes_equal(map, off, page, dxs_min64(size - off, DXS_PAGE_SIZE)))
 			return false;
 	}
 	return true;

@@ -154,7 +154,7 @@ DXS_EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
 	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
 	int ret = DXS_NEXT(fallocate, (fd, mode, off, len), SYS_fallocate, fd, mode, off, len);
 
-	dxs_holes_end(file, off, ret ? 0 : changed_len(mode, off, len));
+	dxs_holes_end(file, off, ret ? 0 : changed_len(mode, off, len), file ? dxs_end_of(fd) : -1);
 	return ret;
 }
 
@@ -170,7 +170,7 @@ DXS_EXPORT int posix_fallocate(int fd, off_t off, off_t len)
 
 	dxs_hooks_fill();
 	ret = dxs_next.posix_fallocate(fd, off, len);
-	dxs_holes_end(file, off, 0);
+	dxs_holes_end(file, off, 0, file ? dxs_end_of(fd) : -1);
 	return ret;
 }
 

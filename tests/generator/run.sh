@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# run.sh BUILD ENGINE [SEED [LEN [RANDOM]]]: sequences of calls on one engine, compared with the kernel, with the
+# verifier on: all up to length 3 behind each beginning (LEN), and random ones, on tmpfs and on memfd.
+set -eu
+build=$1 engine=$2 seed=${3:-$(date +%s)} len=${4:-3} random=${5:-1500}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# The workers join no run of the launcher's: thousands of images would stay in its directory. So it is not told to
+# verify; the generator tells its workers.
+run() { # ARGUMENTS...
+	"$build/bin/daxsync" run --emulate --engine="$engine" -- "$build/bin/tests/generator" -s "$seed" "$@" \
+		>"$work/out" 2>"$work/err" || failed=1
+	cat "$work/out"
+	grep 'MISSED PAGE' "$work/err" || true
+}
+
+run -m tmpfs -e "$len" -n "$random"
+tried=$(sed -n 's/^\([0-9]*\) sequences.*/\1/p' "$work/out")
+run -m memfd -n "$random"
+if [ "$len" -ge 3 ] && [ "${tried:-0}" -lt 20000 ]; then
+	echo "only ${tried:-0} sequences were tried"
+	failed=1
+fi
+exit $failed
