@@ -106,40 +106,56 @@ static void map_release(struct dxs_map *map, bool gone)
 	dxs_file_put(file);
 }
 
-// A part that takes over from the map it is a part of. Without the memory for that, the file goes to the kernel.
-static bool part_settle(struct dxs_map *part, const struct dxs_map *map)
+// Makes a part ready to take over from the map it is a part of. Without the memory for that, the file goes to the kernel.
+static void part_settle(struct dxs_map *part, struct dxs_map *map)
 {
 	dxs_file_get(part->file);
-	if (dxs_tree_reserve(&part->file->tree, part->first, dxs_map_last(part)) ||
-	    (part->engine && part->engine->inherit(part, map))) {
+	if (dxs_tree_reserve(&part->file->tree, part->first, dxs_map_last(part)))
 		dxs_file_to_kernel(part->file, "no memory to split a mapping");
-		return false;
+	if (part->engine && part->engine->inherit(part, map)) {
+		dxs_file_to_kernel(part->file, "no memory to split a mapping");
+		map->engine->open_all(map); // nobody would open pages of the part
+		part->engine = NULL;
 	}
-	return true;
+}
+
+static void part_drop(struct dxs_map *part)
+{
+	if (part->engine)
+		part->engine->detach(part, true);
+	dxs_tree_unreserve(&part->file->tree, part->first, dxs_map_last(part));
+	dxs_file_put(part->file);
+	dxs_free(part);
 }
 
 // Splits a map at an address inside it, in the table and in the file's list. The file is locked. False: no memory,
-// and nothing has changed.
+// and nothing has changed. The parts take over what the engine knows of the map, so it must not change meanwhile: traps
+// that are in flight are waited for, others wait.
 static bool map_split(struct dxs_map *map, uintptr_t at)
 {
 	struct dxs_map *part[2] = {map_part(map, map->addr, at), map_part(map, at, dxs_map_end(map))};
-	int i;
+	int i, err;
 
-	if (!part[0] || !part[1] || dxs_maps_replace(&map, 1, part, 2)) {
+	if (!part[0] || !part[1]) {
 		dxs_free(part[0]);
 		dxs_free(part[1]);
 		return false;
 	}
-	dxs_file_map_remove(map->file, map);
-	for (i = 0; i < 2; i++) {
-		part_settle(part[i], map);
-		dxs_file_map_add(map->file, part[i]);
+	atomic_store(&map->going, true);
+	dxs_maps_synchronize();
+	part_settle(part[0], map);
+	part_settle(part[1], map);
+	err = dxs_maps_replace(&map, 1, part, 2);
+	if (err) {
+		part_drop(part[0]);
+		part_drop(part[1]);
+		atomic_store(&map->going, false);
+		return false;
 	}
-	if (map->engine)
-		map->engine->detach(map, true);
-	dxs_tree_unreserve(&map->file->tree, map->first, dxs_map_last(map));
-	dxs_file_put(map->file);
-	dxs_free(map);
+	dxs_file_map_remove(map->file, map);
+	for (i = 0; i < 2; i++)
+		dxs_file_map_add(map->file, part[i]);
+	part_drop(map);
 	return true;
 }
 

@@ -51,9 +51,7 @@ refused '--log=loud: not one of error|warn|info|debug' --log=loud
 refused '--emulate takes no value' --emulate=1
 refused '--powercut=0: not N or N:SEED' --emulate --powercut=0
 refused '--powercut=1:x: not N or N:SEED' --emulate --powercut=1:x
-refused '--verify needs --emulate' --verify
 refused '--powercut needs --emulate' --powercut=5
-refused '--fault needs --emulate' --fault=skip-flush
 refused '--fault=no-such-fault: ' --emulate --fault=no-such-fault
 refused '--verfy is no option of "daxsync run"' --verfy
 refused '-v is no option' -v
@@ -61,7 +59,7 @@ refused '--=x is no option' --=x
 refused '--image-dir=/dev/null/images: Not a directory' --image-dir=/dev/null/images
 refused '--image-dir=/dev/null: Not a directory' --image-dir=/dev/null
 refused "--image-dir=$scratch/no/such: No such file or directory" --image-dir="$scratch/no/such"
-DAXSYNC_EMULATE=0 refused '--verify needs --emulate' --verify
+DAXSYNC_EMULATE=0 refused '--powercut needs --emulate' --powercut=5
 run 125 "$daxsync" run
 says 'no program is given'
 run 125 "$daxsync" run --emulate --
