@@ -10,7 +10,7 @@
 
 bool dxs_sigmask_followed;
 
-static DXS_THREAD unsigned blocked; // believed
+DXS_THREAD unsigned dxs_sigmask_blocked;
 static DXS_THREAD unsigned outside; // the same, outside of all handlers; valid while in_handler
 static DXS_THREAD bool in_handler;
 static DXS_THREAD bool waiting;
@@ -44,7 +44,7 @@ void dxs_sigmask_add(sigset_t *set, unsigned bits)
 
 unsigned dxs_sigmask_get(void)
 {
-	return blocked;
+	return dxs_sigmask_blocked;
 }
 
 dxs_sigset dxs_sigmask_adopt(dxs_sigset set)
@@ -54,7 +54,7 @@ dxs_sigset dxs_sigmask_adopt(dxs_sigset set)
 	sigemptyset(&all);
 	memcpy(&all, &set, sizeof(set));
 	if (dxs_sigmask_followed)
-		blocked |= dxs_sigmask_bits(&all);
+		dxs_sigmask_blocked |= dxs_sigmask_bits(&all);
 	return set & DXS_SIG_ALL;
 }
 
@@ -70,24 +70,34 @@ static bool is_mine(const struct held *slot, int tid)
 	return slot->tid && (slot->tid == tid || slot->info.si_code == SI_USER);
 }
 
+// The kernel's order (kernel/signal.c next_signal, Linux 6.12): the thread's own first, then the lower number.
+static bool comes_before(const siginfo_t *one, const siginfo_t *other)
+{
+	bool own = one->si_code == SI_TKILL, other_own = other->si_code == SI_TKILL;
+
+	return own != other_own ? own : one->si_signo < other->si_signo;
+}
+
+// With ours blocked too, so that what was sent meanwhile comes when all of it has been.
 static bool take(unsigned bits, siginfo_t *info)
 {
-	dxs_sigset set = dxs_sig_block();
+	dxs_sigset set = dxs_sig_setmask(~0ULL);
 	int tid = dxs_sys_tid(), i;
-	bool found = false;
+	struct held *first = NULL;
 
 	dxs_mutex_lock(&mutex);
-	for (i = 0; i < NR_HELD && !found; i++) {
-		if (!is_mine(&held[i], tid) || !(bits & dxs_sigmask_bit(held[i].info.si_signo)))
-			continue;
-		found = true;
-		*info = held[i].info;
-		held[i].tid = 0;
+	for (i = 0; i < NR_HELD; i++)
+		if (is_mine(&held[i], tid) && bits & dxs_sigmask_bit(held[i].info.si_signo) &&
+		    (!first || comes_before(&held[i].info, &first->info)))
+			first = &held[i];
+	if (first) {
+		*info = first->info;
+		first->tid = 0;
 		atomic_fetch_sub(&nr_held, 1);
 	}
 	dxs_mutex_unlock(&mutex);
 	dxs_sig_setmask(set);
-	return found;
+	return first;
 }
 
 bool dxs_sigmask_take(unsigned bits, siginfo_t *info)
@@ -103,7 +113,7 @@ unsigned dxs_sigmask_held(void)
 
 	if (!atomic_load(&nr_held))
 		return 0;
-	set = dxs_sig_block();
+	set = dxs_sig_setmask(~0ULL);
 	tid = dxs_sys_tid();
 	dxs_mutex_lock(&mutex);
 	for (i = 0; i < NR_HELD; i++)
@@ -119,20 +129,24 @@ static void send_to_self(const siginfo_t *info)
 	dxs_sys6(SYS_rt_tgsigqueueinfo, getpid(), dxs_sys_tid(), info->si_signo, (long)info, 0, 0);
 }
 
-static void send_unblocked(void)
+// Returns the mask to restore.
+static dxs_sigset send_unblocked(void)
 {
+	dxs_sigset set = dxs_sig_setmask(~0ULL);
 	siginfo_t info;
 
-	while (dxs_sigmask_take(~blocked, &info))
+	while (dxs_sigmask_take(~dxs_sigmask_blocked, &info))
 		send_to_self(&info);
+	return set;
 }
 
 void dxs_sigmask_set(unsigned bits)
 {
-	blocked = bits;
+	dxs_sigmask_blocked = bits;
 	outside &=
 		bits; // what is unblocked for good is so outside of handlers too, if this is one that was left by a jump
-	send_unblocked();
+	if (dxs_sigmask_held() & ~bits)
+		dxs_sig_setmask(send_unblocked());
 }
 
 void dxs_sigmask_hold(int sig, const siginfo_t *info, ucontext_t *context)
@@ -173,10 +187,10 @@ bool dxs_sigmask_handler_begin(ucontext_t *context, unsigned add)
 	if (!dxs_sigmask_followed)
 		return nested;
 	if (!nested)
-		outside = blocked;
+		outside = dxs_sigmask_blocked;
 	in_handler = true;
-	dxs_sigmask_add(&context->uc_sigmask, blocked);
-	blocked |= add;
+	dxs_sigmask_add(&context->uc_sigmask, dxs_sigmask_blocked);
+	dxs_sigmask_blocked |= add;
 	return nested;
 }
 
@@ -184,18 +198,23 @@ void dxs_sigmask_handler_end(ucontext_t *context, bool nested)
 {
 	if (!dxs_sigmask_followed)
 		return;
-	blocked = saved_bits(context);
+	dxs_sigmask_blocked = saved_bits(context);
 	in_handler = nested;
 	dxs_sigmask_spare(&context->uc_sigmask);
-	send_unblocked();
+	if (dxs_sigmask_held() & ~dxs_sigmask_blocked)
+		send_unblocked(); // they come when the handler has returned
 }
 
 void dxs_sigmask_leave(void)
 {
-	if (!in_handler)
-		return;
+	if (in_handler)
+		dxs_sigmask_jump(outside);
+}
+
+void dxs_sigmask_jump(unsigned bits)
+{
 	in_handler = false;
-	dxs_sigmask_set(outside);
+	dxs_sigmask_set(bits);
 }
 
 void dxs_sigmask_reset(void)

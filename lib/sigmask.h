@@ -32,7 +32,8 @@ void dxs_sigmask_add(sigset_t *set, unsigned bits);
 // handlers run with the mask that the kernel would have set. Set once, at start.
 extern bool dxs_sigmask_followed;
 
-// What the calling thread believes to be blocked. Setting it sends what was held back and is not blocked any more.
+// What the calling thread believes to be blocked; the variable itself is for code that must not call. Setting it sends what was held back and is not blocked any more.
+extern DXS_THREAD unsigned dxs_sigmask_blocked;
 unsigned dxs_sigmask_get(void);
 void dxs_sigmask_set(unsigned bits);
 
@@ -44,7 +45,9 @@ dxs_sigset dxs_sigmask_adopt(dxs_sigset set);
 bool dxs_sigmask_handler_begin(ucontext_t *context, unsigned add);
 void dxs_sigmask_handler_end(ucontext_t *context, bool nested);
 
-// The program leaves for a place whose saved mask does not tell: what was blocked outside of all handlers.
+// The program leaves, perhaps a handler, for a place where `bits` are blocked; or for one whose saved mask does not tell:
+// then it is what was blocked outside of all handlers.
+void dxs_sigmask_jump(unsigned bits);
 void dxs_sigmask_leave(void);
 
 // Holds back a signal that somebody sent. Context: signal, everything blocked.

@@ -146,11 +146,18 @@ static int other_action(int sig, const struct sigaction *act, struct sigaction *
 		act = &wrapped;
 	}
 	ret = dxs_real_sigaction(sig, act, before);
-	if (ret)
+	if (ret) {
 		app_action[sig] = kept;
-	else if (dxs_signals_is_ours(before)) // not if SA_RESETHAND has reset it
-		*before = kept;
-	return ret;
+		return ret;
+	}
+	if (act && act != &wrapped)
+		app_action[sig] = (struct sigaction){0};
+	if (before->sa_handler == SIG_DFL && is_wrapped(&kept) && kept.sa_flags & (int)SA_RESETHAND)
+		kept.sa_handler = SIG_DFL; // it has been called
+	else if (!dxs_signals_is_ours(before))
+		return 0;
+	*before = kept;
+	return 0;
 }
 
 int dxs_signals_other_action(int sig, const struct sigaction *act, struct sigaction *old)

@@ -28,6 +28,9 @@ static const struct hook hooks[] = {
 #define X(name) {#name, (void *)(name), (void **)&dxs_next.name},
 	DXS_HOOKS(X)
 #undef X
+#if defined(__x86_64__)
+		{"__sigsetjmp", (void *)(__sigsetjmp), &dxs_next_sigsetjmp},
+#endif
 };
 
 #define NR_HOOKS (sizeof(hooks) / sizeof(hooks[0]))

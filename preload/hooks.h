@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -26,6 +27,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -74,7 +76,7 @@ int siggetmask(void);
 	X(pselect) X(ppoll) X(epoll_pwait) X(epoll_pwait2)                                                             \
 	X(sigpending) X(sigwait) X(sigwaitinfo) X(sigtimedwait)                                                        \
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
-	X(pthread_create) X(posix_spawn) X(posix_spawnp)                                                               \
+	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                                             \
 	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit) X(_Fork)
 // clang-format on
 
@@ -91,6 +93,8 @@ extern struct dxs_next dxs_next;
 // and make calls, and allocators do so inside malloc, where nothing may be looked up.
 #define DXS_NEXT(name, args, nr, ...)                                                                                  \
 	(dxs_next.name ? dxs_next.name args : (typeof(dxs_next.name args))syscall(nr, __VA_ARGS__))
+
+extern void *dxs_next_sigsetjmp; // jumps.c
 
 // Fills the table if that has not happened yet, for hooks that are no single system call and that no allocator calls.
 void dxs_hooks_fill(void);

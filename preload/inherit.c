@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // inherit.c: hooks of what makes a thread or a process that inherits the mask, which in truth never has our signals.
+#include <mqueue.h>
 #include <string.h>
+#include <time.h>
 
 #include "alloc.h"
 #include "hooks.h"
@@ -95,4 +97,50 @@ DXS_EXPORT int posix_spawnp(pid_t *pid, const char *path, const posix_spawn_file
 {
 	dxs_hooks_fill();
 	return spawn(dxs_next.posix_spawnp, pid, path, actions, attr, argv, envp);
+}
+
+// Threads in which libc calls a function of the program are made inside libc, with everything blocked.
+struct notify {
+	void (*run)(union sigval);
+	union sigval value;
+};
+
+static void notify(union sigval value)
+{
+	const struct notify *to = value.sival_ptr;
+
+	dxs_sig_setmask(dxs_sigmask_adopt(dxs_sig_block()));
+	to->run(to->value);
+}
+
+// The event to give to libc. What it points to stays: a notification may be under way when its cause is deleted.
+static struct sigevent *event_wrapped(struct sigevent *event, struct sigevent *copy)
+{
+	struct notify *to;
+
+	dxs_hooks_fill();
+	if (!event || event->sigev_notify != SIGEV_THREAD || !dxs_hooks_spare())
+		return event;
+	to = dxs_zalloc(sizeof(*to));
+	if (!to)
+		return event;
+	*to = (struct notify){event->sigev_notify_function, event->sigev_value};
+	*copy = *event;
+	copy->sigev_notify_function = notify;
+	copy->sigev_value.sival_ptr = to;
+	return copy;
+}
+
+DXS_EXPORT int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
+{
+	struct sigevent copy;
+
+	return dxs_next.timer_create(clock, event_wrapped(event, &copy), timer);
+}
+
+DXS_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event)
+{
+	struct sigevent copy;
+
+	return dxs_next.mq_notify(queue, event_wrapped((struct sigevent *)(uintptr_t)event, &copy));
 }

@@ -1,15 +1,77 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // jumps.c: hooks of what takes a thread to another place and to the mask that was saved there.
 //
-// A mask that libc saved does not tell which of our two signals the program believed to be blocked: it is asked for
-// inside libc. Then it is what was believed outside of handlers, from which such jumps come.
+// A mask that libc saves does not tell which of our two signals the program believes to be blocked: it asks the kernel.
+// So sigsetjmp leaves that in the last word of the buffer's mask, of which the kernel writes the first (the second is
+// the shadow stack's). Elsewhere it is what was believed outside of handlers, from which such jumps come.
+#include <string.h>
+
 #include "fork.h"
 #include "hooks.h"
 #include "sigmask.h"
 
+#define SAVED 0x64787373UL // above the two bits
+#define LAST_WORD (sizeof(sigset_t) / sizeof(unsigned long) - 1)
+
+__attribute__((visibility("hidden"))) void *dxs_next_sigsetjmp;
+
+#if defined(__x86_64__)
+_Static_assert(sizeof(struct __jmp_buf_tag) == 200, "the last word of the buffer");
+// It returns twice, so it must not have a frame: it goes on to libc's with the arguments that it got.
+__asm__(".text\n"
+	".globl __sigsetjmp, setjmp\n"
+	".type __sigsetjmp, @function\n"
+	".type setjmp, @function\n"
+	"setjmp:\n"
+	"	.cfi_startproc\n"
+	"	endbr64\n"
+	"	movl $1, %esi\n"
+	"	jmp 1f\n"
+	"	.cfi_endproc\n"
+	".size setjmp, .-setjmp\n"
+	"__sigsetjmp:\n"
+	"	.cfi_startproc\n"
+	"	endbr64\n"
+	"	testl %esi, %esi\n"
+	"	je 2f\n" // no room for a mask is needed then: there may be none
+	"1:	movq dxs_sigmask_blocked@gottpoff(%rip), %rax\n"
+	"	movl %fs:(%rax), %eax\n"
+	"	movl %eax, 192(%rdi)\n"
+	"	movl $0x64787373, 196(%rdi)\n"
+	"2:	movq dxs_next_sigsetjmp(%rip), %rax\n"
+	"	testq %rax, %rax\n"
+	"	je 3f\n"
+	"	jmp *%rax\n"
+	"3:	pushq %rdi\n" // before the constructor
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	pushq %rsi\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	subq $8, %rsp\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	call dxs_hooks_fill\n"
+	"	addq $8, %rsp\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	popq %rsi\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	popq %rdi\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	jmp *dxs_next_sigsetjmp(%rip)\n"
+	"	.cfi_endproc\n"
+	".size __sigsetjmp, .-__sigsetjmp\n"
+	".section .note.GNU-stack, \"\", @progbits\n"
+	".text\n");
+#endif
+
 static void mask_restored(const struct __jmp_buf_tag *env)
 {
-	if (env->__mask_was_saved && dxs_hooks_spare() && dxs_fork_is_owner())
+	unsigned long word;
+
+	if (!env->__mask_was_saved || !dxs_hooks_spare() || !dxs_fork_is_owner())
+		return;
+	memcpy(&word, (const unsigned long *)&env->__saved_mask + LAST_WORD, sizeof(word));
+	if (word >> 32 == SAVED)
+		dxs_sigmask_jump(word & (DXS_MASK_BUS | DXS_MASK_SEGV));
+	else
 		dxs_sigmask_leave();
 }
 

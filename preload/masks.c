@@ -231,8 +231,7 @@ DXS_EXPORT int sigpending(sigset_t *set)
 	sigset_t pending;
 
 	if (!dxs_hooks_spare() || !dxs_sigmask_held())
-		return (int)dxs_hook_return(
-			dxs_sys6(SYS_rt_sigpending, (long)set, sizeof(dxs_sigset), 0, 0, 0, 0));
+		return (int)dxs_hook_return(dxs_sys6(SYS_rt_sigpending, (long)set, sizeof(dxs_sigset), 0, 0, 0, 0));
 	sigemptyset(&pending);
 	dxs_sys6(SYS_rt_sigpending, (long)&pending, sizeof(dxs_sigset), 0, 0, 0, 0);
 	dxs_sigmask_add(&pending, dxs_sigmask_held());
@@ -252,7 +251,12 @@ static int timed_wait(const sigset_t *set, siginfo_t *info, const struct timespe
 		return dxs_next.sigtimedwait(set, info, timeout);
 	dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, sizeof(mask), 0, 0);
 	dxs_sigmask_wait(true);
-	ret = dxs_sigmask_take(bits, &got) ? got.si_signo : dxs_next.sigtimedwait(set, &got, timeout);
+	if (dxs_sigmask_take(bits, &got)) {
+		ret = got.si_signo;
+		got.si_code = got.si_code == SI_TKILL ? SI_USER : got.si_code; // as libc tells it
+	} else {
+		ret = dxs_next.sigtimedwait(set, &got, timeout);
+	}
 	saved = errno;
 	dxs_sigmask_wait(false);
 	dxs_sig_setmask(mask);
