@@ -28,7 +28,11 @@ if grep '\[broken' native; then
 	echo 'FAIL: rows that do not work without the shim'
 	exit 1
 fi
-diff native shim || {
+# Where a handler recurses until its stack is used up, either the handler's own store or the kernel's frame comes first.
+for side in native shim; do
+	sed '/\(handler=[^h]*\)\{50\}/s/ killed by 11, code .*/ killed by 11/' "$side" | cut -c1-1000 >"$side.same"
+done
+diff native.same shim.same || {
 	echo "FAIL: < without the shim, > under it with $engine"
 	exit 1
 }
