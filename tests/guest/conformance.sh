@@ -12,7 +12,7 @@ shift 2
 raw=$guest/conformance.raw
 table=$guest/conformance.txt
 status=0
-sh "$here/run.sh" -t 900 "$build" "$kernel" "$here/jobs/conformance.sh" "$@" >"$raw" || status=$?
+sh "$here/run.sh" -t 1200 "$build" "$kernel" "$here/jobs/conformance.sh" "$@" >"$raw" || status=$?
 if [ "$status" -ne 0 ]; then
 	tail -n 20 "$raw"
 	exit "$status"

@@ -69,10 +69,9 @@ hugetlbfs)
 	done <"/tmp/chunks.$engine"
 	;;
 device)
-	# The verifier has no image of a device.
 	device=$(readlink /dev/dax)
 	check_direct "$device"
-	run -- -m device -d "$device" $(cat /tmp/cases)
+	run --verify -- -m device -d "$device" $(cat /tmp/cases)
 	;;
 *)
 	check_direct "/mnt/$place"
