@@ -472,7 +472,7 @@ static void *protect_and_sync(void *arg)
 static void read_while_protection_is_set_again(void)
 {
 	int fd = data_file(), nr = 0;
-	double end = now() + 2;
+	double end = now() + seconds(2);
 
 	shared = map_closed(file_new(FILE_SIZE));
 	thread_start(protect_and_sync, NULL);
@@ -496,7 +496,8 @@ static int direct_file(void)
 	int fd = mkstemp(name), direct;
 	size_t i;
 
-	CHECK(fd >= 0);
+	if (fd < 0)
+		cell_skip("no files in /var/tmp");
 	for (i = 0; i < 64 * DIRECT_LEN; i += sizeof(block)) {
 		memset(block, (int)(i / DIRECT_LEN % 255 + 1), sizeof(block));
 		CHECK(write(fd, block, sizeof(block)) == sizeof(block));
@@ -514,7 +515,7 @@ static int direct_file(void)
 static void direct_read_while_syncing(void)
 {
 	int fd = direct_file(), nr = 0;
-	double end = now() + 2;
+	double end = now() + seconds(2);
 
 	shared = map_closed(file_new(FILE_SIZE));
 	thread_start(sync_in_a_loop, NULL);
