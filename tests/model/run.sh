@@ -35,6 +35,7 @@ configurations() {
 	summaries           tree clean
 	signals-two-pages   sync clean -DNP=2 -DNW=1 -DSIGNALS
 	two-pages-partial   sync clean -DNP=2 -DNW=1 -DPARTIAL=1 -DBLIND -DBATCHES
+	two-pages-extents   sync clean -DNP=2 -DNW=1 -DEXTENT -DSTOP
 	two-pages-stop      sync clean -DNP=2 -DNW=1 -DBATCHES -DSTOP
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	M1                  sync lost  -DNP=1 -DBREAK_M1
@@ -58,6 +59,10 @@ configurations() {
 	WALK_ORDER          sync lost  -DNP=1 -DBREAK_WALK_ORDER
 	PARTIAL_TOWRITE     sync lost  -DNP=1 -DBREAK_PARTIAL_TOWRITE -DPARTIAL=0
 	CLEAN_OPEN          sync lost  -DNP=1 -DBREAK_CLEAN_OPEN
+	EXTENT_MARK         sync lost  -DNP=2 -DNW=1 -DEXTENT -DBREAK_EXTENT_MARK
+	EXTENT_LOCK         sync lost  -DNP=2 -DNW=1 -DEXTENT -DBREAK_EXTENT_LOCK
+	EXTENT_ORDER        sync hang  -DNP=2 -DEXTENT -DBREAK_EXTENT_ORDER -DSTOP
+	EXTENT_UNMARK       sync lost  -DNP=2 -DNW=1 -DEXTENT -DBREAK_EXTENT_UNMARK
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
 	PLAIN_CLEAR         tree lost  -DBREAK_PLAIN_CLEAR
 	CLEAR_AFTER         tree lost  -DBREAK_CLEAR_AFTER
@@ -74,6 +79,7 @@ configurations() {
 
 long_configurations() {
 	cat <<-EOT
+	two-pages-extents-storers sync clean -DNP=2 -DNW=2 -DEXTENT
 	two-pages-partial-errors  sync clean -DNP=2 -DNW=1 -DPARTIAL=0 -DERRORS -DBATCHES
 	two-pages-blind-errors    sync clean -DNP=2 -DNW=1 -DPARTIAL=1 -DBLIND -DERRORS
 	two-pages-aliases-partial sync clean -DNP=2 -DNW=1 -DPARTIAL=0 -DTWO_MAPPINGS

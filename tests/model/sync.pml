@@ -25,6 +25,8 @@
  *   ERRORS      any flush may fail
  *   SIGNALS     a signal handler interrupts sync thread 0 to store or sync
  *   EVICT       dirty lines become durable by themselves
+ *   EXTENT      a trap may open both pages, and a close may close both and
+ *               unmark only one
  *   INVARIANTS  check V1 and V2 of the verify mode in every state
  *   BREAK_*     one deliberate bug
  */
@@ -160,6 +162,12 @@ inline store()
 		fi
 	}
 
+#ifdef EXTENT
+	if			/* entries_open(): locks in ascending order */
+	:: skip
+	:: goto wide
+	fi;
+#endif
 #if !defined(BREAK_M3_PC) && !defined(BREAK_M3_CP)
 	lock(p);
 #endif
@@ -171,6 +179,26 @@ inline store()
 	SET(open[m], p);
 #endif
 #if !defined(BREAK_M3_PC) && !defined(BREAK_M3_CP)
+	unlock(p);
+#endif
+#ifdef EXTENT
+	goto stored;
+wide:
+#if defined(BREAK_EXTENT_ORDER)
+	lock(p); lock(1 - p);
+#elif defined(BREAK_EXTENT_LOCK)
+	lock(p);
+#else
+	lock(0); lock(1);
+#endif
+	SET(DIRTY, p);
+#ifndef BREAK_EXTENT_MARK
+	SET(DIRTY, 1 - p);
+#endif
+	open[m] = open[m] | 3;
+#ifndef BREAK_EXTENT_LOCK
+	unlock(1 - p);
+#endif
 	unlock(p);
 #endif
 stored:
@@ -275,7 +303,20 @@ inline close_page()
 #elif defined(BREAK_CLEAN_OPEN)
 	CLR(DIRTY, p)
 #else
+#ifdef EXTENT			/* close_region(): more is closed than unmarked */
+	if
+	:: CLR(open[0], p)
+	:: open[0] = 0
+	fi;
+#ifdef BREAK_EXTENT_UNMARK
+	if
+	:: open[0] == 0 -> CLR(DIRTY, 1 - p)
+	:: else
+	fi;
+#endif
+#else
 	CLR(open[0], p);
+#endif
 #if NM > 1 && !defined(BREAK_M2_ALIAS)
 	if
 	:: HAS(listed, 1) -> CLR(open[1], p)
