@@ -195,6 +195,18 @@ int dxs_fsync(int fd, bool data_only)
 	return err ? err : ret;
 }
 
+void dxs_stdio_opened(int fd)
+{
+	dxs_sigset set = dxs_sig_block();
+	struct dxs_file *file = file_of(fd);
+
+	if (file) {
+		dxs_file_to_kernel(file, DXS_STDIO_REASON);
+		dxs_file_put(file);
+	}
+	dxs_sig_setmask(set);
+}
+
 off_t dxs_position(int fd)
 {
 	return (off_t)dxs_sys6(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);

@@ -26,6 +26,10 @@ int dxs_fsync(int fd, bool data_only);
 struct dxs_file *dxs_kwrite_begin(int fd);
 void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len);
 
+// A stdio stream that can write was opened on a descriptor: the file is the kernel's from now on, if it is one of ours.
+#define DXS_STDIO_REASON "also written through a stdio stream"
+void dxs_stdio_opened(int fd);
+
 // The position of a descriptor, for calls that write at it, and the size of its file.
 off_t dxs_position(int fd);
 off_t dxs_end_of(int fd);

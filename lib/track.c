@@ -42,6 +42,8 @@ struct change {
 
 DXS_THREAD int dxs_inside;
 
+bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
+
 void dxs_init(void)
 {
 	static _Atomic bool done;
@@ -502,6 +504,8 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 	}
 	if (is_new && dxs_file_mode(file) != DXS_MODE_KERNEL)
 		file_prepare(file, fd);
+	if (candidate->mode == DXS_MODE_KERNEL) // a second mapping may be one without MAP_SYNC
+		dxs_file_to_kernel(file, candidate->reason);
 	map_attach(map);
 	if (is_new && dxs_file_mode(file) != DXS_MODE_KERNEL &&
 	    dxs_strangers(addr, stranger_add, file)) // M1: mappings that were made before we looked
@@ -571,6 +575,11 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 
 	if (is_of_interest(prot, flags, fd)) {
 		dxs_mode_look(fd, dxs_config.emulate, &candidate);
+		if (candidate.mode > DXS_MODE_KERNEL && dxs_stdio_writes && !dxs_inside &&
+		    dxs_stdio_writes(candidate.st.st_dev, candidate.st.st_ino)) {
+			candidate.mode = DXS_MODE_KERNEL;
+			candidate.reason = DXS_STDIO_REASON;
+		}
 		flusher_load(&candidate);
 		if (candidate.mode != DXS_MODE_PASS)
 			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);

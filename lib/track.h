@@ -19,6 +19,9 @@ void dxs_init(void);
 // thread being started) are the kernel's. Signals are blocked, so no handler of the program sees it set.
 extern DXS_THREAD int dxs_inside;
 
+// Whether the program has a stdio stream open that writes into this file, by ways that nobody sees. Set by the shim.
+extern bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
+
 // mmap, munmap, mremap and mprotect for hooks and API: the kernel's call with the tracking around it. Results are
 // the kernel's, errors as -errno (in the pointer, for those that return one).
 void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);

@@ -89,6 +89,7 @@ __attribute__((constructor(101))) static void begin(void)
 	dxs_allocator.zalloc = dxs_private_zalloc;
 	dxs_allocator.free = dxs_private_free;
 	dxs_real_sigaction = dxs_next.sigaction;
+	dxs_stdio_writes = dxs_hooks_stdio_writes;
 	dxs_init();
 	(void)at_quick_exit(dxs_finish); // quick_exit runs no destructors, and ends by a call inside libc
 	dxs_hooks_active = self_test();

@@ -68,6 +68,7 @@ int siggetmask(void);
 	X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(getrandom)                                                        \
 	X(getentropy) X(process_vm_readv) X(fread) X(fread_unlocked)                         \
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
+	X(fopen) X(fopen64) X(fdopen) X(freopen) X(freopen64)                                                          \
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
 	X(sigaction) X(__sigaction) X(signal) X(bsd_signal) X(ssignal) X(sysv_signal) X(__sysv_signal)                 \
 	X(sigset) X(sigignore) X(siginterrupt)                                                                         \
@@ -111,6 +112,9 @@ bool dxs_hooks_spare(void);
 // Whether this call is for the library: hooks act, and it is not the library's own call. Notices a child that was
 // made without fork handlers.
 bool dxs_hook_enter(void);
+
+// Whether a stdio stream that can write is open on this file.
+bool dxs_hooks_stdio_writes(dev_t dev, ino_t ino);
 
 // The one place where -errno becomes -1 and errno.
 static inline long dxs_hook_return(long ret)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -44,6 +45,60 @@ static void pwrite_then_msync(void)
 	CHECK(pwrite(fd, block, sizeof(block), (off_t)page + 2000) == sizeof(block));
 	CHECK(map[page + 2001] == 'w');
 	CHECK(!fdatasync(fd));
+}
+
+// What a stdio stream brings goes out by calls that nobody sees: every msync goes to the kernel.
+static void stream_writes(FILE *stream, char *map)
+{
+	uint64_t before;
+	int round;
+
+	CHECK(stream);
+	for (round = 0; round < 3; round++) {
+		map[0] = (char)('a' + round);
+		CHECK(!fseek(stream, (long)page + 100, SEEK_SET));
+		CHECK(fprintf(stream, "stream %d", round) == 8 && !fflush(stream));
+		before = nr_kernel_syncs();
+		sync_all(map, FILE_SIZE);
+		COUNTED(nr_kernel_syncs() > before);
+		CHECK(map[page + 107] == '0' + round && map[0] == 'a' + round);
+	}
+	CHECK(!fclose(stream));
+}
+
+static void stdio_stream_opened_before_the_mapping(void)
+{
+	int fd = file_new(FILE_SIZE);
+	FILE *stream = fdopen(dup(fd), "r+");
+
+	stream_writes(stream, map_new(fd, 0, FILE_SIZE));
+}
+
+static void stdio_stream_opened_after_the_mapping(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	stream_writes(fdopen(dup(fd), "r+"), map);
+}
+
+// A stream that only reads changes nothing.
+static void stdio_stream_that_reads(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+	int before = mode_of(map);
+	FILE *stream = fdopen(dup(fd), "r");
+	uint64_t syncs;
+
+	CHECK(stream && getc(stream) == map[0]);
+	CHECK(mode_of(map) == before);
+	sync_all(map, FILE_SIZE);
+	syncs = nr_kernel_syncs();
+	map[0]++;
+	sync_all(map, FILE_SIZE);
+	COUNTED(nr_kernel_syncs() == syncs);
+	CHECK(!fclose(stream));
 }
 
 // A write(2) that makes the file longer than it was when it was mapped.
@@ -285,6 +340,9 @@ static void sigbus_address_is_exact(void)
 const struct test_case cases_size[] = {
 	CASE(write2_does_not_drop_a_dirty_page, SMALL),
 	CASE(pwrite_then_msync, SMALL),
+	CASE(stdio_stream_opened_before_the_mapping, SMALL),
+	CASE(stdio_stream_opened_after_the_mapping, SMALL),
+	CASE(stdio_stream_that_reads, SMALL),
 	CASE(write_beyond_the_end_then_store, SMALL),
 	CASE(pwrite_from_the_mapping, SMALL),
 	CASE(truncate_down_and_up, FILES),

@@ -410,14 +410,6 @@ static void *fsync_once(void *arg)
 	return NULL;
 }
 
-static uint64_t nr_kernel_syncs(void)
-{
-	struct daxsync_stats now;
-
-	counters_get(&now);
-	return now.kernel_syncs;
-}
-
 // What write(2) has brought is owed to the kernel until a kernel sync that began later has returned: an msync that comes
 // while another thread's fsync is still under way goes to the kernel itself.
 static void msync_while_an_fsync_runs(void)

@@ -77,6 +77,7 @@ void needs_kernel_writes(void);
 bool counters_get(struct daxsync_stats *now);
 uint64_t nr_traps(void);
 uint64_t nr_flushed(void);
+uint64_t nr_kernel_syncs(void);
 
 // The mode of an address, -1 without the library.
 int mode_of(const void *addr);

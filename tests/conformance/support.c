@@ -63,6 +63,14 @@ uint64_t nr_traps(void)
 	return now.traps;
 }
 
+uint64_t nr_kernel_syncs(void)
+{
+	struct daxsync_stats now;
+
+	counters_get(&now);
+	return now.kernel_syncs;
+}
+
 uint64_t nr_flushed(void)
 {
 	struct daxsync_stats now;
