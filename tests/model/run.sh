@@ -79,7 +79,6 @@ configurations() {
 
 long_configurations() {
 	cat <<-EOT
-	two-pages-extents-storers sync clean -DNP=2 -DNW=2 -DEXTENT
 	two-pages-partial-errors  sync clean -DNP=2 -DNW=1 -DPARTIAL=0 -DERRORS -DBATCHES
 	two-pages-blind-errors    sync clean -DNP=2 -DNW=1 -DPARTIAL=1 -DBLIND -DERRORS
 	two-pages-aliases-partial sync clean -DNP=2 -DNW=1 -DPARTIAL=0 -DTWO_MAPPINGS
