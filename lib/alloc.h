@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "fault.h"
+
 #pragma GCC visibility push(default) // the shim uses these
 
 struct dxs_allocator {
@@ -17,7 +19,7 @@ extern struct dxs_allocator dxs_allocator;
 
 static inline void *dxs_zalloc(size_t size)
 {
-	return dxs_allocator.zalloc(size);
+	return dxs_fault(DXS_FAULT_ALLOC) ? NULL : dxs_allocator.zalloc(size);
 }
 
 static inline void dxs_free(void *ptr)

@@ -48,6 +48,8 @@ static void kernel_synced(struct dxs_file *file, int fd, uint64_t changes)
 	uint64_t synced = atomic_load(&file->kernel_synced);
 	bool complete = !file->image || dxs_image_kernel_synced(file, fd, dxs_file_mode(file) == DXS_MODE_KERNEL);
 
+	if (!complete && dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE))
+		return; // of what is mapped nowhere the image has nothing yet
 	while (changes > synced && !atomic_compare_exchange_weak(&file->kernel_synced, &synced, changes))
 		;
 	if (complete && changes == atomic_load(&file->kernel_changes))

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "stats.h"
+#include "sys.h"
 
 static const char *const names[DXS_NR_FAULTS] = {
 #define X(name, suffix, meaning) [DXS_FAULT_##suffix] = (name),
@@ -16,6 +17,7 @@ static const char *const names[DXS_NR_FAULTS] = {
 };
 
 static uint32_t one_in[DXS_NR_FAULTS];
+static uint32_t nth[DXS_NR_FAULTS]; // 0: one_in decides
 static _Atomic uint64_t rolls[DXS_NR_FAULTS];
 uint32_t dxs_faults_active;
 
@@ -36,10 +38,41 @@ bool dxs_fault_roll(enum dxs_fault fault)
 	if (!(dxs_faults_active & 1U << fault))
 		return false;
 	n = atomic_fetch_add(&rolls[fault], 1);
-	if (mix((n + 1) * 0x9e3779b97f4a7c15ULL + fault) % one_in[fault])
+	if (nth[fault] ? n + 1 != nth[fault] : mix((n + 1) * 0x9e3779b97f4a7c15ULL + fault) % one_in[fault] != 0)
 		return false;
 	dxs_count(faults_injected, 1);
 	return true;
+}
+
+struct refusal {
+	long nr;
+	enum dxs_fault fault;
+	int err;
+};
+
+static const struct refusal refusals[] = {
+	{SYS_mmap, DXS_FAULT_SYS_MMAP, ENOMEM},
+	{SYS_munmap, DXS_FAULT_SYS_MUNMAP, ENOMEM},
+	{SYS_mremap, DXS_FAULT_SYS_MREMAP, ENOMEM},
+	{SYS_mprotect, DXS_FAULT_SYS_MPROTECT, ENOMEM},
+	{SYS_mincore, DXS_FAULT_SYS_MINCORE, EAGAIN},
+	{SYS_openat, DXS_FAULT_SYS_OPENAT, EMFILE},
+	{SYS_userfaultfd, DXS_FAULT_SYS_USERFAULTFD, EPERM},
+	{SYS_ioctl, DXS_FAULT_SYS_IOCTL_AGAIN, EAGAIN},
+	{SYS_ioctl, DXS_FAULT_SYS_IOCTL_GONE, ENOENT},
+	{SYS_fsync, DXS_FAULT_SYS_FSYNC, EIO},
+	{SYS_fdatasync, DXS_FAULT_SYS_FSYNC, EIO},
+	{SYS_msync, DXS_FAULT_SYS_MSYNC, EIO},
+};
+
+static long sys_planted(long nr)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (refusals[i].nr == nr && dxs_fault(refusals[i].fault))
+			return -refusals[i].err;
+	return 0;
 }
 
 static int name_find(const char *name, size_t len)
@@ -52,10 +85,10 @@ static int name_find(const char *name, size_t len)
 	return -1;
 }
 
-// One NAME[:ONE_IN] of `len` characters.
+// One NAME[:ONE_IN] or NAME[@NTH] of `len` characters.
 static bool part_parse(const char *part, size_t len)
 {
-	size_t at, name_len = strcspn(part, ":,");
+	size_t at, name_len = strcspn(part, ":@,");
 	int fault = name_find(part, name_len);
 	uint32_t nr = 0;
 
@@ -71,6 +104,7 @@ static bool part_parse(const char *part, size_t len)
 	if (!nr)
 		return false;
 	one_in[fault] = nr;
+	nth[fault] = part[name_len] == '@' ? nr : 0;
 	dxs_faults_active |= 1U << fault;
 	return true;
 }
@@ -90,5 +124,7 @@ int dxs_fault_parse(const char *spec, char *why, unsigned long size)
 		}
 		spec += len + (spec[len] == ',');
 	}
+	if (dxs_faults_active)
+		dxs_sys_planted = sys_planted;
 	return 0;
 }

@@ -21,7 +21,19 @@
 	X("no-tag", NO_TAG, "a sync does not tag what is dirty, and passes it over")                                   \
 	X("no-attach", NO_ATTACH, "no engine can track a mapping")                                                     \
 	X("no-memory", NO_MEMORY, "there is no memory for a mark")                                                     \
-	X("no-map-sync", NO_MAP_SYNC, "MAP_SYNC is not asked for, and the kernel is not called all the same")
+	X("no-map-sync", NO_MAP_SYNC, "MAP_SYNC is not asked for, and the kernel is not called all the same")          \
+	X("alloc", ALLOC, "an allocation fails")                                                                       \
+	X("sys-mmap", SYS_MMAP, "mmap fails with ENOMEM, whether the library's own or the program's")                  \
+	X("sys-munmap", SYS_MUNMAP, "munmap fails with ENOMEM")                                                        \
+	X("sys-mremap", SYS_MREMAP, "mremap fails with ENOMEM")                                                        \
+	X("sys-mprotect", SYS_MPROTECT, "mprotect fails with ENOMEM")                                                  \
+	X("sys-mincore", SYS_MINCORE, "mincore fails with EAGAIN")                                                     \
+	X("sys-openat", SYS_OPENAT, "openat fails with EMFILE")                                                        \
+	X("sys-userfaultfd", SYS_USERFAULTFD, "userfaultfd fails with EPERM")                                          \
+	X("sys-ioctl-again", SYS_IOCTL_AGAIN, "ioctl fails with EAGAIN")                                               \
+	X("sys-ioctl-gone", SYS_IOCTL_GONE, "ioctl fails with ENOENT")                                                 \
+	X("sys-fsync", SYS_FSYNC, "fsync and fdatasync fail with EIO")                                                 \
+	X("sys-msync", SYS_MSYNC, "msync fails with EIO")
 
 enum dxs_fault {
 #define X(name, suffix, meaning) DXS_FAULT_##suffix,
@@ -29,6 +41,8 @@ enum dxs_fault {
 #undef X
 		DXS_NR_FAULTS
 };
+
+#pragma GCC visibility push(default) // the shim uses these
 
 extern uint32_t dxs_faults_active; // bit 1 << enum dxs_fault
 
@@ -40,8 +54,10 @@ static inline bool dxs_fault(enum dxs_fault fault)
 	return __builtin_expect(dxs_faults_active != 0, 0) && dxs_fault_roll(fault);
 }
 
-// Reads DAXSYNC_FAULT: NAME[:ONE_IN][,NAME[:ONE_IN]]... (default: every time). Returns 0, or -EINVAL with the part
-// that is wrong in `why`.
+// Reads DAXSYNC_FAULT: NAME, NAME:ONE_IN or NAME@NTH, with ',' between them: every time, by chance, or at the n-th
+// occasion in the process only. Returns 0, or -EINVAL with the part that is wrong in `why`.
 int dxs_fault_parse(const char *spec, char *why, unsigned long size);
+
+#pragma GCC visibility pop
 
 #endif

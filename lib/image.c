@@ -6,6 +6,7 @@
 //   processes the last fence wins, as it does for cache lines.
 //   I.1 After power is cut (run->frozen) no fence returns: a thread looks at `frozen` after it has published, so
 //       either its lines were in the image before the cut, or its sync is never acknowledged.
+#define DXS_SYS_SPARED // these calls emulate
 #include "image.h"
 
 #include <fcntl.h>
@@ -388,8 +389,12 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 	int ret;
 
 	*why = "no durable image can be made for the verifier";
-	if (!image)
+	if (!image || !dxs_image_stage()) { // also what the first sync will need
+		dxs_free(image);
 		return -ENOMEM;
+	}
+	dxs_image_unstage();
+	image->fd = -1;
 	image->file = file;
 	dxs_fd_path(fd, image->path, sizeof(image->path));
 	dxs_run_lock();
@@ -406,6 +411,8 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 	}
 	dxs_run_unlock();
 	if (ret < 0) {
+		if (image->fd >= 0)
+			dxs_fd_close(image->fd);
 		dxs_free(image);
 		return ret;
 	}

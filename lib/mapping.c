@@ -3,7 +3,8 @@
 //
 // STRUCTURE
 //   One array sorted by address and one small hash of the files in it, in a block that is never changed after it was
-//   published. A change builds a new block.
+//   published. A change builds a new block. One is kept to spare, so that taking a mapping away needs no memory: an
+//   entry that stayed would be found in the place of what is mapped there later.
 //
 // CONCURRENCY
 //   Changes are serialised by the registry's mutex. Readers take no lock: they count themselves in one of two
@@ -22,6 +23,7 @@
 #include "lock.h"
 
 struct table {
+	size_t capacity; // of mappings in this block
 	size_t nr;
 	size_t nr_buckets; // power of two
 	struct dxs_file **bucket;
@@ -30,6 +32,7 @@ struct table {
 
 static struct table empty;
 static _Atomic(struct table *) published = &empty;
+static struct table *spare; // for as many mappings as there are, or NULL while there are none; under `registry`
 static struct dxs_mutex registry;
 static _Atomic uint32_t epoch;
 static _Atomic uint32_t readers[2];
@@ -141,22 +144,65 @@ static void file_add(struct table *table, struct dxs_file *file)
 	table->bucket[i] = file;
 }
 
-static struct table *table_alloc(size_t nr)
+static size_t buckets_for(size_t nr)
 {
 	size_t nr_buckets = 4;
-	struct table *table;
+
+	while (nr_buckets < 2 * nr)
+		nr_buckets *= 2;
+	return nr_buckets;
+}
+
+static void table_shape(struct table *table, size_t nr)
+{
+	table->nr = nr;
+	table->nr_buckets = buckets_for(nr);
+	table->bucket = (struct dxs_file **)&table->map[nr];
+	memset(table->bucket, 0, table->nr_buckets * sizeof(table->bucket[0]));
+}
+
+static struct table *table_alloc(size_t capacity)
+{
+	struct table *table = dxs_zalloc(sizeof(*table) + capacity * sizeof(table->map[0]) +
+					 buckets_for(capacity) * sizeof(table->bucket[0]));
+
+	if (table)
+		table->capacity = capacity;
+	return table;
+}
+
+// A block for a table of nr mappings, and one to spare for when that has become smaller and there is no memory.
+static struct table *table_take(size_t nr)
+{
+	struct table *table, *more;
 
 	if (!nr)
 		return &empty;
-	while (nr_buckets < 2 * nr)
-		nr_buckets *= 2;
-	table = dxs_zalloc(sizeof(*table) + nr * sizeof(table->map[0]) + nr_buckets * sizeof(table->bucket[0]));
-	if (!table)
-		return NULL;
-	table->nr = nr;
-	table->nr_buckets = nr_buckets;
-	table->bucket = (struct dxs_file **)&table->map[nr];
+	if (!spare || spare->capacity < nr) {
+		more = table_alloc(nr + nr / 2);
+		if (!more)
+			return NULL;
+		dxs_free(spare);
+		spare = more;
+	}
+	table = table_alloc(nr);
+	if (!table && nr < atomic_load(&published)->nr) {
+		table = spare;
+		spare = NULL;
+	}
+	if (table)
+		table_shape(table, nr);
 	return table;
+}
+
+static void table_give(struct table *table)
+{
+	if (table == &empty)
+		return;
+	if (spare)
+		dxs_free(table);
+	else
+		spare = table;
 }
 
 static bool is_among(const struct dxs_map *map, struct dxs_map *const *list, size_t nr)
@@ -183,7 +229,7 @@ static void insert_sorted(struct table *table, size_t nr, struct dxs_map *map)
 int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map *const *made, size_t nr_made)
 {
 	struct table *old = atomic_load(&published);
-	struct table *table = table_alloc(old->nr - nr_gone + nr_made);
+	struct table *table = table_take(old->nr - nr_gone + nr_made);
 	size_t i, nr = 0;
 
 	if (!table)
@@ -197,8 +243,7 @@ int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map
 		file_add(table, table->map[i]->file);
 	atomic_store(&published, table); // release (part of seq_cst): the block's content; partner: the loads above
 	dxs_maps_synchronize();
-	if (old != &empty)
-		dxs_free(old);
+	table_give(old);
 	return 0;
 }
 

@@ -59,7 +59,8 @@ struct dxs_map *dxs_maps_nth(size_t index);
 bool dxs_maps_any(void);
 
 // Replaces the mappings `gone` by `made` (either may be empty) in one step and waits for the readers of the old
-// table. The caller holds the registry's lock and frees `gone`. 0 or -ENOMEM: then nothing has changed.
+// table. The caller holds the registry's lock and frees `gone`. 0 or -ENOMEM: then nothing has changed. Never fails
+// where only `gone` is given.
 int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map *const *made, size_t nr_made);
 
 // In a forked child, before anything else runs: forget readers and lock holders that exist only in the parent.

@@ -15,6 +15,7 @@
 static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first, uint64_t last)
 {
 	uint64_t mask = dxs_leaf_mask(leaf, first, last);
+	int err;
 
 	first = dxs_max64(first, leaf->first);
 	last = dxs_min64(last, leaf->first + DXS_LEAF_PAGES - 1);
@@ -22,8 +23,10 @@ static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first,
 	atomic_fetch_add(&leaf->pins, 1); // under the lock; partner: close_and_unmark in sync.c
 	dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, mask);
 	dxs_history(map->file, DXS_EVENT_OPEN, leaf->first, mask);
-	map->engine->open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
+	err = map->engine->open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
 	dxs_leaf_unlock(leaf, mask);
+	if (err) // M5; the kernel would find the page closed
+		map->engine->open_all(map);
 	dxs_count(pages_opened, (uint64_t)__builtin_popcountll(mask));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // powercut.c: the emulated power cut.
+#define DXS_SYS_SPARED // these calls emulate
 #include "powercut.h"
 
 #include <fcntl.h>

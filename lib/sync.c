@@ -510,10 +510,11 @@ static int run_verified(struct sync *sync)
 	if (!sync->file->image)
 		return sync_run(sync);
 	due = dxs_image_stage();
-	if (due)
-		dxs_verify_begin(sync->file, due, sync->first, sync->last);
+	if (!due)
+		return -ENOMEM; // what nobody keeps, no fence makes durable
+	dxs_verify_begin(sync->file, due, sync->first, sync->last);
 	err = sync_run(sync);
-	if (due && !err && !sync->partial)
+	if (!err && !sync->partial)
 		dxs_verify_end(sync->file, due);
 	dxs_image_unstage();
 	dxs_verify_range(sync->file, sync->first, sync->last);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "alloc.h"
+#include "budget.h"
 #include "calls.h"
 #include "config.h"
 #include "engine.h"
@@ -108,61 +109,79 @@ static void map_release(struct dxs_map *map, bool gone)
 	dxs_file_put(file);
 }
 
-// Makes a part ready to take over from the map it is a part of. Without the memory for that, the file goes to the kernel.
-static void part_settle(struct dxs_map *part, struct dxs_map *map)
+static uint64_t map_off(const struct dxs_map *map)
 {
-	dxs_file_get(part->file);
-	if (dxs_tree_reserve(&part->file->tree, part->first, dxs_map_last(part)))
-		dxs_file_to_kernel(part->file, "no memory to split a mapping");
-	if (part->engine && part->engine->inherit(part, map)) {
-		dxs_file_to_kernel(part->file, "no memory to split a mapping");
-		map->engine->open_all(map); // nobody would open pages of the part
-		part->engine = NULL;
-	}
+	return map->first << map->file->page_shift;
 }
 
-static void part_drop(struct dxs_map *part)
+static void map_forget(struct dxs_map *map, bool gone)
+{
+	dxs_file_map_remove(map->file, map);
+	dxs_maps_replace(&map, 1, NULL, 0);
+	if (!dxs_maps_file(map->file->dev, map->file->ino))
+		file_unlock(map->file);
+	map_release(map, gone);
+}
+
+// A part takes over from the map it is a part of.
+static bool part_settle(struct dxs_map *part, const struct dxs_map *map)
+{
+	struct dxs_tree *tree = &part->file->tree;
+
+	if (dxs_tree_reserve(tree, part->first, dxs_map_last(part)))
+		return false;
+	if (part->engine && part->engine->inherit(part, map)) {
+		dxs_tree_unreserve(tree, part->first, dxs_map_last(part));
+		return false;
+	}
+	dxs_file_get(part->file);
+	return true;
+}
+
+// The opposite of part_settle, for a part that nobody has seen.
+static void part_leave(struct dxs_map *part)
 {
 	if (part->engine)
 		part->engine->detach(part, true);
 	dxs_tree_unreserve(&part->file->tree, part->first, dxs_map_last(part));
 	dxs_file_put(part->file);
-	dxs_free(part);
+}
+
+static bool parts_settle(struct dxs_map *const *part, struct dxs_map *map)
+{
+	if (!part[0] || !part[1] || !part_settle(part[0], map))
+		return false;
+	if (part_settle(part[1], map)) {
+		if (!dxs_maps_replace(&map, 1, part, 2))
+			return true;
+		part_leave(part[1]);
+	}
+	part_leave(part[0]);
+	return false;
 }
 
 // Splits a map at an address inside it, in the table and in the file's list. The file is locked. False: no memory,
-// and nothing has changed. The parts take over what the engine knows of the map, so it must not change meanwhile: traps
-// that are in flight are waited for, others wait.
+// and nothing has changed but that traps wait.
 static bool map_split(struct dxs_map *map, uintptr_t at)
 {
 	struct dxs_map *part[2] = {map_part(map, map->addr, at), map_part(map, at, dxs_map_end(map))};
-	int i, err;
 
-	if (!part[0] || !part[1]) {
+	atomic_store(&map->going, true);
+	dxs_maps_synchronize(); // no trap changes what the parts take over
+	if (!parts_settle(part, map)) {
 		dxs_free(part[0]);
 		dxs_free(part[1]);
 		return false;
 	}
-	atomic_store(&map->going, true);
-	dxs_maps_synchronize();
-	part_settle(part[0], map);
-	part_settle(part[1], map);
-	err = dxs_maps_replace(&map, 1, part, 2);
-	if (err) {
-		part_drop(part[0]);
-		part_drop(part[1]);
-		atomic_store(&map->going, false);
-		return false;
-	}
 	dxs_file_map_remove(map->file, map);
-	for (i = 0; i < 2; i++)
-		dxs_file_map_add(map->file, part[i]);
-	part_drop(map);
+	dxs_file_map_add(map->file, part[0]);
+	dxs_file_map_add(map->file, part[1]);
+	map_release(map, true);
 	return true;
 }
 
-// Makes addresses addr and end boundaries of maps. Without memory for that, the maps stay whole: then more is closed
-// and waited for than need be, and what stays mapped is opened again by commit.
+// Makes an address a boundary of maps. A map that cannot be split for want of memory is let go: nobody must take for a
+// part of it what comes to lie in its gaps.
 static void split_at(uintptr_t addr)
 {
 	struct dxs_map *map = dxs_maps_find(addr);
@@ -172,17 +191,15 @@ static void split_at(uintptr_t addr)
 	if ((addr - map->addr) % dxs_file_page_size(map->file))
 		return; // below a huge page: the kernel will refuse it
 	file_lock(map->file);
-	if (!map_split(map, addr))
-		dxs_file_to_kernel(map->file, "no memory to split a mapping");
+	if (map_split(map, addr))
+		return;
+	dxs_file_to_kernel(map->file, "no memory to split a mapping");
+	dxs_sync_range_locked(map->file, map_off(map), map_off(map) + map->len);
+	map_forget(map, false);
 }
 
 #define for_each_map(map, from, to)                                                                                    \
 	for ((map) = dxs_maps_first(from, to); (map); (map) = dxs_maps_first(dxs_map_end(map), to))
-
-static uint64_t map_off(const struct dxs_map *map)
-{
-	return map->first << map->file->page_shift;
-}
 
 // M10: no store to the map completes any more. The page tables of parts that were never closed are not looked at:
 // the whole mapping loses its write permission in one call.
@@ -231,20 +248,6 @@ static int change_begin(struct change *change, uintptr_t addr, size_t len)
 	return len ? range_shut(addr, change->end) : 0;
 }
 
-static void map_forget(struct dxs_map *map, bool gone)
-{
-	dxs_file_map_remove(map->file, map);
-	if (dxs_maps_replace(&map, 1, NULL, 0)) {
-		// No memory for a smaller table: the map stays, as one that nobody tracks.
-		dxs_file_map_add(map->file, map);
-		dxs_file_to_kernel(map->file, "no memory to forget a mapping");
-		return;
-	}
-	if (!dxs_maps_file(map->file->dev, map->file->ino))
-		file_unlock(map->file);
-	map_release(map, gone);
-}
-
 // The protection that the application has set, after map_shut.
 static void map_restore(struct dxs_map *map)
 {
@@ -252,7 +255,11 @@ static void map_restore(struct dxs_map *map)
 		return;
 	if (map->engine)
 		map->engine->unprotected(map);
-	dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+	if (!dxs_sys_mprotect((void *)map->addr, map->len, map->prot))
+		return;
+	dxs_budget_release(); // a neighbour of the same file that merged with it has to be split from it again
+	if (dxs_sys_mprotect((void *)map->addr, map->len, map->prot))
+		dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
 }
 
 // After the kernel call: forgets the mappings if they are `gone`, else puts them back as they were.

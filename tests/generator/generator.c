@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // generator.c: sequences of calls, tried on the shim and on the kernel.
 //
-//   generator [-e LEN] [-n NUMBER] [-l LEN] [-s SEED] [-m tmpfs|memfd] [-k NUMBER] [-o FILE] [SEQUENCE]
+//   generator [-e LEN] [-n NUMBER] [-l LEN] [-s SEED] [-m tmpfs|memfd] [-k NUMBER] [-o FILE] [-w] [-f FAULT] [SEQUENCE]
 //
 // -e: all sequences up to this length, behind each of the beginnings below. -n: so many random ones of up to -l
 // operations; the seed is printed. A SEQUENCE ("map(0,8) store(a,1)") is tried alone. A sequence that fails is shrunk
 // and printed as a C program, to FILE if one is given; the run ends with the -k-th. Exit status: 0; 1 if a sequence has failed; 2.
+//
+// -w: a workload of every kind of call, once. -f: the same, with a failure (DAXSYNC_FAULT=FAULT@N) at its first occasion, its second and so on. A call
+// that fails by it is made again; the rest must be as without it.
 //
 // Meant to run under the shim (`daxsync run --emulate --verify -- generator`). Without it both sides are the kernel's,
 // which shows that equal calls give equal results.
@@ -14,6 +17,7 @@
 // from memory that both share.
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -50,8 +54,37 @@ static const char *const found[] = {
 	"map(0,8) protect(a,0,0) over(a,1,3) mremap(a,8,0)",
 	"map(0,8) protect(a,0,0) over(a,1,3) mremap(a,2,0)",
 	"map(0,8) map(2,4) protect(b,0,0) over(b,1,2) move(b,0,0)",
+	"map(0,8) unmap(a,4,4) pwrite(18000,100) msync(a,1,2)",
+	"map(0,8) pwrite(0,20000) unmap(a,2,2) msync(a,1,2) over(a,1,3) msync(a,1,2)",
+	"map(0,8) resize(0,0) resize(6,0) msync(a,1,2)",
+	"map(0,8) fork(a,4,1)",
 };
 #define NR_FOUND (sizeof(found) / sizeof(found[0]))
+
+// What is done while something fails, each time at another occasion: every kind of call, twice.
+static const char *const workload[] = {
+	"map(0,8) stores(a,0,0) msync(a,0,0) map(2,4) store(b,0,0) msync(a,1,2) store(a,4,0) read(a,4,6000) fsync(0,0) "
+	"resize(4,0) resize(8,0) store(a,7,0) mremap(a,10,0) pwrite(4096,4096) msync(a,0,0) protect(a,0,0) "
+	"protect(a,1,0) "
+	"stores(a,0,0) unmap(b,1,2) punch(1,1) fsync(0,0) move(a,0,0) store(a,1,0) unmap(a,4,4) msync(a,1,2) "
+	"unmap(b,0,0)",
+	"map(2,4) map(0,8) store(b,2,0) fdatasync(0,0) over(b,1,2) stores(b,0,0) mremap(b,2,0) remove(b,0,1) "
+	"fork(b,1,1) "
+	"stores(a,0,0) msync(a,0,0) store(b,0,0) unmap(a,0,0) map(0,8) store(a,1,0) msync(b,0,0) fork(a,1,0) "
+	"msync(a,0,0)",
+};
+#define NR_WORKLOAD (sizeof(workload) / sizeof(workload[0]))
+
+// The errors that the program may see of a planted failure; of others it must see none. And the occasion to begin with:
+// the private allocator of the shim ends a process in which its very first mmap fails.
+static const struct visible {
+	const char *fault;
+	int err;
+	unsigned from;
+} visible[] = {
+	{"flush-error", EIO, 1},   {"sys-fsync", EIO, 1},     {"sys-msync", EIO, 1},       {"sys-mmap", ENOMEM, 3},
+	{"sys-munmap", ENOMEM, 1}, {"sys-mremap", ENOMEM, 1}, {"sys-mprotect", ENOMEM, 1}, {"", 0, 1},
+};
 
 struct position {
 	unsigned beginning;   // NR_BEGINNINGS: all done
@@ -68,6 +101,7 @@ struct shared {
 	int keep;                 // failures, with which the run ends
 	bool one;                 // only run.sequence
 	bool drop;                // in that: what makes no sense
+	bool workload;            // only that
 	// Where the worker is. It can be started again from here.
 	unsigned nr_found_done;
 	struct position position; // in the exhaustive part
@@ -160,6 +194,20 @@ static void found_try(void)
 	}
 }
 
+static void workload_try(void)
+{
+	struct run *run = &shared->run;
+	size_t i;
+
+	for (i = 0; i < NR_WORKLOAD && !run->failed; i++) {
+		if (!sequence_parse(workload[i], &run->sequence))
+			exit(2);
+		execute(run, true);
+		count(&run->sequence);
+	}
+	run->injected += faults_injected(); // and those of children
+}
+
 static uint64_t mix(uint64_t *state)
 {
 	uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
@@ -210,6 +258,10 @@ static int worker(int fd)
 	shared->run.failed = false;
 	if (shared->one) {
 		execute(&shared->run, shared->drop);
+		return 0;
+	}
+	if (shared->workload) {
+		workload_try();
 		return 0;
 	}
 	found_try();
@@ -265,6 +317,20 @@ static pid_t worker_start(bool quiet)
 	exit(2);
 }
 
+static void files_remove(pid_t pid)
+{
+	char pattern[64];
+	glob_t files;
+	size_t i;
+
+	snprintf(pattern, sizeof(pattern), FILES "%d.*", pid);
+	if (glob(pattern, 0, NULL, &files))
+		return;
+	for (i = 0; i < files.gl_pathc; i++)
+		unlink(files.gl_pathv[i]);
+	globfree(&files);
+}
+
 // Runs a worker to its end. Whether a sequence has failed, which run.what then tells of.
 static bool work(bool quiet)
 {
@@ -285,12 +351,14 @@ static bool work(bool quiet)
 		}
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
+		files_remove(pid);
 		shared->run.failed = true;
 		snprintf(shared->run.what, sizeof(shared->run.what), "it hangs");
 		return true;
 	}
 	if (!status || shared->run.failed)
 		return shared->run.failed;
+	files_remove(pid);
 	shared->run.failed = true;
 	snprintf(shared->run.what, sizeof(shared->run.what), "the process ended with status %#x%s%s", (unsigned)status,
 		 WIFSIGNALED(status) ? ", " : "", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "");
@@ -410,6 +478,58 @@ static int drive(const char *file)
 	return nr_failed != 0;
 }
 
+static const struct visible *visible_find(const char *fault)
+{
+	const struct visible *found_one = visible;
+
+	while (found_one->fault[0] && strcmp(found_one->fault, fault))
+		found_one++;
+	return found_one;
+}
+
+static int workload_once(void)
+{
+	shared->workload = true;
+	if (!work(false)) {
+		printf("passed; %lu comparisons with the durable image\n", (unsigned long)shared->run.judged);
+		return 0;
+	}
+	printf("FAIL: ");
+	sequence_print(stdout, &shared->run.sequence);
+	printf("\n  step %u: %s\n", shared->run.step, shared->run.what);
+	return 1;
+}
+
+// The workload, with the fault (the last in the list) at its first occasion, its second, until there are no more.
+static int faults_try(const char *fault)
+{
+	const char *last = strrchr(fault, ',');
+	const struct visible *seen = visible_find(last ? last + 1 : fault);
+	unsigned nth, nr_failed = 0, nr_visible = 0;
+
+	shared->workload = true;
+	shared->run.tolerated = seen->err;
+	for (nth = seen->from; nr_failed < (unsigned)shared->keep; nth++) {
+		char spec[128];
+
+		snprintf(spec, sizeof(spec), "%s@%u", fault, nth);
+		setenv("DAXSYNC_FAULT", spec, 1);
+		shared->run.injected = shared->run.failed_calls = 0;
+		if (work(true)) {
+			nr_failed++;
+			printf("FAIL %s: ", spec);
+			sequence_print(stdout, &shared->run.sequence);
+			printf("\n  step %u: %s\n", shared->run.step, shared->run.what);
+		} else if (!shared->run.injected) {
+			break;
+		}
+		nr_visible += shared->run.failed_calls != 0;
+	}
+	printf("%s: %u occasions, %u of them seen by the program, %u failures\n", fault, nth - 1, nr_visible,
+	       nr_failed);
+	return nr_failed != 0;
+}
+
 static int one_try(const char *text, const char *file)
 {
 	if (!sequence_parse(text, &shared->run.sequence)) {
@@ -434,11 +554,11 @@ static void usage(void)
 	exit(2);
 }
 
-static void options_parse(int argc, char **argv, const char **file)
+static void options_parse(int argc, char **argv, const char **file, const char **fault)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "e:n:l:s:m:k:o:")) != -1) {
+	while ((c = getopt(argc, argv, "e:n:l:s:m:k:o:f:w")) != -1) {
 		if (c == 'e')
 			shared->all_len = (unsigned)atoi(optarg);
 		else if (c == 'n')
@@ -453,6 +573,10 @@ static void options_parse(int argc, char **argv, const char **file)
 			shared->keep = atoi(optarg);
 		else if (c == 'o')
 			*file = optarg;
+		else if (c == 'w')
+			shared->workload = true;
+		else if (c == 'f')
+			*fault = optarg;
 		else
 			usage();
 	}
@@ -462,7 +586,7 @@ static void options_parse(int argc, char **argv, const char **file)
 
 int main(int argc, char **argv)
 {
-	const char *file = NULL;
+	const char *file = NULL, *fault = NULL;
 	sigset_t child;
 
 	if (argc == 3 && !strcmp(argv[1], "--worker"))
@@ -478,9 +602,13 @@ int main(int argc, char **argv)
 	shared->random_len = 20;
 	shared->keep = KEEP;
 	shared->seed = (uint64_t)time(NULL);
-	options_parse(argc, argv, &file);
+	options_parse(argc, argv, &file, &fault);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
+	if (fault)
+		return faults_try(fault);
+	if (shared->workload)
+		return workload_once();
 	return optind < argc ? one_try(argv[optind], file) : drive(file);
 }

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "fault.h"
 #include "stats.h"
+#include "sys.h"
 
 static char why[64];
 
@@ -57,6 +59,9 @@ Test(fault, wrong_text_is_refused_and_named)
 		"flush-error:-1",
 		"flush-error:1x",
 		":3",
+		"flush-error@",
+		"flush-error@0",
+		"flush-error@3:2",
 		",",
 		"flush-error:1:2",
 		" flush-error",
@@ -89,6 +94,37 @@ Test(fault, one_in_n_happens_about_every_nth_time)
 	cr_expect_gt(nr, ROLLS / 10 - ROLLS / 100);
 	cr_expect_lt(nr, ROLLS / 10 + ROLLS / 100);
 	cr_expect_eq(nr, dxs_counter_get(DXS_faults_injected));
+}
+
+Test(fault, the_nth_occasion_is_the_only_one)
+{
+	cr_assert_eq(parse("flush-error@3,skip-flush@1"), 0);
+	cr_expect(dxs_fault(DXS_FAULT_SKIP_FLUSH));
+	for (int i = 1; i < 100; i++)
+		cr_expect_eq(dxs_fault(DXS_FAULT_FLUSH_ERROR), i == 3, "%d", i);
+	cr_expect_not(dxs_fault(DXS_FAULT_SKIP_FLUSH));
+}
+
+Test(fault, a_system_call_is_refused_once)
+{
+	cr_assert_eq(parse("sys-munmap@2"), 0);
+	cr_expect_eq(dxs_sys_munmap(NULL, 0), -EINVAL, "the kernel's answer");
+	cr_expect_eq(dxs_sys_munmap(NULL, 0), -ENOMEM);
+	cr_expect_eq(dxs_sys_munmap(NULL, 0), -EINVAL);
+}
+
+Test(fault, an_allocation_fails_once)
+{
+	void *first, *third;
+
+	cr_assert_eq(parse("alloc@2"), 0);
+	first = dxs_zalloc(16);
+	cr_expect_not_null(first);
+	cr_expect_null(dxs_zalloc(16));
+	third = dxs_zalloc(16);
+	cr_expect_not_null(third);
+	dxs_free(first);
+	dxs_free(third);
 }
 
 // Golden values: a run that is repeated, in another process, fails at the same places.
