@@ -25,6 +25,8 @@
 	X(bytes_flushed, "bytes", "handed to the flush function")                                                      \
 	X(fences, "fences", "store fences executed after flushes")                                                     \
 	X(kernel_syncs, "calls", "sync calls passed on to the kernel for a file that daxsync knows")                   \
+	X(to_kernel, "times", "a file went to mode kernel, because another process writes it as well or otherwise")    \
+	X(from_kernel, "times", "a file came back, after a kernel sync with no other writer left")                     \
 	X(flush_faults, "runs", "flushes that ended in a SIGBUS: beyond the end of the file, or a bad block")          \
 	X(all_open, "times", "tracking was given up for a mapping and all of it taken as dirty")                       \
 	X(chunks_armed, "chunks", "2 MiB parts of a sparse mapping closed for the first time")                         \
