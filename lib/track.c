@@ -500,8 +500,10 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 		dxs_file_put(file);
 		return DXS_MODE_KERNEL;
 	}
-	if (is_new)
+	if (is_new) {
+		dxs_stats_share();
 		dxs_file_join(file, fd);
+	}
 	if (is_new && dxs_file_own_mode(file) != DXS_MODE_KERNEL)
 		file_prepare(file, fd);
 	map_attach(map);

@@ -4,6 +4,7 @@
 //   processes CASE FILE [TIMES]    runs a case on a new file
 //   processes mode FILE            maps it and prints its mode and why, before and after an fsync
 //   processes hold FILE            maps it, stores to it, says so, and waits for the end of its input
+//   processes fork_and_hold FILE   the same, and a child with it
 //
 // Durable means: in the image that the verifier keeps for all processes of the run (DAXSYNC_IMAGE_DIR).
 // Exit status: 0; 1 if a case has failed.
@@ -592,6 +593,35 @@ static void hold(void)
 	show("synced");
 }
 
+// Three syncs, and two in a child; the parent waits for the end of its input, the child for the parent's.
+static void fork_and_hold(void)
+{
+	int ready[2], i;
+	pid_t pid;
+	char c;
+
+	file_map();
+	CHECK(!pipe(ready));
+	sync_all();
+	pid = fork();
+	if (!pid) {
+		for (i = 0; i < 2; i++)
+			sync_all();
+		close(ready[0]);
+		CHECK(write(ready[1], "", 1) == 1);
+		while (read(0, &c, 1) > 0)
+			;
+		_exit(0);
+	}
+	CHECK(read(ready[0], &c, 1) == 1);
+	sync_all();
+	sync_all();
+	printf("child: %d\nmapped: served\n", pid);
+	fflush(stdout);
+	while (read(0, &c, 1) > 0)
+		;
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -609,6 +639,7 @@ static const struct {
 	{"daemon_goes_on", daemon_goes_on},
 	{"mode", print_mode},
 	{"hold", hold},
+	{"fork_and_hold", fork_and_hold},
 	{"--peer", peer_run},
 };
 #define NR_CASES (sizeof(cases) / sizeof(cases[0]))
