@@ -155,7 +155,7 @@ EXPORT const char *daxsync_reason_of(const void *addr)
 	const char *reason = "nothing is tracked there";
 
 	if (file) {
-		reason = atomic_load(&file->reason);
+		reason = dxs_file_reason(file);
 		file_let(file);
 	}
 	return reason;

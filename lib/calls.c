@@ -41,11 +41,27 @@ static bool part_find(uintptr_t addr, uintptr_t end, struct part *part)
 	return map;
 }
 
+// What a kernel sync settles: looked at before the call, because what comes later is not covered. `whole`: it is one of
+// the whole file.
+struct debt {
+	uint64_t changes;
+	struct dxs_ticket ticket;
+};
+
+static struct debt debt_take(struct dxs_file *file, bool whole)
+{
+	struct debt debt = {.changes = atomic_load(&file->kernel_changes)};
+
+	if (whole && dxs_file_own_mode(file) > DXS_MODE_KERNEL)
+		debt.ticket = dxs_writers_sync_begin(&file->writers);
+	return debt;
+}
+
 // Only now that the kernel's sync has returned is what it covers not owed any more: a concurrent msync must not return
 // before.
-static void kernel_synced(struct dxs_file *file, int fd, uint64_t changes)
+static void kernel_synced(struct dxs_file *file, int fd, struct debt debt)
 {
-	uint64_t synced = atomic_load(&file->kernel_synced);
+	uint64_t synced = atomic_load(&file->kernel_synced), changes = debt.changes;
 	bool complete = !file->image || dxs_image_kernel_synced(file, fd, dxs_file_mode(file) == DXS_MODE_KERNEL);
 
 	if (!complete && dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE))
@@ -54,13 +70,15 @@ static void kernel_synced(struct dxs_file *file, int fd, uint64_t changes)
 		;
 	if (complete && changes == atomic_load(&file->kernel_changes))
 		atomic_store(&file->cut, UINT64_MAX);
+	dxs_writers_sync_end(&file->writers, debt.ticket);
+	dxs_file_tell(file);
 }
 
 // The kernel's sync that the file is owed, over all that is mapped of it: an msync can ask for nothing else, so nothing
 // is owed to the next one. Its cost follows what the kernel has dirty.
 static int owed_sync(struct dxs_file *file)
 {
-	uint64_t changes = atomic_load(&file->kernel_changes); // before the calls: what comes later is not covered
+	struct debt debt = debt_take(file, false);
 	struct dxs_map *map;
 	int err = 0;
 
@@ -70,18 +88,8 @@ static int owed_sync(struct dxs_file *file)
 	dxs_shared_unlock(&file->maps_lock);
 	dxs_count(kernel_syncs, 1);
 	if (!err)
-		kernel_synced(file, -1, changes);
+		kernel_synced(file, -1, debt);
 	return err;
-}
-
-static int file_sync(struct dxs_file *file, uint64_t off, uint64_t end)
-{
-	int err = dxs_sync_range(file, off, end);
-	int ret = 0;
-
-	if (!file->is_device && dxs_file_mode(file) != DXS_MODE_KERNEL && dxs_file_owes_kernel(file))
-		ret = owed_sync(file);
-	return err ? err : ret;
 }
 
 static int sys_msync(uintptr_t start, uintptr_t end, int flags)
@@ -91,20 +99,49 @@ static int sys_msync(uintptr_t start, uintptr_t end, int flags)
 	return (int)dxs_sys6(SYS_msync, (long)page, (long)(end - page), flags, 0, 0, 0);
 }
 
+// Its size now: in mode kernel other processes change it. There is no descriptor to ask: UINT64_MAX where it has moved, or
+// has no name.
+static uint64_t size_now(const struct dxs_file *file)
+{
+	struct stat st;
+
+	if (dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)file->path, (long)&st, 0, 0, 0) ||
+	    dxs_identity_dev(&st) != file->dev || dxs_identity_ino(&st) != file->ino)
+		return UINT64_MAX;
+	return (uint64_t)st.st_size;
+}
+
+// In mode kernel. An msync of one mapping that covers all of the file is one of the whole file.
+static int kernel_msync(const struct part *part, int flags)
+{
+	struct dxs_file *file = part->file;
+	bool whole = !part->off && part->end >= size_now(file);
+	struct debt debt = debt_take(file, whole);
+	int ret = sys_msync(part->addr, part->next, flags);
+
+	dxs_count(kernel_syncs, 1);
+	if (!ret && whole)
+		kernel_synced(file, -1, debt);
+	else if (!ret && file->image)
+		dxs_image_kernel_synced(file, -1, true);
+	return ret;
+}
+
 static int part_sync(const struct part *part, int flags)
 {
 	struct dxs_file *file = part->file;
-	int ret = file_sync(file, part->off, part->end);
+	int err = dxs_sync_range(file, part->off, part->end);
+	bool kernel = dxs_file_mode(file) == DXS_MODE_KERNEL; // once: it changes when other writers come and go
+	int ret = 0;
 
-	if (ret || file->is_device || dxs_file_mode(file) != DXS_MODE_KERNEL) {
-		if (!ret && flags & MS_INVALIDATE) // the kernel knows whether it is locked, and has nothing else to do
-			ret = sys_msync(part->addr, part->next, MS_ASYNC | MS_INVALIDATE);
-		return ret;
-	}
-	ret = sys_msync(part->addr, part->next, flags);
-	if (!ret && file->image)
-		dxs_image_kernel_synced(file, -1, true);
-	dxs_count(kernel_syncs, 1);
+	dxs_file_tell(file);
+	if (kernel && !err && !file->is_device)
+		return kernel_msync(part, flags);
+	if (!kernel && !file->is_device && dxs_file_owes_kernel(file))
+		ret = owed_sync(file);
+	ret = err ? err : ret;
+	if (!ret && flags & MS_INVALIDATE) // the kernel knows whether it is locked, and has nothing else to do
+		ret = sys_msync(part->addr, part->next, MS_ASYNC | MS_INVALIDATE);
 	return ret;
 }
 
@@ -167,20 +204,42 @@ static struct dxs_file *file_of(int fd)
 // from Linux 6.15 on the kernel forgets what it held dirty of a whole DAX file at each ftruncate and hole punch.
 static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 {
-	uint64_t changes = atomic_load(&file->kernel_changes); // before the call: what comes later is not covered
+	struct debt debt = debt_take(file, true);
 	int ret = (int)dxs_sys6(data_only ? SYS_fdatasync : SYS_fsync, fd, 0, 0, 0, 0, 0);
 
 	dxs_count(kernel_syncs, 1);
 	if (!ret)
-		kernel_synced(file, fd, changes);
+		kernel_synced(file, fd, debt);
 	return ret;
+}
+
+// Device DAX has no kernel sync: the flush is all there is, in mode kernel of all that is mapped.
+static int device_fsync(struct dxs_file *file)
+{
+	struct debt debt = debt_take(file, true);
+	int err = dxs_sync_range(file, 0, UINT64_MAX);
+
+	if (!err)
+		dxs_writers_sync_end(&file->writers, debt.ticket);
+	return err;
+}
+
+static int file_fsync(struct dxs_file *file, int fd, bool data_only)
+{
+	int err, ret;
+
+	if (file->is_device)
+		return device_fsync(file);
+	err = dxs_sync_range(file, 0, UINT64_MAX);
+	ret = kernel_fsync(file, fd, data_only);
+	return err ? err : ret;
 }
 
 int dxs_fsync(int fd, bool data_only)
 {
 	struct dxs_file *file;
 	dxs_sigset set;
-	int err, ret;
+	int ret;
 
 	if (!dxs_maps_any())
 		return DXS_PASS;
@@ -190,11 +249,11 @@ int dxs_fsync(int fd, bool data_only)
 		dxs_sig_setmask(set);
 		return DXS_PASS;
 	}
-	err = dxs_sync_range(file, 0, UINT64_MAX);
-	ret = file->is_device ? 0 : kernel_fsync(file, fd, data_only);
+	ret = file_fsync(file, fd, data_only);
+	dxs_file_tell(file);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
-	return err ? err : ret;
+	return ret;
 }
 
 void dxs_stdio_opened(int fd)
@@ -289,10 +348,9 @@ static void resize_begin(struct dxs_file *file)
 {
 	if (!file)
 		return;
-	if (dxs_file_mode(file) >= DXS_MODE_DIRECT)
-		file_sync(file, 0, UINT64_MAX); // the kernel's part too: it may forget it
-	else
-		dxs_sync_range(file, 0, UINT64_MAX);
+	dxs_sync_range(file, 0, UINT64_MAX);
+	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && dxs_file_owes_kernel(file))
+		owed_sync(file); // the kernel's part too, and other writers': it may forget it
 	dxs_file_changed(file);
 	atomic_fetch_add(&file->kwriters, 1);
 }
@@ -407,8 +465,22 @@ void dxs_sync_all(void)
 	uintptr_t addr = 0;
 
 	while (part_find(addr, UINTPTR_MAX, &part)) {
-		if (atomic_load(&part.file->mode) > DXS_MODE_KERNEL)
+		if (dxs_file_own_mode(part.file) > DXS_MODE_KERNEL)
 			dxs_sync_range(part.file, part.off, part.end);
+		dxs_file_put(part.file);
+		addr = part.next;
+	}
+	dxs_sig_setmask(set);
+}
+
+void dxs_leave_all(void)
+{
+	dxs_sigset set = dxs_sig_block();
+	struct part part;
+	uintptr_t addr = 0;
+
+	while (part_find(addr, UINTPTR_MAX, &part)) {
+		dxs_file_leave(part.file);
 		dxs_file_put(part.file);
 		addr = part.next;
 	}

@@ -56,6 +56,9 @@ bool dxs_hole_begin(uintptr_t *addr, uintptr_t end, struct dxs_hole *hole);
 // Flushes all that is dirty anywhere: before exit and exec, when the marks go.
 void dxs_sync_all(void);
 
+// At the end of the process, after that: other writers of its files need not fear for what it has stored.
+void dxs_leave_all(void);
+
 // Kernel writes into mapped memory (read, recv, ...): keeps the pages of [addr, addr + len) open for the call (M9). May
 // be called for several buffers; dxs_unpin undoes all. What does not fit is not pinned, and the kernel says EFAULT.
 #define DXS_PINS 48

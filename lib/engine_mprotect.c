@@ -208,7 +208,7 @@ static void forget(struct dxs_map *map)
 {
 	atomic_store(&map->protection->open_all, true);
 	bits_clear(map);
-	if (dxs_file_mode(map->file) == DXS_MODE_DIRECT)
+	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT)
 		dxs_file_changed(map->file);
 }
 
@@ -301,7 +301,7 @@ static int mprotect_inherit(struct dxs_map *made, const struct dxs_map *map)
 // The pages that can have been stored to. `touched`: something was mapped before the mapping was closed.
 static int mark_found(struct dxs_map *map, bool touched)
 {
-	if (dxs_file_mode(map->file) == DXS_MODE_DIRECT || !touched)
+	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT || !touched)
 		return dxs_mark_mapped(map, map->addr, dxs_map_end(map)); // all else: see forget()
 	return dxs_mark_resident(map, map->addr, dxs_map_end(map));
 }

@@ -27,6 +27,7 @@ struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift)
 	file->ino = ino;
 	file->page_shift = page_shift;
 	dxs_tree_init(&file->tree);
+	dxs_writers_init(&file->writers);
 	atomic_store(&file->cut, UINT64_MAX);
 	atomic_store(&file->refs, 1);
 	return file;
@@ -39,10 +40,17 @@ void dxs_file_account(struct dxs_file *file)
 	dxs_count(tree_bytes, bytes - atomic_exchange(&file->tree_counted, bytes)); // modulo 2^64: may go down
 }
 
+// Whether all that this process has stored, and then unmapped or synced, is durable without the kernel.
+static bool is_synced(struct dxs_file *file)
+{
+	return dxs_file_own_mode(file) > DXS_MODE_KERNEL && !atomic_load(&file->nr_failed);
+}
+
 void dxs_file_put(struct dxs_file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
+	dxs_writers_destroy(&file->writers, is_synced(file));
 	if (file->image)
 		dxs_image_close(file->image);
 	dxs_tree_destroy(&file->tree);
@@ -66,7 +74,45 @@ void dxs_file_to_kernel(struct dxs_file *file, const char *reason)
 	if (atomic_exchange(&file->mode, DXS_MODE_KERNEL) == DXS_MODE_KERNEL)
 		return;
 	atomic_store(&file->reason, reason);
-	dxs_info("%s: mode kernel: %s", file->path, reason);
+	dxs_file_tell(file);
+}
+
+const char *dxs_file_reason(struct dxs_file *file)
+{
+	bool others = dxs_file_own_mode(file) > DXS_MODE_KERNEL && !dxs_writers_alone(&file->writers);
+
+	return others ? atomic_load(&file->writers.reason) : atomic_load(&file->reason);
+}
+
+void dxs_file_tell(struct dxs_file *file)
+{
+	enum dxs_mode mode = dxs_file_mode(file);
+	int old = atomic_load(&file->told);
+
+	if (dxs_likely(old == (int)mode) || !atomic_compare_exchange_strong(&file->told, &old, mode))
+		return;
+	if (mode == DXS_MODE_KERNEL) {
+		dxs_count(to_kernel, 1);
+		dxs_stats_map_add(file->path, "kernel", "any", dxs_file_reason(file), 0);
+	} else if (old == DXS_MODE_KERNEL) {
+		dxs_count(from_kernel, 1);
+	}
+	dxs_info("%s: mode %s: %s", file->path, dxs_mode_name(mode), dxs_file_reason(file));
+}
+
+void dxs_file_join(struct dxs_file *file, int fd)
+{
+	int err = dxs_writers_join(&file->writers, fd, file->dev, file->ino);
+
+	if (err)
+		dxs_warn("%s: other writers of it cannot be known: %s (error %d)", file->path,
+			 atomic_load(&file->writers.reason), -err);
+	dxs_file_tell(file);
+}
+
+void dxs_file_leave(struct dxs_file *file)
+{
+	dxs_writers_leave(&file->writers, is_synced(file));
 }
 
 void dxs_file_map_add(struct dxs_file *file, struct dxs_map *map)

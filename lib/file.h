@@ -13,6 +13,7 @@
 #include "lock.h"
 #include "mapping.h"
 #include "tree.h"
+#include "writers.h"
 
 struct dxs_image;
 
@@ -34,8 +35,10 @@ struct dxs_file {
 	_Atomic uint64_t nr_failed; // leaves of which a flush failed
 	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
 	struct dxs_mutex turn_mutex;
-	_Atomic int mode; // enum dxs_mode; moves to KERNEL when something becomes uncertain
+	_Atomic int mode; // enum dxs_mode, while nobody else writes; moves to KERNEL when something becomes uncertain
 	_Atomic(const char *) reason;
+	struct dxs_writers writers;
+	_Atomic int told; // enum dxs_mode, the last that was logged
 	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it changes, and
 	// up to where a kernel sync that has RETURNED covers it. Unequal: owed.
 	_Atomic uint64_t kernel_changes, kernel_synced;
@@ -68,18 +71,39 @@ struct dxs_file *dxs_file_lookup(dev_t dev, ino_t ino);
 // A new file with one reference. NULL: no memory.
 struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift);
 
-// From now on the kernel's own sync has to follow every flush. `reason` is static text.
+// From now on, for good, the kernel's own sync has to follow every flush. `reason` is static text.
 void dxs_file_to_kernel(struct dxs_file *file, const char *reason);
+
+// Takes a place in the registry of the file's writers, before it can be written. fd: a descriptor of it.
+void dxs_file_join(struct dxs_file *file, int fd);
+
+// Leaves it, when the process ends.
+void dxs_file_leave(struct dxs_file *file);
+
+// Logs and counts a change of the mode. Context: any with signals blocked.
+void dxs_file_tell(struct dxs_file *file);
 
 static inline void dxs_file_changed(struct dxs_file *file)
 {
 	atomic_fetch_add(&file->kernel_changes, 1);
 }
 
-static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
+// The mode while nobody else writes the file: whether it is tracked. That goes on while others write it.
+static inline enum dxs_mode dxs_file_own_mode(struct dxs_file *file)
 {
 	return (enum dxs_mode)atomic_load(&file->mode);
 }
+
+// The mode at this moment. There is no step by which it changes: another writer's announcement is the change.
+static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
+{
+	enum dxs_mode mode = dxs_file_own_mode(file);
+
+	return mode > DXS_MODE_KERNEL && !dxs_writers_alone(&file->writers) ? DXS_MODE_KERNEL : mode;
+}
+
+// Why it is in that mode: static text.
+const char *dxs_file_reason(struct dxs_file *file);
 
 // Whether a flush alone does not make the file's mapped data durable: mode `kernel`, or something that only the
 // kernel can make durable was changed since the last kernel sync.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fork.c: fork.
 //
-// After a fork two processes can write the shared mappings, and neither sees the other's stores. So every tracked file
-// goes to mode `kernel`, whose marks know all writers, before the fork takes effect. In the child nothing is
-// registered any more: its mappings are open, and their mode is `kernel` as well.
+// After a fork two processes can write the shared mappings, and neither sees the other's stores. So the child is announced
+// as a writer of every tracked file before the fork takes effect: the parent's mode is `kernel` from then on, until a
+// kernel sync finds that the child has executed another program or is gone (writers.c, W.5). In the child nothing is
+// registered any more: its mappings are open, and the mode of what it has inherited stays `kernel`.
 //
-// fork() runs the handlers below. _Fork() and a raw clone run none; a word in a page that the kernel wipes in a child
-// (MADV_WIPEONFORK, Linux 4.14) tells the next hook there. The parent of such a child is not told.
+// fork() runs the handlers below; the shim's _Fork() does too. A raw clone runs none: a word in a page that the kernel
+// wipes in a child (MADV_WIPEONFORK, Linux 4.14) tells the next hook or trap there, which announces the child then. What
+// such a child has stored before, only its own syncs and the kernel's cover.
 #include "fork.h"
 
 #include <pthread.h>
@@ -29,25 +31,28 @@ static _Atomic uint32_t *parent_word; // 1; 0 in a child
 static _Atomic int owner;             // the process whose state this is
 static dxs_sigset set;                // of the thread that forks, which holds the registry's lock
 
-static void files_to_kernel(const char *reason)
+static void child_announce(void)
 {
 	struct dxs_map *map;
 	size_t i;
 
 	for (i = 0; (map = dxs_maps_nth(i)); i++)
-		if (map->prot & PROT_WRITE)
-			dxs_file_to_kernel(map->file, reason);
+		if (map->file->maps == map && !dxs_writers_announce(&map->file->writers)) // once for each file
+			dxs_file_to_kernel(map->file,
+					   "shared with a child since a fork, without a registry of writers");
 }
 
 void dxs_fork_prepare(void)
 {
 	set = dxs_sig_block();
 	dxs_registry_lock();
-	files_to_kernel("shared with a child since a fork");
+	dxs_writers_fork_begin();
+	child_announce();
 }
 
 void dxs_fork_in_parent(void)
 {
+	dxs_writers_fork_end();
 	dxs_registry_unlock();
 	dxs_sig_setmask(set);
 }
@@ -63,8 +68,10 @@ static void child_begin(void)
 	dxs_maps_reset_locks();
 	dxs_signals_reset_locks();
 	dxs_trap_reset();
-	files_to_kernel("inherited by a fork");
+	dxs_writers_reset_lock();
 	for (i = 0; (map = dxs_maps_nth(i)); i++) {
+		dxs_file_to_kernel(map->file, "inherited by a fork");
+		dxs_writers_in_child(&map->file->writers);
 		if (map->engine)
 			map->engine->in_child(map);
 		map->engine = NULL;
@@ -104,6 +111,7 @@ bool dxs_fork_check(void)
 		return false; // relaxed: the kernel wiped the page before the child ran
 	before = dxs_sig_block();
 	atomic_store(parent_word, 1);
+	child_announce();
 	child_begin();
 	dxs_sig_setmask(before);
 	return true;

@@ -33,12 +33,20 @@ static void page_read(int fd, uint64_t off, unsigned char *page)
 
 static void page_compare(const struct dxs_walk *walk, int fd, uint64_t off)
 {
-	unsigned char now[DXS_PAGE_SIZE], durable[DXS_PAGE_SIZE];
+	unsigned char now[DXS_PAGE_SIZE], before[DXS_PAGE_SIZE], durable[DXS_PAGE_SIZE];
+	int tries;
 
 	page_read(fd, off, now);
 	page_read(walk->image_fd, off, durable);
-	if (memcmp(now, durable, DXS_PAGE_SIZE))
+	// Again if it was stored to meanwhile: another process may have published that, and fn what was there before.
+	for (tries = 0; tries < 100 && memcmp(now, durable, DXS_PAGE_SIZE); tries++) {
 		walk->fn(walk, off, now, durable);
+		memcpy(before, now, DXS_PAGE_SIZE);
+		page_read(fd, off, now);
+		if (!memcmp(now, before, DXS_PAGE_SIZE))
+			return;
+		page_read(walk->image_fd, off, durable);
+	}
 }
 
 // The next stretch of data at or behind *from. False: none.

@@ -238,6 +238,7 @@ static void engine_try(int fd, struct dxs_candidate *candidate, struct dxs_mode_
 	out->mode = dxs_mode_name(candidate->mode);
 	out->reason = candidate->reason;
 	map.addr = (uintptr_t)addr;
+	dxs_writers_init(&file.writers);
 	file.mode = candidate->mode;
 	if (!dxs_is_err(addr) && (candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT))
 		map.engine = dxs_engine_attach(&map, &why);

@@ -10,32 +10,23 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "config.h"
+#include "fd.h"
 #include "json.h"
 #include "log.h"
 #include "sys.h"
 
-#define NR_BUCKETS 496 // the last one ends at 2^64
-#define NR_SLOTS 256
+#define NR_BUCKETS DXS_STATS_BUCKETS
+#define NR_SLOTS DXS_STATS_SLOTS
 
 enum slot_state { EMPTY, BUSY, READY };
 
-struct slot {
-	_Atomic int state;
-	uint32_t hash;
-	_Atomic uint64_t bytes;
-	_Atomic uint64_t count;
-	struct dxs_stats_map key; // without bytes and count
-};
+struct dxs_stats dxs_stats;
 
-_Atomic uint64_t dxs_counters[DXS_NR_COUNTERS];
-
-static _Atomic uint64_t buckets[NR_BUCKETS];
-static _Atomic uint64_t longest_ns;
-static struct slot slots[NR_SLOTS];
-static _Atomic uint64_t mappings_dropped;
+static int shared_fd = -1;
 
 #define COUNTER_NAME(name, unit, meaning) #name,
 static const char *const counter_names[] = {DXS_COUNTERS(COUNTER_NAME)};
@@ -98,8 +89,8 @@ static uint64_t bucket_middle(size_t bucket)
 
 void dxs_stats_sync_ns(uint64_t ns)
 {
-	add(&buckets[bucket_of(ns)], 1);
-	raise_to(&longest_ns, ns);
+	add(&dxs_stats.bucket[bucket_of(ns)], 1);
+	raise_to(&dxs_stats.longest_ns, ns);
 }
 
 static uint64_t percentile(uint64_t count, uint64_t percent)
@@ -108,23 +99,23 @@ static uint64_t percentile(uint64_t count, uint64_t percent)
 	size_t i;
 
 	for (i = 0; i < NR_BUCKETS - 1; i++) {
-		seen += get(&buckets[i]);
+		seen += get(&dxs_stats.bucket[i]);
 		if (seen >= rank)
 			break;
 	}
-	return dxs_min64(bucket_middle(i), get(&longest_ns));
+	return dxs_min64(bucket_middle(i), get(&dxs_stats.longest_ns));
 }
 
 void dxs_stats_sync_ns_get(struct dxs_sync_ns *out)
 {
 	*out = (struct dxs_sync_ns){0};
 	for (size_t i = 0; i < NR_BUCKETS; i++)
-		out->count += get(&buckets[i]);
+		out->count += get(&dxs_stats.bucket[i]);
 	if (!out->count)
 		return;
 	out->p50 = percentile(out->count, 50);
 	out->p99 = percentile(out->count, 99);
-	out->max = get(&longest_ns);
+	out->max = get(&dxs_stats.longest_ns);
 }
 
 static void copy_path(char *out, size_t size, const char *path)
@@ -139,6 +130,14 @@ static void copy_path(char *out, size_t size, const char *path)
 	memcpy(out + 3, path + len - (size - 4), size - 3);
 }
 
+static void copy_text(char *out, size_t size, const char *text)
+{
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(out, text, len);
+	out[len] = '\0';
+}
+
 static uint32_t hash_of(const char *s)
 {
 	uint32_t hash = 2166136261; // FNV-1a
@@ -148,19 +147,19 @@ static uint32_t hash_of(const char *s)
 	return hash;
 }
 
-static bool is_same(const struct slot *slot, const struct dxs_stats_map *key, uint32_t hash)
+static bool is_same(const struct dxs_stats_slot *slot, const struct dxs_stats_key *key, uint32_t hash)
 {
 	return slot->hash == hash && !strcmp(slot->key.path, key->path) && !strcmp(slot->key.mode, key->mode) &&
 	       !strcmp(slot->key.engine, key->engine) && !strcmp(slot->key.reason, key->reason);
 }
 
-static bool is_ready(struct slot *slot)
+static bool is_ready(struct dxs_stats_slot *slot)
 {
 	// acquire: pairs with the release in fill(); a READY slot's key is there.
 	return atomic_load_explicit(&slot->state, memory_order_acquire) == READY;
 }
 
-static bool claim(struct slot *slot)
+static bool claim(struct dxs_stats_slot *slot)
 {
 	int empty = EMPTY;
 
@@ -169,7 +168,7 @@ static bool claim(struct slot *slot)
 						       memory_order_relaxed);
 }
 
-static void fill(struct slot *slot, const struct dxs_stats_map *key, uint32_t hash)
+static void fill(struct dxs_stats_slot *slot, const struct dxs_stats_key *key, uint32_t hash)
 {
 	slot->key = *key;
 	slot->hash = hash;
@@ -177,12 +176,12 @@ static void fill(struct slot *slot, const struct dxs_stats_map *key, uint32_t ha
 	atomic_store_explicit(&slot->state, READY, memory_order_release);
 }
 
-static struct slot *find_or_make(const struct dxs_stats_map *key)
+static struct dxs_stats_slot *find_or_make(const struct dxs_stats_key *key)
 {
 	uint32_t hash = hash_of(key->path);
 
 	for (uint32_t i = 0; i < NR_SLOTS; i++) {
-		struct slot *slot = &slots[(hash + i) % NR_SLOTS];
+		struct dxs_stats_slot *slot = &dxs_stats.slot[(hash + i) % NR_SLOTS];
 
 		if (is_ready(slot)) {
 			if (is_same(slot, key, hash))
@@ -197,13 +196,16 @@ static struct slot *find_or_make(const struct dxs_stats_map *key)
 
 void dxs_stats_map_add(const char *path, const char *mode, const char *engine, const char *reason, uint64_t bytes)
 {
-	struct dxs_stats_map key = {.mode = mode, .engine = engine, .reason = reason};
-	struct slot *slot;
+	struct dxs_stats_key key;
+	struct dxs_stats_slot *slot;
 
 	copy_path(key.path, sizeof(key.path), path);
+	copy_text(key.mode, sizeof(key.mode), mode);
+	copy_text(key.engine, sizeof(key.engine), engine);
+	copy_text(key.reason, sizeof(key.reason), reason);
 	slot = find_or_make(&key);
 	if (!slot) {
-		add(&mappings_dropped, 1);
+		add(&dxs_stats.mappings_dropped, 1);
 		return;
 	}
 	add(&slot->count, 1);
@@ -211,9 +213,10 @@ void dxs_stats_map_add(const char *path, const char *mode, const char *engine, c
 }
 
 // The next READY slot from `from` on with the key of `slot`, or with any key if that is NULL. NR_SLOTS: none.
-static size_t next_slot(size_t from, const struct slot *slot)
+static size_t next_slot(size_t from, const struct dxs_stats_slot *slot)
 {
-	while (from < NR_SLOTS && !(is_ready(&slots[from]) && (!slot || is_same(&slots[from], &slot->key, slot->hash))))
+	while (from < NR_SLOTS &&
+	       !(is_ready(&dxs_stats.slot[from]) && (!slot || is_same(&dxs_stats.slot[from], &slot->key, slot->hash))))
 		from++;
 	return from;
 }
@@ -222,32 +225,90 @@ bool dxs_stats_map_next(size_t *cursor, struct dxs_stats_map *out)
 {
 	size_t at = next_slot(*cursor, NULL);
 
-	while (at < NR_SLOTS && next_slot(0, &slots[at]) != at) // a twin, reported already
+	while (at < NR_SLOTS && next_slot(0, &dxs_stats.slot[at]) != at) // a twin, reported already
 		at = next_slot(at + 1, NULL);
 	*cursor = at + 1;
 	if (at >= NR_SLOTS)
 		return false;
-	*out = slots[at].key;
-	for (size_t i = at; i < NR_SLOTS; i = next_slot(i + 1, &slots[at])) {
-		out->count += get(&slots[i].count);
-		out->bytes = dxs_max64(out->bytes, get(&slots[i].bytes));
+	out->mode = dxs_stats.slot[at].key.mode;
+	out->engine = dxs_stats.slot[at].key.engine;
+	out->reason = dxs_stats.slot[at].key.reason;
+	memcpy(out->path, dxs_stats.slot[at].key.path, sizeof(out->path));
+	out->bytes = out->count = 0;
+	for (size_t i = at; i < NR_SLOTS; i = next_slot(i + 1, &dxs_stats.slot[at])) {
+		out->count += get(&dxs_stats.slot[i].count);
+		out->bytes = dxs_max64(out->bytes, get(&dxs_stats.slot[i].bytes));
 	}
 	return true;
 }
 
-void dxs_stats_reset(void)
+static void forget(void)
 {
 	for (size_t i = 0; i < DXS_NR_COUNTERS; i++)
-		set(&dxs_counters[i], 0);
+		set(&dxs_stats.counter[i], 0);
 	for (size_t i = 0; i < NR_BUCKETS; i++)
-		set(&buckets[i], 0);
+		set(&dxs_stats.bucket[i], 0);
 	for (size_t i = 0; i < NR_SLOTS; i++) {
-		set(&slots[i].bytes, 0);
-		set(&slots[i].count, 0);
-		atomic_store_explicit(&slots[i].state, EMPTY, memory_order_relaxed); // one thread: see stats.h
+		if (atomic_load_explicit(&dxs_stats.slot[i].state, memory_order_relaxed) == EMPTY)
+			continue;
+		set(&dxs_stats.slot[i].bytes, 0);
+		set(&dxs_stats.slot[i].count, 0);
+		atomic_store_explicit(&dxs_stats.slot[i].state, EMPTY, memory_order_relaxed); // one thread: see stats.h
 	}
-	set(&longest_ns, 0);
-	set(&mappings_dropped, 0);
+	set(&dxs_stats.longest_ns, 0);
+	set(&dxs_stats.mappings_dropped, 0);
+}
+
+// The child's own pages in the place of those that it shares with the parent.
+static void unshare(void)
+{
+	int fd = shared_fd;
+
+	shared_fd = -1;
+	if (dxs_is_err(dxs_sys_mmap(&dxs_stats, sizeof(dxs_stats), PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)))
+		return; // then both count there
+	dxs_fd_close(fd);
+	dxs_stats_share();
+}
+
+void dxs_stats_reset(void)
+{
+	if (shared_fd >= 0)
+		unshare();
+	else
+		forget();
+}
+
+// All its memory at once, so that a store never lacks a page, and never a different size: other processes can open it.
+static int shared_make(void)
+{
+	int fd = (int)dxs_sys6(SYS_memfd_create, (long)DXS_STATS_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING, 0, 0, 0, 0);
+
+	if (fd < 0)
+		return fd;
+	dxs_stats.size = sizeof(dxs_stats);
+	memcpy(dxs_stats.version, DXS_VERSION, sizeof(DXS_VERSION));
+	if (!dxs_sys6(SYS_fallocate, fd, 0, 0, sizeof(dxs_stats), 0, 0) &&
+	    dxs_sys6(SYS_pwrite64, fd, (long)&dxs_stats, sizeof(dxs_stats), 0, 0, 0) == sizeof(dxs_stats) &&
+	    !dxs_sys6(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0, 0, 0))
+		return fd;
+	dxs_sys_close(fd);
+	return -ENOMEM;
+}
+
+void dxs_stats_share(void)
+{
+	int fd = shared_fd < 0 ? shared_make() : -1;
+
+	if (fd < 0)
+		return;
+	// What other threads count since it was written is lost.
+	if (dxs_is_err(
+		    dxs_sys_mmap(&dxs_stats, sizeof(dxs_stats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)))
+		dxs_sys_close(fd);
+	else
+		shared_fd = dxs_fd_hide(fd);
 }
 
 static void add_field(struct dxs_json *json, const char *key, uint64_t value)
@@ -262,11 +323,15 @@ static void add_text_field(struct dxs_json *json, const char *key, const char *v
 	dxs_json_string(json, value);
 }
 
-static void add_program(struct dxs_json *json)
+static void add_program(struct dxs_json *json, int pid)
 {
-	char name[64] = "";
-	int fd = dxs_sys_openat(AT_FDCWD, "/proc/self/comm", O_RDONLY | O_CLOEXEC, 0);
+	char name[64] = "", path[32];
+	struct dxs_text text;
+	int fd;
 
+	dxs_text_init(&text, path, sizeof(path));
+	dxs_text_add(&text, "/proc/%d/comm", pid);
+	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd >= 0) {
 		long len = dxs_sys_pread(fd, name, sizeof(name) - 1, 0);
 
@@ -308,24 +373,41 @@ static void add_mappings(struct dxs_json *json)
 		dxs_json_close(json, '}');
 	}
 	dxs_json_close(json, ']');
-	add_field(json, "mappings_dropped", get(&mappings_dropped));
+	add_field(json, "mappings_dropped", get(&dxs_stats.mappings_dropped));
 }
 
-int dxs_stats_write_json(int fd)
+static int write_json(int pid, int fd)
 {
 	struct dxs_json json;
 
 	dxs_json_init(&json, fd);
 	dxs_json_open(&json, '{');
 	add_text_field(&json, "version", DXS_VERSION);
-	add_field(&json, "pid", (uint64_t)dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0));
-	add_program(&json);
+	add_field(&json, "pid", (uint64_t)pid);
+	add_program(&json, pid);
 	for (size_t i = 0; i < DXS_NR_COUNTERS; i++)
 		add_field(&json, counter_names[i], dxs_counter_get((enum dxs_counter)i));
 	add_sync_ns(&json);
 	add_mappings(&json);
 	dxs_json_close(&json, '}');
 	return dxs_json_finish(&json);
+}
+
+int dxs_stats_write_json(int fd)
+{
+	return write_json((int)dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0), fd);
+}
+
+int dxs_stats_write_json_of(int pid, int fd, int out)
+{
+	long len = dxs_sys_pread(fd, &dxs_stats, sizeof(dxs_stats), 0);
+
+	if (len < 0)
+		return (int)len;
+	if (len != (long)sizeof(dxs_stats) || dxs_stats.size != sizeof(dxs_stats) ||
+	    strncmp(dxs_stats.version, DXS_VERSION, sizeof(dxs_stats.version)))
+		return -EINVAL;
+	return write_json(pid, out);
 }
 
 // Puts the process id in the place of every %p.

@@ -25,6 +25,8 @@
 	X(bytes_flushed, "bytes", "handed to the flush function")                                                      \
 	X(fences, "fences", "store fences executed after flushes")                                                     \
 	X(kernel_syncs, "calls", "sync calls passed on to the kernel for a file that daxsync knows")                   \
+	X(to_kernel, "times", "a file went to mode kernel, because another process writes it as well or otherwise")    \
+	X(from_kernel, "times", "a file came back, after a kernel sync with no other writer left")                     \
 	X(flush_faults, "runs", "flushes that ended in a SIGBUS: beyond the end of the file, or a bad block")          \
 	X(all_open, "times", "tracking was given up for a mapping and all of it taken as dirty")                       \
 	X(chunks_armed, "chunks", "2 MiB parts of a sparse mapping closed for the first time")                         \
@@ -37,19 +39,46 @@
 enum dxs_counter { DXS_COUNTERS(DXS_COUNTER_ENUM) DXS_NR_COUNTERS };
 #undef DXS_COUNTER_ENUM
 
-extern _Atomic uint64_t dxs_counters[DXS_NR_COUNTERS];
+// What a mapping is recorded under.
+struct dxs_stats_key {
+	char path[256]; // a longer one keeps its end, behind "..."
+	char mode[16], engine[32], reason[128];
+};
+
+struct dxs_stats_slot {
+	_Atomic int state;
+	uint32_t hash;
+	_Atomic uint64_t bytes, count;
+	struct dxs_stats_key key;
+};
+
+#define DXS_STATS_BUCKETS 496 // of durations: the last one ends at 2^64
+#define DXS_STATS_SLOTS 256
+
+// All of it, in pages of its own: they are shared memory once something is tracked, for `daxsync stat`.
+struct dxs_stats {
+	uint64_t size; // of this structure
+	char version[24];
+	_Atomic uint64_t counter[DXS_NR_COUNTERS];
+	_Atomic uint64_t bucket[DXS_STATS_BUCKETS];
+	_Atomic uint64_t longest_ns;
+	_Atomic uint64_t mappings_dropped;
+	struct dxs_stats_slot slot[DXS_STATS_SLOTS];
+} __attribute__((aligned(4096)));
+
+extern struct dxs_stats dxs_stats;
 
 // relaxed: a counter orders nothing; a report may be a few events behind.
 static inline void dxs_count_add(enum dxs_counter counter, uint64_t nr)
 {
-	atomic_fetch_add_explicit(&dxs_counters[counter], nr, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dxs_stats.counter[counter], nr, memory_order_relaxed);
 }
 
 #define dxs_count(name, nr) dxs_count_add(DXS_##name, (nr))
 
 static inline uint64_t dxs_counter_get(enum dxs_counter counter)
 {
-	return atomic_load_explicit(&dxs_counters[counter], memory_order_relaxed);
+	return atomic_load_explicit(&dxs_stats.counter[counter], memory_order_relaxed);
 }
 
 // Adds the duration of one sync to the histogram behind sync_ns (8 buckets an octave: percentiles within 7 %).
@@ -66,9 +95,9 @@ uint64_t dxs_now_ns(void);
 // What became of the mappings of one file: kept after the mapping is gone, for the report.
 struct dxs_stats_map {
 	char path[256];     // a longer one keeps its end, behind "..."
-	const char *mode;   // static text
-	const char *engine; // static text, "none" where nothing tracks
-	const char *reason; // static text: why this mode
+	const char *mode;   // these three as long as the table
+	const char *engine; // "none" where nothing tracks
+	const char *reason; // why this mode
 	uint64_t bytes;     // the largest such mapping
 	uint64_t count;     // how many such mappings were made
 };
@@ -88,6 +117,15 @@ void dxs_stats_report(void);
 
 // In a forked child, before its second thread: everything counted so far is the parent's.
 void dxs_stats_reset(void);
+
+// From now on other processes can read the statistics: they are shared memory, which a hidden descriptor leads to
+// (/proc/PID/fd). Without the memory for that they stay private. Signals are blocked, one thread at a time.
+void dxs_stats_share(void);
+
+// Writes the report of another process, of whose shared statistics fd is a descriptor. 0; -EINVAL: not of this version; or
+// another -errno. For programs that keep no statistics themselves.
+#define DXS_STATS_NAME "daxsync-stats" // what the link in /proc/PID/fd shows
+int dxs_stats_write_json_of(int pid, int fd, int out);
 
 #pragma GCC visibility pop
 

@@ -338,7 +338,7 @@ static void flusher_load(const struct dxs_candidate *candidate)
 
 static bool needs_image(struct dxs_file *file)
 {
-	switch (dxs_file_mode(file)) {
+	switch (dxs_file_own_mode(file)) {
 	case DXS_MODE_EMULATED:
 		return dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0];
 	case DXS_MODE_DIRECT:
@@ -388,7 +388,7 @@ static void map_attach(struct dxs_map *map)
 	struct dxs_file *file = map->file;
 	const char *why;
 
-	if (dxs_file_mode(file) <= DXS_MODE_KERNEL || dxs_file_mode(file) == DXS_MODE_BYTE ||
+	if (dxs_file_own_mode(file) <= DXS_MODE_KERNEL || dxs_file_own_mode(file) == DXS_MODE_BYTE ||
 	    !(map->prot & PROT_WRITE) || map->engine)
 		return;
 	if (file->image && file->is_device && dxs_image_cover(map)) {
@@ -405,7 +405,7 @@ static void map_attach(struct dxs_map *map)
 	// Small mappings are closed at once: nobody knows the address yet, and pages that are there are marked.
 	if (map->engine->discover(map, map->first, dxs_map_last(map)))
 		dxs_file_to_kernel(file, "open pages cannot be found");
-	if (dxs_file_mode(file) == DXS_MODE_EMULATED)
+	if (dxs_file_own_mode(file) == DXS_MODE_EMULATED)
 		say_emulated();
 }
 
@@ -420,7 +420,7 @@ static int map_add(struct dxs_map *map)
 	}
 	// What was written to this part of the file before, by whomever and by whatever means, is the kernel's to make
 	// durable: the first sync calls it.
-	if (dxs_file_mode(map->file) >= DXS_MODE_DIRECT)
+	if (dxs_file_own_mode(map->file) >= DXS_MODE_DIRECT)
 		dxs_file_changed(map->file);
 	dxs_file_map_add(map->file, map); // M1: before it can be written
 	err = dxs_maps_replace(NULL, 0, &map, 1);
@@ -451,7 +451,7 @@ static struct dxs_map *map_make(struct dxs_file *file, uintptr_t addr, size_t le
 // A mapping that others have made may be one without MAP_SYNC.
 static void sync_check(struct dxs_file *file, uintptr_t addr, size_t len)
 {
-	if (dxs_file_mode(file) >= DXS_MODE_DIRECT && !file->is_device && !dxs_vma_is_sync(addr, len))
+	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && !dxs_vma_is_sync(addr, len))
 		dxs_file_to_kernel(file, "a mapping that was made without MAP_SYNC");
 }
 
@@ -479,7 +479,7 @@ static void map_note(const struct dxs_map *map)
 
 	dxs_stats_map_add(file->path, dxs_mode_name(map->prot & PROT_WRITE ? dxs_file_mode(file) : DXS_MODE_PASS),
 			  map->engine ? map->engine->name() : "none",
-			  map->prot & PROT_WRITE ? atomic_load(&file->reason) : "not writable", map->len);
+			  map->prot & PROT_WRITE ? dxs_file_reason(file) : "not writable", map->len);
 }
 
 // Inside a change: takes up a mapping that the kernel has just made. Returns the mode it got.
@@ -509,12 +509,16 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 		dxs_file_put(file);
 		return DXS_MODE_KERNEL;
 	}
-	if (is_new && dxs_file_mode(file) != DXS_MODE_KERNEL)
+	if (is_new) {
+		dxs_stats_share();
+		dxs_file_join(file, fd);
+	}
+	if (is_new && dxs_file_own_mode(file) != DXS_MODE_KERNEL)
 		file_prepare(file, fd);
 	if (candidate->mode == DXS_MODE_KERNEL) // a second mapping may be one without MAP_SYNC
 		dxs_file_to_kernel(file, candidate->reason);
 	map_attach(map);
-	if (is_new && dxs_file_mode(file) != DXS_MODE_KERNEL &&
+	if (is_new && dxs_file_own_mode(file) != DXS_MODE_KERNEL &&
 	    dxs_strangers(addr, stranger_add, file)) // M1: mappings that were made before we looked
 		dxs_file_to_kernel(file, "other mappings of the file cannot be looked for");
 	map_note(map);

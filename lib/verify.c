@@ -21,6 +21,12 @@
 
 static _Atomic unsigned nr_reports;
 
+// Another process has begun to store meanwhile: what it stores is not the tracker's.
+static bool is_disturbed(struct dxs_file *file)
+{
+	return !dxs_writers_alone(&file->writers);
+}
+
 static void report(const struct dxs_map *map, uint64_t pgoff, const char *what)
 {
 	char line[480];
@@ -121,7 +127,8 @@ static void check_locked(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t pa
 
 		if (writable & bit & ~dirty)
 			report(map, pgoff, "writable but not marked");
-		else if (!((writable | excused) & bit) && !is_cut(map->file, pgoff) && !equals_image(map, pgoff))
+		else if (!((writable | excused) & bit) && !is_cut(map->file, pgoff) && !equals_image(map, pgoff) &&
+			 !is_disturbed(map->file))
 			report(map, pgoff, "closed but not durable");
 	}
 	dxs_count(verified_pages, (uint64_t)__builtin_popcountll(pages));
@@ -239,7 +246,7 @@ void dxs_verify_end(struct dxs_file *file, struct dxs_due *due)
 			uint64_t pgoff = due->leaf[i].leaf->first + (uint64_t)__builtin_ctzll(todo);
 			struct dxs_map *map = map_with(file, pgoff);
 
-			if (map && !is_cut(file, pgoff) && !equals_image(map, pgoff))
+			if (map && !is_cut(file, pgoff) && !equals_image(map, pgoff) && !is_disturbed(file))
 				report(map, pgoff, "dirty when a sync began, and flushed by none");
 		}
 	}

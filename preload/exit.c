@@ -25,6 +25,7 @@ void dxs_finish(void)
 	if (atomic_compare_exchange_strong(&state, &old, FINISHING)) {
 		atomic_store(&finisher, dxs_sys_tid());
 		dxs_sync_all();
+		dxs_leave_all();
 		dxs_stats_report();
 		atomic_store(&state, FINISHED);
 		dxs_futex_wake(&state, INT32_MAX);

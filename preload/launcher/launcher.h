@@ -15,5 +15,6 @@ enum dxs_exit {
 // `argv` is what follows the command's name, ended by a NULL.
 int dxs_cmd_run(char **argv);
 int dxs_cmd_check(char **argv);
+int dxs_cmd_stat(char **argv);
 
 #endif

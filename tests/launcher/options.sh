@@ -15,10 +15,10 @@ says_nothing
 run 0 "$daxsync" --version
 grep -Eq '^daxsync [0-9]+\.[0-9]+' "$scratch/out" || fail 'no version'
 run 0 "$daxsync" run --help
-for option in emulate engine policy verify powercut image-dir stats strict log include exclude; do
+for option in emulate engine policy verify powercut image-dir registry stats strict log include exclude; do
 	prints "  --$option"
 done
-for variable in EMULATE ENGINE POLICY VERIFY POWERCUT IMAGE_DIR STATS STRICT LOG INCLUDE EXCLUDE; do
+for variable in EMULATE ENGINE POLICY VERIFY POWERCUT IMAGE_DIR REGISTRY STATS STRICT LOG INCLUDE EXCLUDE; do
 	prints "[DAXSYNC_$variable"
 done
 prints 'default auto]'
@@ -98,6 +98,7 @@ unset DAXSYNC_ENGINE
 cd "$scratch"
 here=$(pwd -P)
 in_environment DAXSYNC_STATS "$here/stats.json" --stats=stats.json
+in_environment DAXSYNC_REGISTRY "$here/registry" --registry=registry
 in_environment DAXSYNC_IMAGE_DIR "$here/images" --image-dir=images
 [ -d images ] || fail 'the image directory was not made'
 in_environment DAXSYNC_IMAGE_DIR "$here/images" --image-dir=images

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// writers.c: the registry of an inode's writers.
+//
+// A flush in user space covers what this process has stored. What others have stored only the kernel knows; so the sync
+// of a process may leave the kernel out only while it is the file's only writer.
+//
+// STRUCTURE
+//   One file of one page for each inode that is mapped, in /dev/shm. A writer maps the page through an open file
+//   description of its own, on which it holds a shared lock (F_OFD_SETLK), and closes the descriptor. A mapping keeps the
+//   description, and the description the lock: so the lock lasts exactly as long as the mapping. It goes with munmap,
+//   exec and the end of the process, however that comes, and a program that closes all descriptors does not lose it.
+//   A child has a copy of the mapping, and so of the hold, until its own exec or exit.
+//
+// PROTOCOL
+//   W.1 join: lock, then announce (count up `announced`), then store for the first time.
+//   W.2 sync: load `announced`. It differs from what it was when this process was found alone: the kernel has to follow.
+//       A writer's stores come after its announcement. So if one of them happened before this sync began, the sync
+//       sees the announcement; otherwise it owes nothing for it. That is one load of shared memory and no call.
+//   W.3 alone: read `announced`, take a new hold and let go of the old one, look for locks of others, sync the kernel's
+//       part of the whole file, compare `announced`. Whoever announced itself before the first read had its lock before,
+//       so either it is found, or it is gone and all its stores are before the kernel's sync. Whoever comes later is seen
+//       by the comparison, or by W.2.
+//   W.4 Of two that join at once, an exclusive lock during the first steps lets one be first. The other comes later and
+//       announces itself, which the first one sees.
+//   W.5 fork: the parent announces one more before the fork. The child's hold is its copy of the parent's, and as the
+//       parent takes a new one whenever it looks (W.3), it finds the child's. A child made without fork handlers
+//       announces itself at its first hook or trap.
+//   W.6 leave: count down the second half of `announced`, drop the lock. A process that dies leaves its one behind; then
+//       the next who finds nobody's lock is not alone before a kernel sync (W.3), which resets the half to 1.
+//   W.7 The file is removed by a writer that leaves with an exclusive lock, which nobody else then holds. Who opened it
+//       just before finds it without a name and begins again.
+//   Without a registry (no room, no directory, a file that is not ours) a process is never alone, and asks again in W.3.
+//
+// TRUST
+//   Only a file of our own user, in a directory that others cannot rename files in, is used: others could otherwise tell
+//   us that we are alone, or cut the page off. Writers of other users, of other mount namespaces and without this
+//   library do not see each other.
+#include "writers.h"
+
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#include "config.h"
+#include "lock.h"
+#include "log.h"
+#include "sys.h"
+
+#define MAGIC 0x31737274776e7364ULL // "dsnwtrs1"
+#define ANNOUNCED (1ULL << 32)
+#define PRESENT 1ULL
+#define PRESENT_MASK (ANNOUNCED - 1)
+#define OPEN_FLAGS (O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+#define NAME "daxsync-writers.%lx-%lx" // device, inode
+#define NAME_SIZE 64
+#define TRIES 1000 // with a pause of 1 ms: somebody is stopped between two system calls
+
+static struct dxs_registry nobody; // nothing is ever announced here
+static const char others[] = "another process writes it as well";
+static struct dxs_mutex mutex; // one thread at a time opens, renews or leaves
+
+struct name {
+	int dir;
+	char text[NAME_SIZE];
+};
+
+static int lock_set(int fd, short type)
+{
+	struct flock lock = {.l_type = type, .l_len = 1};
+
+	return (int)dxs_sys6(SYS_fcntl, fd, F_OFD_SETLK, (long)&lock, 0, 0, 0);
+}
+
+// Whether another description holds a lock. An answer that cannot be had is yes.
+static bool lock_of_others(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_len = 1};
+
+	return dxs_sys6(SYS_fcntl, fd, F_OFD_GETLK, (long)&lock, 0, 0, 0) || lock.l_type != F_UNLCK;
+}
+
+static void pause_ms(void)
+{
+	struct timespec ms = {.tv_nsec = 1000000};
+
+	dxs_sys6(SYS_nanosleep, (long)&ms, 0, 0, 0, 0, 0);
+}
+
+static int fail(struct dxs_writers *writers, const char *reason, int err)
+{
+	atomic_store(&writers->reason, reason);
+	return err;
+}
+
+// A directory in which nobody else can remove or rename what is ours.
+static int dir_open(void)
+{
+	int fd = dxs_sys_openat(AT_FDCWD, dxs_config.registry, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (!dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && (!st.st_uid || st.st_uid == geteuid()) &&
+	    (!(st.st_mode & (S_IWGRP | S_IWOTH)) || st.st_mode & S_ISVTX))
+		return fd;
+	dxs_sys_close(fd);
+	return -EPERM;
+}
+
+static int name_make(const struct dxs_writers *writers, struct name *name)
+{
+	struct dxs_text text;
+
+	dxs_text_init(&text, name->text, sizeof(name->text));
+	dxs_text_add(&text, NAME, writers->dev, writers->ino);
+	name->dir = dir_open();
+	return name->dir < 0 ? name->dir : 0;
+}
+
+static void name_remove(const struct name *name)
+{
+	dxs_sys6(SYS_unlinkat, name->dir, (long)name->text, 0, 0, 0, 0);
+}
+
+// The registry's file, made if there is none.
+static int file_open(const struct name *name)
+{
+	int fd = dxs_sys_openat(name->dir, name->text, OPEN_FLAGS, 0);
+
+	if (fd != -ENOENT)
+		return fd;
+	fd = dxs_sys_openat(name->dir, name->text, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+	if (fd >= 0)
+		dxs_sys6(SYS_fchmod, fd, 0600, 0, 0, 0, 0); // whatever the umask is
+	return fd == -EEXIST ? -ESTALE : fd;
+}
+
+// 0; -ESTALE: it has been removed, look again; or an error: it is not to be trusted.
+static int file_check(int fd, struct stat *st)
+{
+	if (dxs_sys6(SYS_fstat, fd, (long)st, 0, 0, 0, 0))
+		return -EIO;
+	if (!st->st_nlink)
+		return -ESTALE;
+	if (!S_ISREG(st->st_mode) || st->st_nlink != 1 || st->st_uid != geteuid() || st->st_mode & (S_IRWXG | S_IRWXO))
+		return -EPERM;
+	return 0;
+}
+
+// W.4: exclusive if nobody else is there (*first), else shared.
+static int lock_take(int fd, bool *first)
+{
+	int tries, err = -EAGAIN;
+
+	for (tries = 0; err == -EAGAIN && tries < TRIES; tries++) {
+		if (tries)
+			pause_ms();
+		*first = !lock_set(fd, F_WRLCK);
+		err = *first ? 0 : lock_set(fd, F_RDLCK);
+	}
+	return err;
+}
+
+static int file_take(const struct name *name, struct stat *st, bool *first)
+{
+	int tries, err = -ESTALE;
+
+	for (tries = 0; err == -ESTALE && tries < TRIES; tries++) {
+		int fd = file_open(name);
+
+		err = fd < 0 ? fd : file_check(fd, st);
+		if (!err)
+			err = lock_take(fd, first);
+		if (!err)
+			err = file_check(fd, st); // W.7
+		if (!err)
+			return fd;
+		if (fd >= 0)
+			dxs_sys_close(fd);
+	}
+	return err;
+}
+
+// Makes the file one page long, with memory behind it, so that a store finds room. Caller holds the exclusive lock.
+static int file_fill(int fd, struct stat *st)
+{
+	long err = dxs_sys6(SYS_fallocate, fd, 0, 0, DXS_PAGE_SIZE, 0, 0);
+
+	if (!err && st->st_size > (off_t)DXS_PAGE_SIZE)
+		err = dxs_sys6(SYS_ftruncate, fd, DXS_PAGE_SIZE, 0, 0, 0, 0);
+	return (int)err;
+}
+
+static struct dxs_registry *page_map(int fd, void *at)
+{
+	return dxs_sys_mmap(at, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
+}
+
+static bool is_of(const struct dxs_registry *page, const struct dxs_writers *writers)
+{
+	return page->magic == MAGIC && page->dev == writers->dev && page->ino == writers->ino &&
+	       page->born == writers->born && page->born_ns == writers->born_ns;
+}
+
+// Takes over a page that nobody uses; its file was `size` bytes long. A new one, or one of an inode that had this number
+// before, is begun; what is neither has been spoilt, and then somebody may have died here.
+static void page_begin(struct dxs_registry *page, const struct dxs_writers *writers, off_t size)
+{
+	bool is_other = page->magic == MAGIC && page->dev == writers->dev && page->ino == writers->ino;
+	uint64_t left = size && !(size == (off_t)DXS_PAGE_SIZE && is_other) ? PRESENT : 0;
+
+	if (is_of(page, writers))
+		return;
+	atomic_store(&page->announced, (atomic_load(&page->announced) & ~PRESENT_MASK) | left);
+	page->dev = writers->dev;
+	page->ino = writers->ino;
+	page->born = writers->born;
+	page->born_ns = writers->born_ns;
+	page->magic = MAGIC;
+}
+
+static void page_drop(struct dxs_writers *writers)
+{
+	// Another thread may be looking: the address stays readable, and no number there is alone_at.
+	atomic_store(&writers->alone_at, DXS_NEVER);
+	writers->registered = false;
+	dxs_sys_mmap(atomic_load(&writers->page), DXS_PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+static int page_take(struct dxs_writers *writers, int fd)
+{
+	struct dxs_registry *page = atomic_load(&writers->page);
+
+	page = page_map(fd, page == &nobody ? NULL : page);
+	if (dxs_is_err(page))
+		return -ENOMEM;
+	atomic_store(&writers->page, page);
+	return 0;
+}
+
+// W.1, from the lock on. `first`: the lock is exclusive. Then *alone_at is this announcement, if nobody has left
+// anything behind.
+static int place_take(struct dxs_writers *writers, int fd, struct stat *st, bool first, uint64_t *alone_at)
+{
+	struct dxs_registry *page;
+	uint64_t before;
+	bool clean;
+
+	if (first && file_fill(fd, st))
+		return fail(writers, "no room for the registry of writers", -ENOSPC);
+	if (!first && st->st_size != (off_t)DXS_PAGE_SIZE)
+		return fail(writers, "the registry of writers is not of this version", -EINVAL);
+	if (page_take(writers, fd))
+		return fail(writers, "no memory for the registry of writers", -ENOMEM);
+	page = atomic_load(&writers->page);
+	if (first)
+		page_begin(page, writers, st->st_size);
+	if (!is_of(page, writers)) {
+		page_drop(writers);
+		return fail(writers, "the registry of writers is not of this version", -EINVAL);
+	}
+	before = atomic_fetch_add(&page->announced, ANNOUNCED + PRESENT);
+	clean = first && !(before & PRESENT_MASK);
+	*alone_at = clean ? (before >> 32) + 1 : DXS_NEVER;
+	writers->page_dev = st->st_dev;
+	writers->page_ino = st->st_ino;
+	writers->registered = true;
+	return fail(writers, first && !clean ? "a process that wrote it has died" : others, 0);
+}
+
+// Caller holds the mutex.
+static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
+{
+	struct name name;
+	struct stat st;
+	bool first = false;
+	int fd, ret = name_make(writers, &name);
+
+	if (ret)
+		return fail(writers, "the directory of the registry of writers cannot be used", ret);
+	fd = file_take(&name, &st, &first);
+	if (fd >= 0) {
+		ret = place_take(writers, fd, &st, first, alone_at);
+		if (first && ret == -ENOSPC)
+			name_remove(&name);
+		if (first)
+			lock_set(fd, F_RDLCK); // only now may others come (W.4)
+		dxs_sys_close(fd);
+	} else {
+		ret = fail(writers, "the registry of writers cannot be used", fd);
+	}
+	dxs_sys_close(name.dir);
+	return ret;
+}
+
+void dxs_writers_init(struct dxs_writers *writers)
+{
+	writers->page = &nobody;
+	atomic_store(&writers->alone_at, 0);
+}
+
+struct statx_times { // struct statx, which <sys/stat.h> and <linux/stat.h> cannot both give
+	uint32_t mask, rest[19];
+	int64_t born;
+	uint32_t born_ns, more[41];
+};
+
+static void identity_take(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino)
+{
+	struct statx_times stx = {0};
+
+	writers->dev = dev;
+	writers->ino = ino;
+	// A device (its number is 0) may have several inodes.
+	if (ino && !dxs_sys6(SYS_statx, fd, (long)"", AT_EMPTY_PATH, STATX_BTIME, (long)&stx, 0) &&
+	    stx.mask & STATX_BTIME) {
+		writers->born = (uint64_t)stx.born;
+		writers->born_ns = stx.born_ns;
+	}
+}
+
+int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino)
+{
+	uint64_t alone_at = DXS_NEVER;
+	int err;
+
+	identity_take(writers, fd, dev, ino);
+	atomic_store(&writers->alone_at, DXS_NEVER);
+	dxs_mutex_lock(&mutex);
+	err = register_locked(writers, &alone_at);
+	atomic_store(&writers->alone_at, alone_at);
+	dxs_mutex_unlock(&mutex);
+	return err;
+}
+
+bool dxs_writers_announce(struct dxs_writers *writers)
+{
+	if (writers->registered)
+		atomic_fetch_add(&atomic_load(&writers->page)->announced, ANNOUNCED + PRESENT);
+	return writers->registered;
+}
+
+// The registry's file, if it is still the one that is mapped. Caller closes it.
+static int same_open(const struct dxs_writers *writers)
+{
+	struct name name;
+	struct stat st;
+	int fd, err = name_make(writers, &name);
+
+	if (err)
+		return err;
+	fd = dxs_sys_openat(name.dir, name.text, OPEN_FLAGS, 0);
+	dxs_sys_close(name.dir);
+	err = fd < 0 ? fd : file_check(fd, &st);
+	if (!err && (st.st_dev != writers->page_dev || st.st_ino != writers->page_ino))
+		err = -ESTALE;
+	if (!err)
+		return fd;
+	if (fd >= 0)
+		dxs_sys_close(fd);
+	return err;
+}
+
+// Somebody has removed the file: newcomers would not find us. All who still use it are told, and follow here; but whether
+// they live cannot be seen any more. Caller holds the mutex.
+static void page_leave(struct dxs_writers *writers)
+{
+	writers->doubt |= (atomic_load(&atomic_load(&writers->page)->announced) & PRESENT_MASK) > 1;
+	dxs_writers_announce(writers);
+	page_drop(writers);
+}
+
+// Whether newcomers find the page that this process looks at.
+static bool is_found(const struct dxs_writers *writers)
+{
+	static char
+		path[sizeof(dxs_config.registry) + NAME_SIZE]; // under the mutex: stacks of signal handlers are small
+	struct dxs_text text;
+	struct stat st;
+
+	dxs_text_init(&text, path, sizeof(path));
+	dxs_text_add(&text, "%s/" NAME, dxs_config.registry, writers->dev, writers->ino);
+	return !dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0) &&
+	       st.st_dev == writers->page_dev && st.st_ino == writers->page_ino;
+}
+
+// W.3: a new hold in the place of the old one; then whether others have one. Children that have a copy of the old one do.
+// Caller holds the mutex.
+static bool hold_renew(struct dxs_writers *writers)
+{
+	int fd = same_open(writers);
+	bool alone;
+
+	if (fd < 0)
+		return false;
+	alone = !lock_set(fd, F_RDLCK) && !page_take(writers, fd) && !lock_of_others(fd);
+	dxs_sys_close(fd);
+	return alone;
+}
+
+struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers)
+{
+	struct dxs_ticket ticket = {0};
+	uint64_t ignored;
+
+	dxs_mutex_lock(&mutex);
+	if (writers->registered && !is_found(writers))
+		page_leave(writers);
+	if (!writers->registered && !writers->gone)
+		register_locked(writers, &ignored);
+	ticket.announced = atomic_load(&atomic_load(&writers->page)->announced) >> 32;
+	ticket.alone = writers->registered && !writers->doubt && !dxs_writers_alone(writers) && hold_renew(writers);
+	dxs_mutex_unlock(&mutex);
+	return ticket;
+}
+
+void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
+{
+	struct dxs_registry *page = atomic_load(&writers->page);
+	uint64_t now = atomic_load(&page->announced);
+
+	while (ticket.alone && now >> 32 == ticket.announced)
+		if (atomic_compare_exchange_weak(&page->announced, &now, (now & ~PRESENT_MASK) | PRESENT)) {
+			atomic_store(&writers->reason, others);
+			atomic_store(&writers->alone_at, ticket.announced);
+			return;
+		}
+}
+
+// W.7. This process holds no lock any more.
+static void file_remove(const struct dxs_writers *writers)
+{
+	struct dxs_registry seen;
+	struct name name;
+	struct stat st;
+	int fd = same_open(writers);
+
+	if (fd < 0)
+		return;
+	if (!lock_set(fd, F_WRLCK) && !file_check(fd, &st) &&
+	    dxs_sys_pread(fd, &seen, sizeof(seen), 0) == sizeof(seen) && !(seen.announced & PRESENT_MASK) &&
+	    !name_make(writers, &name)) {
+		name_remove(&name);
+		dxs_sys_close(name.dir);
+	}
+	dxs_sys_close(fd);
+}
+
+void dxs_writers_leave(struct dxs_writers *writers, bool clean)
+{
+	bool last = false;
+
+	dxs_mutex_lock(&mutex);
+	writers->gone = true;
+	if (writers->registered) {
+		if (clean)
+			last = (atomic_fetch_sub(&atomic_load(&writers->page)->announced, PRESENT) & PRESENT_MASK) == 1;
+		page_drop(writers);
+		fail(writers, "the process has left", 0);
+	}
+	if (last)
+		file_remove(writers);
+	dxs_mutex_unlock(&mutex);
+}
+
+void dxs_writers_destroy(struct dxs_writers *writers, bool clean)
+{
+	dxs_writers_leave(writers, clean);
+	if (atomic_load(&writers->page) != &nobody)
+		dxs_sys_munmap(atomic_load(&writers->page), DXS_PAGE_SIZE);
+}
+
+void dxs_writers_in_child(struct dxs_writers *writers)
+{
+	atomic_store(&writers->alone_at, DXS_NEVER);
+}
+
+void dxs_writers_fork_begin(void)
+{
+	dxs_mutex_lock(&mutex);
+}
+
+void dxs_writers_fork_end(void)
+{
+	dxs_mutex_unlock(&mutex);
+}
+
+void dxs_writers_reset_lock(void)
+{
+	atomic_store(&mutex.word, 0);
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// writers.h: the registry in which the processes that write one inode find each other.
+#ifndef DXS_WRITERS_H
+#define DXS_WRITERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DXS_NEVER UINT64_MAX
+
+// The page that all writers of an inode share.
+struct dxs_registry {
+	uint64_t magic;
+	uint64_t dev, ino;          // of the file
+	uint64_t born, born_ns;     // of the file: an inode number that is used again is another inode
+	_Atomic uint64_t announced; // writers ever announced << 32 | of these, not known to have left in good order
+};
+
+// This process's place in it.
+struct dxs_writers {
+	struct dxs_registry *page; // always readable; the same address from the first mapping to the last
+	_Atomic uint64_t alone_at; // while so many were announced, this process is the only writer; DXS_NEVER
+	uint64_t dev, ino;         // of the file
+	uint64_t born, born_ns;
+	uint64_t page_dev, page_ino; // of the registry's file
+	bool registered, gone;
+	bool doubt;                   // there may be writers who cannot be found
+	_Atomic(const char *) reason; // static text: why it is not alone
+};
+
+// Alone, and without a registry: what a file is before dxs_writers_join.
+void dxs_writers_init(struct dxs_writers *writers);
+
+// Whether this process is known to be the file's only writer: two loads. A writer that announces itself later stores
+// after that only. Context: any.
+static inline bool dxs_writers_alone(struct dxs_writers *writers)
+{
+	return atomic_load(&atomic_load(&writers->page)->announced) >> 32 == atomic_load(&writers->alone_at);
+}
+
+// Takes a place in the registry of a file, of which fd is a descriptor, making the registry if there is none. 0, or -errno with the
+// reason in writers->reason: then this process is never known to be alone. Signals are blocked.
+int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino);
+
+// One more writer, who has or inherits this process's hold on the registry: from now on nobody is alone.
+// False: there is no registry to tell it to. Context: any.
+bool dxs_writers_announce(struct dxs_writers *writers);
+
+// Around a kernel sync of the whole file. begin looks whether any other writer is left, and takes a place if there was
+// no registry before; end, after the sync has succeeded, makes this process alone if it was so all the time.
+struct dxs_ticket {
+	bool alone;
+	uint64_t announced;
+};
+struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers);
+void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket);
+
+// The place is given up for good. `clean`: nothing that this process has stored is left for others to sync. May be called
+// again. destroy: and nobody looks any more.
+void dxs_writers_leave(struct dxs_writers *writers, bool clean);
+void dxs_writers_destroy(struct dxs_writers *writers, bool clean);
+
+// In a forked child: its hold is the parent's, of which it has a copy, and it is never alone.
+void dxs_writers_in_child(struct dxs_writers *writers);
+
+// Around a fork: no descriptor of this module is open in between. The child resets the lock instead.
+void dxs_writers_fork_begin(void);
+void dxs_writers_fork_end(void);
+void dxs_writers_reset_lock(void);
+
+#endif

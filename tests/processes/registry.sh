@@ -1,0 +1,148 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# registry.sh [BUILD]: what programs do where the registry of writers is spoilt, not to be trusted, or full: they run, in
+# mode `kernel` until it is certain that nobody else writes.
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/../launcher/lib.sh"
+launcher_begin registry "$@"
+processes=$build/bin/tests/processes
+[ -x "$processes" ] || processes=$source/build/release/bin/tests/processes
+registry=$scratch/registry
+mkdir "$registry"
+chmod 700 "$registry"
+export DAXSYNC_REGISTRY="$registry" DAXSYNC_EMULATE=1
+
+# The file in the registry of a file that is written.
+file_new() {
+	rm -rf "$scratch/file" "${registry:?}"/*
+	: >"$scratch/file"
+	entry=$registry/daxsync-writers.$(stat -c '%d %i' "$scratch/file" | {
+		read -r dev ino
+		printf '%x-%x' "$dev" "$ino"
+	})
+}
+
+modes() { # MAPPED SYNCED: the mode that a program gets, before and after its first fsync
+	run 0 "$daxsync" run --emulate -- "$processes" mode "$scratch/file"
+	grep -q "^mapped: $1:" "$scratch/out" || fail "$what: mode not $1 when mapped"
+	grep -q "^synced: $2:" "$scratch/out" || fail "$what: mode not $2 when synced"
+}
+
+what='nothing in the way'
+file_new
+modes served served
+equals "$what: left behind" "$(ls "$registry")" ''
+
+what='a symbolic link'
+file_new
+echo precious >"$scratch/precious"
+ln -s "$scratch/precious" "$entry"
+modes kernel kernel
+equals "$what: its target" "$(cat "$scratch/precious")" precious
+
+what='garbage'
+file_new
+head -c 4096 /dev/urandom >"$entry"
+chmod 600 "$entry"
+modes kernel served
+equals "$what: left behind" "$(ls "$registry")" ''
+
+what='a wrong size'
+for size in 1 4095 4097 1000000; do
+	file_new
+	head -c $size /dev/zero >"$entry"
+	chmod 600 "$entry"
+	modes kernel served
+	equals "$what: left behind" "$(ls "$registry")" ''
+done
+
+what='a file that everybody can write'
+file_new
+: >"$entry"
+chmod 666 "$entry"
+modes kernel kernel
+
+what='a fifo'
+file_new
+mkfifo -m 600 "$entry"
+modes kernel kernel
+
+what='a directory that anybody can rename files in'
+file_new
+chmod 777 "$registry"
+modes kernel kernel
+chmod 1777 "$registry"
+modes served served
+chmod 700 "$registry"
+
+what='no directory'
+file_new
+rmdir "$registry"
+modes kernel kernel
+mkdir -m 700 "$registry"
+
+what='a process that was killed'
+file_new
+mkfifo "$scratch/input"
+"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
+exec 3>"$scratch/input"
+eventually grep -q '^mapped: served' "$scratch/held"
+kill -9 $!
+wait $! 2>/dev/null || true
+exec 3>&-
+[ -f "$entry" ] || fail "$what: nothing reminds of it"
+modes kernel served
+equals "$what: left behind" "$(ls "$registry")" ''
+
+what='a registry that is removed while it is used'
+file_new
+"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
+exec 3>"$scratch/input"
+eventually grep -q '^mapped: served' "$scratch/held"
+rm "$entry"
+exec 3>&-
+wait $! || fail "$what: the program has failed"
+grep -q '^synced: served' "$scratch/held" || fail "$what: no new one"
+equals "$what: left behind" "$(ls "$registry")" ''
+
+[ "$(id -u)" -eq 0 ] || skip 'the rest (other users, a full directory) needs root'
+need setpriv util-linux
+
+what='a file of another user'
+file_new
+: >"$entry"
+chmod 600 "$entry"
+chown 12345 "$entry"
+modes kernel kernel
+
+what='another user'
+file_new
+chmod 666 "$scratch/file"
+chmod 1777 "$registry"
+chmod 711 "$scratch"
+cp "$processes" "$scratch/processes"
+"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
+exec 3>"$scratch/input"
+eventually grep -q '^mapped: served' "$scratch/held"
+run 0 setpriv --reuid=65534 --regid=65534 --clear-groups -- \
+	"$daxsync" run --emulate -- "$scratch/processes" mode "$scratch/file"
+prints 'mapped: kernel'
+prints 'synced: kernel'
+exec 3>&-
+wait $! || fail "$what: the program has failed"
+chmod 700 "$registry"
+
+what='a full directory'
+file_new
+trap 'umount "$registry" 2>/dev/null || true; launcher_end' EXIT
+mount -t tmpfs -o size=4k daxsync-test "$registry" 2>/dev/null || skip 'a tmpfs cannot be mounted: a full directory'
+chmod 700 "$registry"
+head -c 4096 /dev/zero >"$registry/full"
+modes kernel kernel
+equals "$what: left behind" "$(ls "$registry")" full
+rm "$registry/full"
+modes served served
+umount "$registry"
+passed
