@@ -2,6 +2,9 @@
 // file.c: the life of a tracked inode.
 #include "file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "alloc.h"
 #include "image.h"
 #include "log.h"
@@ -40,17 +43,28 @@ void dxs_file_account(struct dxs_file *file)
 	dxs_count(tree_bytes, bytes - atomic_exchange(&file->tree_counted, bytes)); // modulo 2^64: may go down
 }
 
-// Whether all that this process has stored, and then unmapped or synced, is durable without the kernel.
-static bool is_synced(struct dxs_file *file)
+static bool has_name(const struct dxs_file *file)
 {
-	return dxs_file_own_mode(file) > DXS_MODE_KERNEL && !atomic_load(&file->nr_failed);
+	struct stat st;
+
+	return !file->ino || (!dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)file->path, (long)&st, 0, 0, 0) &&
+			      st.st_dev == file->dev && st.st_ino == file->ino);
+}
+
+// All that this process has stored, and then unmapped or synced, is durable without the kernel if it was tracked.
+static enum dxs_leaving leaving(struct dxs_file *file)
+{
+	if (!has_name(file))
+		return DXS_LEAVES_NO_NAME;
+	return dxs_file_own_mode(file) > DXS_MODE_KERNEL && !atomic_load(&file->nr_failed) ? DXS_LEAVES_NOTHING
+											   : DXS_LEAVES_STORES;
 }
 
 void dxs_file_put(struct dxs_file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
-	dxs_writers_destroy(&file->writers, is_synced(file));
+	dxs_writers_destroy(&file->writers, leaving(file));
 	if (file->image)
 		dxs_image_close(file->image);
 	dxs_tree_destroy(&file->tree);
@@ -112,7 +126,7 @@ void dxs_file_join(struct dxs_file *file, int fd)
 
 void dxs_file_leave(struct dxs_file *file)
 {
-	dxs_writers_leave(&file->writers, is_synced(file));
+	dxs_writers_leave(&file->writers, leaving(file));
 }
 
 void dxs_file_map_add(struct dxs_file *file, struct dxs_map *map)

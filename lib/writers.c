@@ -27,8 +27,9 @@
 //       announces itself at its first hook or trap.
 //   W.6 leave: count down the second half of `announced`, drop the lock. A process that dies leaves its one behind; then
 //       the next who finds nobody's lock is not alone before a kernel sync (W.3), which resets the half to 1.
-//   W.7 The file is removed by a writer that leaves with an exclusive lock, which nobody else then holds. Who opened it
-//       just before finds it without a name and begins again.
+//   W.7 The page's file is removed by a writer that leaves, with an exclusive lock, when nobody else holds one. Who opened it
+//       just before finds it without a name and begins again. It stays if anybody has died, unless the written file has no
+//       name any more.
 //   Without a registry (no room, no directory, a file that is not ours) a process is never alone, and asks again in W.3.
 //
 // TRUST
@@ -431,18 +432,24 @@ void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
 		}
 }
 
-// W.7. This process holds no lock any more.
-static void file_remove(const struct dxs_writers *writers)
+// Nobody can have left stores there that would have to be remembered. The file is locked exclusively.
+static bool is_clean(int fd)
 {
 	struct dxs_registry seen;
+
+	return dxs_sys_pread(fd, &seen, sizeof(seen), 0) == sizeof(seen) && !(seen.announced & PRESENT_MASK);
+}
+
+// W.7. This process holds no lock any more.
+static void file_remove(const struct dxs_writers *writers, enum dxs_leaving leaving)
+{
 	struct name name;
 	struct stat st;
 	int fd = same_open(writers);
 
 	if (fd < 0)
 		return;
-	if (!lock_set(fd, F_WRLCK) && !file_check(fd, &st) &&
-	    dxs_sys_pread(fd, &seen, sizeof(seen), 0) == sizeof(seen) && !(seen.announced & PRESENT_MASK) &&
+	if (!lock_set(fd, F_WRLCK) && !file_check(fd, &st) && (leaving == DXS_LEAVES_NO_NAME || is_clean(fd)) &&
 	    !name_make(writers, &name)) {
 		name_remove(&name);
 		dxs_sys_close(name.dir);
@@ -450,26 +457,24 @@ static void file_remove(const struct dxs_writers *writers)
 	dxs_sys_close(fd);
 }
 
-void dxs_writers_leave(struct dxs_writers *writers, bool clean)
+void dxs_writers_leave(struct dxs_writers *writers, enum dxs_leaving leaving)
 {
-	bool last = false;
-
 	dxs_mutex_lock(&mutex);
 	writers->gone = true;
 	if (writers->registered) {
-		if (clean)
-			last = (atomic_fetch_sub(&atomic_load(&writers->page)->announced, PRESENT) & PRESENT_MASK) == 1;
+		if (leaving == DXS_LEAVES_NOTHING)
+			atomic_fetch_sub(&atomic_load(&writers->page)->announced, PRESENT);
 		page_drop(writers);
 		fail(writers, "the process has left", 0);
+		if (leaving != DXS_LEAVES_STORES)
+			file_remove(writers, leaving);
 	}
-	if (last)
-		file_remove(writers);
 	dxs_mutex_unlock(&mutex);
 }
 
-void dxs_writers_destroy(struct dxs_writers *writers, bool clean)
+void dxs_writers_destroy(struct dxs_writers *writers, enum dxs_leaving leaving)
 {
-	dxs_writers_leave(writers, clean);
+	dxs_writers_leave(writers, leaving);
 	if (atomic_load(&writers->page) != &nobody)
 		dxs_sys_munmap(atomic_load(&writers->page), DXS_PAGE_SIZE);
 }

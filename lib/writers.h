@@ -56,10 +56,14 @@ struct dxs_ticket {
 struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers);
 void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket);
 
-// The place is given up for good. `clean`: nothing that this process has stored is left for others to sync. May be called
-// again. destroy: and nobody looks any more.
-void dxs_writers_leave(struct dxs_writers *writers, bool clean);
-void dxs_writers_destroy(struct dxs_writers *writers, bool clean);
+// The place is given up for good; may be called again. destroy: and nobody looks any more.
+enum dxs_leaving {
+	DXS_LEAVES_STORES,  // which others have to sync
+	DXS_LEAVES_NOTHING, // all that this process has stored is durable
+	DXS_LEAVES_NO_NAME, // of the file: nobody will open it again
+};
+void dxs_writers_leave(struct dxs_writers *writers, enum dxs_leaving leaving);
+void dxs_writers_destroy(struct dxs_writers *writers, enum dxs_leaving leaving);
 
 // In a forked child: its hold is the parent's, of which it has a copy, and it is never alone.
 void dxs_writers_in_child(struct dxs_writers *writers);

@@ -81,7 +81,7 @@ Test(writers, alone_leaves_nothing)
 
 	cr_expect(dxs_writers_alone(&a));
 	cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
 
@@ -93,10 +93,10 @@ Test(writers, second_is_seen_before_it_can_store)
 	cr_expect(!dxs_writers_alone(&b));
 	cr_expect(!sync_whole(&a), "b is still there");
 	cr_expect(!sync_whole(&b), "a is still there");
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	cr_expect(!dxs_writers_alone(&a), "what b has stored is not synced yet");
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
 
@@ -105,29 +105,29 @@ Test(writers, who_comes_during_a_sync_is_seen)
 	struct dxs_writers a = joined(), b = joined(), c;
 	struct dxs_ticket ticket;
 
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	ticket = dxs_writers_sync_begin(&a);
 	cr_expect(ticket.alone);
 	c = joined();
 	dxs_writers_sync_end(&a, ticket);
 	cr_expect(!dxs_writers_alone(&a));
 	ticket = dxs_writers_sync_begin(&a);
-	dxs_writers_destroy(&c, true);
+	dxs_writers_destroy(&c, DXS_LEAVES_NOTHING);
 	dxs_writers_sync_end(&a, ticket);
 	cr_expect(!dxs_writers_alone(&a), "c was there during the sync");
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
 Test(writers, a_sync_that_failed_changes_nothing)
 {
 	struct dxs_writers a = joined(), b = joined();
 
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	dxs_writers_sync_begin(&a);
 	cr_expect(!dxs_writers_alone(&a));
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
 Test(writers, the_dead_leave_a_reminder)
@@ -137,12 +137,12 @@ Test(writers, the_dead_leave_a_reminder)
 	die(&a);
 	b = joined();
 	cr_expect(!dxs_writers_alone(&b), "what a has stored is not synced");
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), DXS_PAGE_SIZE, "nobody has synced it");
 	c = joined();
 	cr_expect(!dxs_writers_alone(&c));
 	cr_expect(sync_whole(&c));
-	dxs_writers_destroy(&c, true);
+	dxs_writers_destroy(&c, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
 
@@ -153,7 +153,7 @@ Test(writers, a_living_process_takes_over_from_a_dead_one)
 	die(&b);
 	cr_expect(!dxs_writers_alone(&a));
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
 
@@ -161,11 +161,22 @@ Test(writers, unclean_leave_is_a_reminder)
 {
 	struct dxs_writers a = joined(), b;
 
-	dxs_writers_destroy(&a, false);
+	dxs_writers_destroy(&a, DXS_LEAVES_STORES);
 	b = joined();
 	cr_expect(!dxs_writers_alone(&b));
 	cr_expect(sync_whole(&b));
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
+}
+
+Test(writers, who_died_is_forgotten_with_the_file)
+{
+	struct dxs_writers a = joined(), b = joined(), c = joined();
+
+	die(&a);
+	dxs_writers_destroy(&b, DXS_LEAVES_NO_NAME);
+	cr_expect_eq(registry_size(), DXS_PAGE_SIZE, "c is still there");
+	dxs_writers_destroy(&c, DXS_LEAVES_NO_NAME);
+	cr_expect_eq(registry_size(), -1);
 }
 
 Test(writers, another_inode_with_the_same_number)
@@ -176,7 +187,7 @@ Test(writers, another_inode_with_the_same_number)
 	die(&a);
 	b = joined();
 	cr_expect(dxs_writers_alone(&b), "the dead wrote another file");
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
 
@@ -201,7 +212,7 @@ Test(writers, forked_child_holds_until_its_end)
 	waitpid(pid, NULL, 0);
 	cr_expect(!dxs_writers_alone(&a));
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
 
@@ -215,12 +226,12 @@ Test(writers, silent_child_is_found)
 		pause();
 		_exit(0);
 	}
-	dxs_writers_destroy(&b, true); // the child has a copy of it
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING); // the child has a copy of it
 	cr_expect(!sync_whole(&a));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
 Test(writers, orphan_of_a_parent_is_a_writer)
@@ -239,14 +250,14 @@ Test(writers, orphan_of_a_parent_is_a_writer)
 			;
 		_exit(0);
 	}
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	b = joined();
 	cr_expect(!dxs_writers_alone(&b));
 	cr_expect(!sync_whole(&b));
 	close(end_of_child[1]);
 	waitpid(pid, NULL, 0);
 	cr_expect(sync_whole(&b));
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 }
 
 Test(writers, close_of_everything_changes_nothing)
@@ -272,7 +283,7 @@ Test(writers, close_of_everything_changes_nothing)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cr_expect(sync_whole(&b));
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 }
 
 Test(writers, removed_file_is_followed)
@@ -284,9 +295,9 @@ Test(writers, removed_file_is_followed)
 	b = joined();
 	cr_expect(!dxs_writers_alone(&a), "b has found it");
 	cr_expect(!dxs_writers_alone(&b));
-	dxs_writers_destroy(&b, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
 
@@ -298,8 +309,8 @@ Test(writers, removed_file_that_two_use)
 	cr_expect(!sync_whole(&a), "b is in the old one");
 	cr_expect(!dxs_writers_alone(&b));
 	cr_expect(!sync_whole(&b));
-	dxs_writers_destroy(&b, true);
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	unlink(registry);
 }
 
@@ -326,8 +337,8 @@ Test(writers, who_waits_for_one_that_leaves_begins_again)
 	cr_expect(dxs_writers_alone(&a));
 	b = joined();
 	cr_expect(!dxs_writers_alone(&a), "b has not found a");
-	dxs_writers_destroy(&b, true);
-	dxs_writers_destroy(&a, false);
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
+	dxs_writers_destroy(&a, DXS_LEAVES_STORES);
 	cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
 }
 
@@ -344,7 +355,7 @@ static void check_refused(const char *what)
 	unlink(registry);
 	rmdir(registry);
 	cr_expect(sync_whole(&a), "%s is gone", what);
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1, "%s", what);
 }
 
@@ -396,7 +407,7 @@ Test(writers, spoilt_files)
 		cr_expect(!dxs_writers_alone(&a), "%zu bytes: nobody knows what was here", sizes[i]);
 		cr_expect(sync_whole(&a));
 		cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
-		dxs_writers_destroy(&a, true);
+		dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 		cr_expect_eq(registry_size(), -1);
 	}
 }
@@ -411,7 +422,7 @@ Test(writers, directories_that_cannot_be_used)
 	cr_expect(!dxs_writers_alone(&a));
 	cr_assert(!chmod(dir, 01777));
 	cr_expect(sync_whole(&a), "found when it was tried again");
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 
 	snprintf(dxs_config.registry, sizeof(dxs_config.registry), "%s/none", dir);
 	dxs_writers_init(&a);
@@ -419,7 +430,7 @@ Test(writers, directories_that_cannot_be_used)
 	dxs_writers_init(&a);
 	cr_expect_eq(dxs_writers_join(&a, fd, dev, ino), -ENOENT);
 	cr_expect(!dxs_writers_alone(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
 // After leaving, for the threads that still run at the end of a process.
@@ -427,12 +438,12 @@ Test(writers, nobody_comes_back)
 {
 	struct dxs_writers a = joined();
 
-	dxs_writers_leave(&a, true);
+	dxs_writers_leave(&a, DXS_LEAVES_NOTHING);
 	cr_expect(!dxs_writers_alone(&a));
 	cr_expect(!sync_whole(&a));
 	cr_expect_eq(registry_size(), -1);
-	dxs_writers_leave(&a, true);
-	dxs_writers_destroy(&a, true);
+	dxs_writers_leave(&a, DXS_LEAVES_NOTHING);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
 // Processes come and go at random, some by SIGKILL. Whenever one finds itself alone, nobody else holds the token.
@@ -456,7 +467,7 @@ static void come_and_go(unsigned seed, _Atomic int *token)
 	atomic_fetch_sub(token, 1);
 	if (seed % 5 == 0)
 		kill(getpid(), SIGKILL);
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	_exit(0);
 }
 
@@ -478,6 +489,6 @@ Test(writers, two_are_never_alone)
 		cr_assert(WIFSIGNALED(status) || !WEXITSTATUS(status), "status %x", status);
 	a = joined();
 	cr_expect(sync_whole(&a));
-	dxs_writers_destroy(&a, true);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
