@@ -258,6 +258,13 @@ int dxs_image_read(struct dxs_image *image, uint64_t off, void *buf, size_t len)
 	return 0;
 }
 
+const void *dxs_image_map(const struct dxs_image *image, uint64_t off, size_t len)
+{
+	void *addr = dxs_sys_mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, image->fd, (off_t)off);
+
+	return dxs_is_err(addr) ? NULL : addr;
+}
+
 static void name_make(struct dxs_image *image, char *name, size_t size)
 {
 	const char *base = strrchr(image->path, '/');

@@ -59,4 +59,7 @@ uint64_t dxs_image_file_size(struct dxs_image *image);
 // Reads durable bytes; what lies beyond the durable size reads as zeros. 0 or -errno.
 int dxs_image_read(struct dxs_image *image, uint64_t off, void *buf, size_t len);
 
+// Maps durable bytes for reading, which faults beyond the durable size; NULL without memory. The caller unmaps them.
+const void *dxs_image_map(const struct dxs_image *image, uint64_t off, size_t len);
+
 #endif

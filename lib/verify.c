@@ -88,6 +88,25 @@ static bool bytes_equal(const struct dxs_map *map, uint64_t off, const unsigned 
 	return dxs_flush_guard(compare, &args, &fault) || args.equal;
 }
 
+// The same for an entry of many pages, in one piece: true only if it is equal. It saves most of the verifier's time there.
+static bool is_equal_at_once(const struct dxs_map *map, uint64_t off, const unsigned char *page, size_t len)
+{
+	struct compare args = {page, NULL, len, false};
+	struct dxs_fault_at fault;
+	bool is_hole;
+
+	dxs_hole_stretch(map->file, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
+	if (is_hole)
+		return false;
+	args.image = dxs_image_map(map->file->image, off, len);
+	if (!args.image)
+		return false;
+	if (dxs_flush_guard(compare, &args, &fault)) // the image may be shorter
+		args.equal = false;
+	dxs_sys_munmap((void *)args.image, len);
+	return args.equal;
+}
+
 // Whether an entry equals its durable image. What lies beyond the end of the file does: also in its last page, where
 // the kernel promises nothing for it (mmap(2)).
 static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
@@ -96,6 +115,8 @@ static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
 	const unsigned char *page = (const unsigned char *)dxs_map_addr(map, pgoff);
 	bool is_hole;
 
+	if (end - off > DXS_PAGE_SIZE && is_equal_at_once(map, off, page, end - off))
+		return true;
 	for (; off < end; off += DXS_PAGE_SIZE, page += DXS_PAGE_SIZE) {
 		dxs_hole_stretch(map->file, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
 		if (is_hole || bytes_equal(map, off, page, DXS_PAGE_SIZE))
