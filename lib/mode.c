@@ -207,12 +207,38 @@ bool dxs_mode_wants_sync(const struct dxs_candidate *candidate)
 	return candidate->mode >= DXS_MODE_DIRECT && !candidate->is_device && !dxs_fault(DXS_FAULT_NO_MAP_SYNC);
 }
 
+// EOPNOTSUPP: the device or the file system cannot. EINVAL: a kernel before 4.15.
+static bool sync_is_refused(const void *ret)
+{
+	return ret == (void *)-EOPNOTSUPP || ret == (void *)-EINVAL;
+}
+
+// Tried elsewhere: an mmap over something that the file system refuses takes that away all the same (measured on 6.12).
+static bool sync_is_possible(const struct dxs_candidate *candidate, int prot, int fd, off_t off)
+{
+	size_t page = (size_t)1 << candidate->page_shift;
+	void *ret = dxs_sys_mmap(NULL, page, prot, MAP_SHARED_VALIDATE | MAP_SYNC, fd, off);
+
+	if (!dxs_is_err(ret))
+		dxs_sys_munmap(ret, page);
+	return !sync_is_refused(ret);
+}
+
+static void *map_without_sync(struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd,
+			      off_t off)
+{
+	verdict(candidate, DXS_MODE_KERNEL, "MAP_SYNC is refused: the blocks may still be in the journal");
+	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+}
+
 void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	void *ret;
 
 	if (!dxs_mode_wants_sync(candidate))
 		return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) && !sync_is_possible(candidate, prot, fd, off))
+		return map_without_sync(candidate, addr, len, prot, flags, fd, off);
 	if (flags & MAP_FIXED_NOREPLACE) { // not with MAP_SHARED_VALIDATE: first the place, then a mapping over it
 		ret = dxs_sys_mmap(addr, len, prot, flags, fd, off);
 		if (dxs_is_err(ret))
@@ -221,11 +247,9 @@ void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int 
 		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 	}
 	ret = dxs_sys_mmap(addr, len, prot, (flags & VALID_FLAGS) | MAP_SHARED_VALIDATE | MAP_SYNC, fd, off);
-	// EOPNOTSUPP: the device or the file system cannot. EINVAL: a kernel before 4.15.
-	if (ret != (void *)-EOPNOTSUPP && ret != (void *)-EINVAL)
+	if (!sync_is_refused(ret))
 		return ret;
-	verdict(candidate, DXS_MODE_KERNEL, "MAP_SYNC is refused: the blocks may still be in the journal");
-	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	return map_without_sync(candidate, addr, len, prot, flags, fd, off);
 }
 
 static void engine_try(int fd, struct dxs_candidate *candidate, struct dxs_mode_verdict *out)

@@ -201,11 +201,19 @@ static void split_at(uintptr_t addr)
 #define for_each_map(map, from, to)                                                                                    \
 	for ((map) = dxs_maps_first(from, to); (map); (map) = dxs_maps_first(dxs_map_end(map), to))
 
+// Without an engine there is nothing that a store could be missed by, the kernel knows it (mode kernel) or it is durable
+// (mode byte), and nobody may be there to take the SIGSEGV of a store that would have to wait. A device in mode kernel
+// has no kernel that would know.
+static bool can_be_shut(const struct dxs_map *map)
+{
+	return map->engine || (map->file->is_device && dxs_signals_own(SIGSEGV));
+}
+
 // M10: no store to the map completes any more. The page tables of parts that were never closed are not looked at:
 // the whole mapping loses its write permission in one call.
 static void map_shut(struct dxs_map *map)
 {
-	if (map->prot & PROT_WRITE)
+	if (map->prot & PROT_WRITE && can_be_shut(map))
 		dxs_sys_mprotect((void *)map->addr, map->len, PROT_READ);
 }
 

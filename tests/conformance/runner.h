@@ -7,6 +7,7 @@
 
 #define NAME_PREFIX "daxsync-conformance." // of files; then the process group of the cell
 #define SLOW "CONFORMANCE_SLOW"            // in the environment: a slow machine
+#define UNCOUNTED "CONFORMANCE_UNCOUNTED"  // what the library counts is not looked at
 
 extern unsigned memory;  // of this cell: TMPFS, MEMFD, ...
 extern const char *path; // of its directory, or of the device; NULL without one

@@ -16,7 +16,7 @@ required='busybox:busybox-static dash:dash ndctl:ndctl mke2fs:e2fsprogs e2fsck:e
 wanted='strace mdb_stat mdb_dump mdb_load mdb_copy filefrag xfs_io dumpe2fs debugfs stdbuf'
 # The library loads these, and libc the last one, only when they are needed.
 dynamic='libpmem2.so.1 libunwind.so.8 libgcc_s.so.1'
-modules='nfit nd_pmem nd_btt dax_pmem device_dax crc32c_generic ext2 ext4 xfs'
+modules='nfit nd_pmem nd_btt dax_pmem device_dax crc32c_generic ext2 ext4 xfs virtio_pci virtio_pmem'
 
 for program in $required; do
 	need "${program%:*}" "${program#*:}"

@@ -7,6 +7,9 @@
 #   -i DIR      keep the NVDIMMs' images in DIR, and use those that are there
 #               (otherwise they are new, and gone afterwards)
 #   -n          make the file systems, but do not mount them
+#   -e          the CPU's caches are saved too when the power goes (eADR)
+#   -a          a virtio-pmem device besides, for which the guest has to ask the
+#               host to write back what was stored (asynchronous)
 #   -t SECONDS  end a guest that hangs (300); times GUEST_PATIENCE, where the
 #               machine has much else to do
 #   -c SECONDS  cut the power, so many seconds after the job has begun
@@ -26,11 +29,13 @@ set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"
 
-images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted=''
-while getopts i:nt:c:f:p:k:q option; do
+images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted='' persistence=mem-ctrl asynchronous=''
+while getopts i:neat:c:f:p:k:q option; do
 	case $option in
 	i) images=$OPTARG ;;
 	n) unmounted=1 ;;
+	e) persistence=cpu ;;
+	a) asynchronous=1 ;;
 	t) timeout=$OPTARG ;;
 	c) cut=$OPTARG ;;
 	f) files="$files $OPTARG" ;;
@@ -65,6 +70,7 @@ cp -r "$build/bin/." "$root$build/bin/"
 rm -f "$root$build"/bin/tests/test_* "$root$build"/bin/tests/*_tsan
 cp -r "$sources/tests" "$root$sources/"
 for file in $files; do
+	[ -r "$file" ] || skip "$file is missing"
 	cp "$file" "$root/job/files/"
 done
 mkdir -p "$root/usr/bin" "$root/usr/lib" "$root/usr/lib64"
@@ -98,6 +104,11 @@ for image in ext4 xfs ext2 dax; do
 		-device "nvdimm,id=nvdimm$nr,memdev=memory$nr"
 	nr=$((nr + 1))
 done
+if [ -n "$asynchronous" ]; then
+	truncate -s 128M "$work/virtio.img"
+	set -- "$@" -object "memory-backend-file,id=virtio,share=on,mem-path=$work/virtio.img,size=128M" \
+		-device virtio-pmem-pci,id=asynchronous,memdev=virtio
+fi
 
 # What costs time under emulation, and is not what is tested. Programs that start at another address each time cost most,
 # because QEMU translates their code again, and then the string instructions, which it runs byte by byte.
@@ -106,7 +117,7 @@ faster="$faster audit=0 tsc=reliable no_timer_check"
 cpu=max,erms=off,fsrm=off,la57=off,smap=off
 
 : >"$work/status"
-qemu-system-x86_64 -accel tcg,thread=multi -cpu "$cpu" -smp 2 -machine pc,nvdimm=on,nvdimm-persistence=mem-ctrl \
+qemu-system-x86_64 -accel tcg,thread=multi -cpu "$cpu" -smp 2 -machine pc,nvdimm=on,nvdimm-persistence=$persistence \
 	-m 2G,slots=4,maxmem=8G -nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$guest/vmlinuz" -initrd "$work/initrd" \
 	-append "console=ttyS0 panic=-1 loglevel=4 random.trust_cpu=on $faster $words" \

@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# modes.sh: in a guest whose NVDIMMs have persistent CPU caches (run.sh -e), and that has a virtio-pmem device (-a): the
+# modes `byte` and `kernel`.
+set -eu
+
+daxsync=$BUILD/bin/daxsync
+ledger=$BUILD/bin/examples/ledger
+syncs=msync,fsync,fdatasync,sync_file_range,syncfs,sync
+nr_ops=500 batch=25
+status=0
+
+command -v strace >/dev/null || {
+	echo 'SKIP: guest: strace is missing (package strace)'
+	exit 77
+}
+head -n "$nr_ops" UnicodeData.txt >/tmp/table
+
+expect() { # WHAT CONDITION...
+	what=$1
+	shift
+	if [ "$@" ]; then
+		echo "ok: $place: $what"
+	else
+		echo "FAIL: $place: $what ($*)"
+		status=1
+	fi
+}
+
+counter() { # NAME, of /tmp/stats
+	sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p" /tmp/stats | head -n 1
+}
+
+mapped_as() { # MODE: that of all mappings in /tmp/stats, and no engine
+	tr -d ' \n' </tmp/stats | grep -o '"mode":"[a-z]*","engine":"[a-z]*"' | sort -u >/tmp/mapped
+	! grep -v "^\"mode\":\"$1\",\"engine\":\"\(none\|any\)\"" /tmp/mapped && [ -s /tmp/mapped ] && echo yes
+}
+
+check_says() { # PATH WORDS
+	"$daxsync" check "$1" >/tmp/check 2>&1 || true
+	grep -q "$2" /tmp/check && echo yes || cat /tmp/check
+}
+
+load() { # DIRECTORY COMMAND...: leaves /tmp/strace and /tmp/acknowledged
+	dir=$1
+	shift
+	mkdir "$dir"
+	strace -f -qq -o /tmp/strace -e "trace=$syncs" "$@" lmdb_unicode load "$dir" /tmp/table "$batch" 8M \
+		>/tmp/acknowledged || true
+	expect 'all of LMDB is acknowledged' "$(tail -n 1 /tmp/acknowledged)" = "committed $nr_ops"
+}
+
+content() { # DIRECTORY
+	lmdb_unicode check "$1" /tmp/table "$nr_ops" "$batch" >/dev/null && echo right || true
+}
+
+byte() { # DIRECTORY
+	load "$1/db" "$daxsync" run --stats=/tmp/stats --
+	expect 'mode byte, no engine' "$(mapped_as byte)" = yes
+	expect 'no store traps' "$(counter traps)" -eq 0
+	expect 'no page is flushed' "$(counter pages_flushed)" -eq 0
+	expect 'a fence for each sync' "$(counter fences)" -eq "$(counter syncs)"
+	expect 'two syncs for each commit' "$(counter syncs)" -ge $((2 * nr_ops / batch))
+	expect 'of all these one is the kernel'\''s, as is owed to a new mapping' "$(counter kernel_syncs)" -eq 1
+	expect 'which strace saw, and no other' "$(grep -c sync /tmp/strace)" -eq 1
+	expect 'the content' "$(content "$1/db")" = right
+
+	for text in one two; do
+		DAXSYNC_STRICT=1 "$daxsync" run --stats=/tmp/stats -- "$ledger" "$1/ledger" "$text" >/dev/null
+	done
+	expect 'the ledger, in strict mode' "$("$ledger" "$1/ledger" | tr '\n' ' ')" = 'one two '
+}
+
+for fs in ext4 xfs ext2; do
+	place=$fs
+	device=$(awk -v dir="/mnt/$fs" '$2 == dir { sub("/dev/", "", $1); print $1 }' /proc/mounts)
+	expect 'the device has no write cache' "$(cat "/sys/block/$device/dax/write_cache")" = 0
+	expect 'daxsync check: byte' "$(check_says "/mnt/$fs" '^  mode  *byte')" = yes
+	byte "/mnt/$fs"
+done
+
+place='device DAX'
+expect 'daxsync check: byte' "$(check_says "$(readlink /dev/dax)" '^  mode  *byte')" = yes
+
+# The asynchronous device.
+place=virtio-pmem device=
+for block in /sys/block/pmem*; do
+	case $(readlink -f "$block") in
+	*virtio*) device=${block##*/} ;;
+	esac
+done
+expect 'there is a device' -n "$device"
+mke2fs -q -F -t ext4 -b 4096 "/dev/$device"
+mkdir /mnt/virtio
+mount -t ext4 -o dax=always "/dev/$device" /mnt/virtio
+expect 'daxsync check: MAP_SYNC is refused' "$(check_says /mnt/virtio '^  MAP_SYNC  *refused')" = yes
+expect 'daxsync check: kernel' "$(check_says /mnt/virtio '^  mode  *kernel')" = yes
+
+load /mnt/virtio/native env
+native=$(grep -c sync /tmp/strace)
+load /mnt/virtio/db "$daxsync" run --stats=/tmp/stats --
+expect 'mode kernel, no engine' "$(mapped_as kernel)" = yes
+expect 'no store traps' "$(counter traps)" -eq 0
+expect "as many sync calls as without daxsync, $native" "$(grep -c sync /tmp/strace)" -eq "$native"
+expect 'that is two for each commit' "$native" -ge $((2 * nr_ops / batch))
+"$daxsync" run -- "$ledger" /mnt/virtio/ledger one >/dev/null
+
+# What is on the medium at this moment, as after a power cut, in the place of another file system.
+place='virtio-pmem, the medium'
+umount /mnt/ext2
+dd if="/dev/$device" of=/dev/pmem2 bs=1M conv=notrunc 2>/dev/null
+mkdir /mnt/medium
+mount -t ext4 -o dax=always /dev/pmem2 /mnt/medium
+expect 'LMDB'\''s content' "$(content /mnt/medium/db)" = right
+expect 'the ledger' "$("$ledger" /mnt/medium/ledger)" = one
+umount /mnt/medium
+
+place=virtio-pmem
+refused=$(DAXSYNC_STRICT=1 "$daxsync" run -- "$ledger" /mnt/virtio/ledger two 2>&1) && refused="not refused: $refused"
+expect 'DAXSYNC_STRICT=1 fails the mmap, and says why' "$(echo "$refused" | grep -c 'mmap: Operation not supported')" -eq 1
+expect 'and nothing was added' "$("$ledger" /mnt/virtio/ledger)" = one
+
+# The conformance suite where nothing is tracked: what a program may do to a mapping works as without the library. The
+# two cases that fill a file system with as many pieces as there may be VMAs are about nothing else.
+cases=${*:-$("$BUILD/bin/tests/conformance" -l -m directory -d /mnt/ext4 | awk '{ print $2 }' |
+	grep -v beyond_max_map_count)}
+cases_run() { # DIRECTORY
+	# shellcheck disable=SC2086 # several names
+	"$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -m directory -d "$1" $cases >"/tmp/cases.${1##*/}" 2>&1 || true
+}
+cases_run /mnt/virtio &
+cases_run /mnt/ext4
+wait
+for place in ext4 virtio; do
+	grep -v '^PASS\|^SKIP' "/tmp/cases.$place" || true
+	expect 'the conformance suite' "$(tail -n 1 "/tmp/cases.$place" | grep -c '^[1-9][0-9]* passed, 0 failed')" -eq 1
+done
+umount /mnt/virtio
+exit $status
