@@ -66,7 +66,7 @@ int siggetmask(void);
 	X(fallocate) X(fallocate64) X(posix_fallocate) X(posix_fallocate64)                                            \
 	X(read) X(pread) X(pread64) X(readv) X(preadv) X(preadv64) X(preadv2) X(preadv64v2)                            \
 	X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(getrandom)                                                        \
-	X(getentropy) X(process_vm_readv) X(fread) X(fread_unlocked)                         \
+	X(getentropy) X(process_vm_readv) X(fread) X(fread_unlocked)                                                   \
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
 	X(fopen) X(fopen64) X(fdopen) X(freopen) X(freopen64)                                                          \
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
@@ -77,7 +77,7 @@ int siggetmask(void);
 	X(pselect) X(ppoll) X(epoll_pwait) X(epoll_pwait2)                                                             \
 	X(sigpending) X(sigwait) X(sigwaitinfo) X(sigtimedwait)                                                        \
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
-	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                                             \
+	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                  \
 	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit) X(_Fork)
 // clang-format on
 

@@ -38,7 +38,11 @@ mapped_as() { # MODE: that of all mappings in /tmp/stats, and no engine
 
 check_says() { # PATH WORDS
 	"$daxsync" check "$1" >/tmp/check 2>&1 || true
-	grep -q "$2" /tmp/check && echo yes || cat /tmp/check
+	if grep -q "$2" /tmp/check; then
+		echo yes
+	else
+		cat /tmp/check
+	fi
 }
 
 load() { # DIRECTORY COMMAND...: leaves /tmp/strace and /tmp/acknowledged
@@ -51,7 +55,9 @@ load() { # DIRECTORY COMMAND...: leaves /tmp/strace and /tmp/acknowledged
 }
 
 content() { # DIRECTORY
-	lmdb_unicode check "$1" /tmp/table "$nr_ops" "$batch" >/dev/null && echo right || true
+	if lmdb_unicode check "$1" /tmp/table "$nr_ops" "$batch" >/dev/null; then
+		echo right
+	fi
 }
 
 byte() { # DIRECTORY
