@@ -19,9 +19,9 @@ struct dxs_registry {
 
 // This process's place in it.
 struct dxs_writers {
-	struct dxs_registry *page; // always readable; the same address from the first mapping to the last
-	_Atomic uint64_t alone_at; // while so many were announced, this process is the only writer; DXS_NEVER
-	uint64_t dev, ino;         // of the file
+	struct dxs_registry *_Atomic page; // always readable; the same address from the first mapping to the last
+	_Atomic uint64_t alone_at;         // while so many were announced, this process is the only writer; DXS_NEVER
+	uint64_t dev, ino;                 // of the file
 	uint64_t born, born_ns;
 	uint64_t page_dev, page_ino; // of the registry's file
 	bool registered, gone;

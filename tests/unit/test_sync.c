@@ -337,6 +337,18 @@ Test(sync, an_untracked_mapping_is_not_closed_but_can_be_flushed_through)
 	cr_expect(is_clean(0, PAGES - 1));
 }
 
+// The writeback index that did not advance (kernel series v3): a walk that begins at the front again meets what it has
+// FLUSHING itself, and has to fence for each leaf instead of each batch.
+Test(sync, the_walk_goes_on_behind_each_batch)
+{
+	dxs_config.policy = DXS_POLICY_NEVER_CLOSE;
+	dirty(0, PAGES - 1);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), BYTES);
+	cr_expect_eq(dxs_counter_get(DXS_pages_flushed), PAGES);
+	cr_expect_eq(dxs_counter_get(DXS_fences), (PAGES + 1023) / 1024);
+}
+
 Test(sync, more_pages_than_a_batch_are_all_flushed)
 {
 	dirty(0, PAGES - 1);
