@@ -12,7 +12,8 @@
 #               host to write back what was stored (asynchronous)
 #   -t SECONDS  end a guest that hangs (300); times GUEST_PATIENCE, where the
 #               machine has much else to do
-#   -c SECONDS  cut the power, so many seconds after the job has begun
+#   -c SECONDS  cut the power, so many seconds after the job has written "ready"
+#               to /dev/ttyS2
 #   -f FILE     copy a file into the job's directory (may be repeated)
 #   -p PROGRAM  copy a program of this machine, with its libraries (repeated)
 #   -k WORDS    more for the kernel's command line
@@ -128,10 +129,9 @@ qemu-system-x86_64 -accel tcg,thread=multi -cpu "$cpu" -smp 2 -machine pc,nvdimm
 qemu=$!
 
 # Looks from time to time; the guest's end is the end of its QEMU.
-end=$(($(date +%s) + timeout * ${GUEST_PATIENCE:-1})) begun='' verdict=''
+end=$(($(date +%s) + timeout * ${GUEST_PATIENCE:-1})) verdict=''
 while kill -0 "$qemu" 2>/dev/null; do
-	if [ -n "$cut" ] && [ -z "$begun" ] && grep -q begin "$work/status"; then
-		begun=1
+	if [ -n "$cut" ] && grep -q ready "$work/status"; then
 		sleep "$cut"
 		verdict=137
 		break

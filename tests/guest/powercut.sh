@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# powercut.sh [OPTION...] BUILD KERNEL: cuts the power of a guest again and
+# again while workloads run under the library on all its file systems, and has
+# the next boot check what they had been told is durable (powercut_workload.c).
+#
+#   -c CUTS   how many (5)
+#   -s SEED   of the moments of the cuts, and of what the workloads do
+#   -k KINDS  only these workloads (names with blanks between; default: in turn
+#             all at once, and one alone, which no other's syncs can help)
+#   -f FAULT  with this fault of the library's; then something must get lost
+#             within so many cuts
+set -eu
+# shellcheck source=tests/guest/lib.sh
+. "${0%/*}/lib.sh"
+
+cuts=5 seed=$(date +%s) kinds='' fault=none
+while getopts c:s:k:f: option; do
+	case $option in
+	c) cuts=$OPTARG ;;
+	s) seed=$OPTARG ;;
+	k) kinds=$OPTARG ;;
+	f) fault=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# -eq 2 ] || fail 'usage: powercut.sh [-c CUTS] [-s SEED] [-k KINDS] [-f FAULT] BUILD KERNEL'
+guest_begin "$1" "$2"
+workload=$build/bin/tests/powercut_workload
+[ -x "$workload" ] || fail "$workload was not built"
+
+scratch=$(mktemp -d "$guest/powercut.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 143' HUP INT TERM
+echo "seed $seed"
+
+# Lehmer's generator. Small seeds start alike.
+state=$((seed % 2147483646 + 1))
+random() { # MAX: sets $random
+	state=$((state * 16807 % 2147483647))
+	random=$((state % $1))
+}
+for _ in 1 2 3 4 5; do
+	random 2
+done
+
+# Which workloads of a file system run in this cut.
+choose() { # FS CUT
+	if [ -n "$kinds" ]; then
+		wanted=$kinds
+	elif [ $(($2 % 2)) -eq 1 ]; then
+		wanted=$("$workload" kinds "$1")
+	else
+		random 1000
+		wanted=$("$workload" kinds "$1" | awk -v random="$random" '{ kind[NR] = $0 } END { print kind[random % NR + 1] }')
+	fi
+	for kind in $("$workload" kinds "$1"); do
+		for one in $wanted; do
+			[ "$one" != "$kind" ] || jobs="$jobs $1:$kind"
+		done
+	done
+}
+
+# Boots, and shows what there is to show. Sets $status.
+boot() { # [OPTION...] -- FS:KIND...
+	options=
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	shift
+	status=0
+	[ "$fault" = none ] || options="$options -q"
+	# shellcheck disable=SC2086 # several words
+	sh "$here/run.sh" -n -t 600 -i "$scratch/images" -p "$workload" $options "$build" "$kernel" "$here/jobs/powercut.sh" \
+		"$seed" "$fault" "$@" >"$scratch/out" || status=$?
+	cat "$scratch/out" >>"$scratch/all"
+	if [ "$status" -eq 77 ]; then
+		cat "$scratch/out"
+		exit 77
+	fi
+	grep -v '^ok ' "$scratch/out" || true
+}
+
+# A fault must be found, and a cut must be survived.
+judge() { # CUTS
+	case $fault:$status in
+	none:1) fail "a power cut was not survived (cut $1, seed $seed)" ;;
+	*:1)
+		! grep -q fsck: "$scratch/out" || fail 'a file system was damaged'
+		echo "found after $1 cuts: $(grep -c ^LOST "$scratch/out") workloads have lost what was promised"
+		exit 0
+		;;
+	*) fail "the guest ended with $status" ;;
+	esac
+}
+
+cut=0
+while [ "$cut" -lt "$cuts" ]; do
+	jobs=
+	for fs in ext4 xfs ext2 dax; do
+		choose "$fs" "$cut"
+	done
+	random 3000
+	after=$((random / 1000)).$(printf %03d $((random % 1000)))
+	echo "cut $((cut + 1)) of $cuts, after $after s:$jobs" | tee -a "$scratch/all"
+	# shellcheck disable=SC2086 # several words
+	boot -c "$after" -- $jobs
+	[ "$status" -eq 137 ] || judge "$cut"
+	cut=$((cut + 1))
+done
+boot --
+[ "$status" -eq 0 ] || judge "$cuts"
+[ "$fault" = none ] || fail "$cuts cuts, and nothing was lost although the library lets it"
+
+# Each workload is checked after each cut, whether it was among those that ran or not.
+echo "$cuts cuts of kernel $(cat "$guest/version"), seed $seed. Ran in, and records that were checked and right:"
+awk '$1 == "cut" { for (i = 8; i <= NF; i++) runs[$i]++ }
+	$1 == "ok" { sub(":", "", $3); records[$2 ":" $3] += $9 }
+	END { for (name in records) printf "  %-14s %3d cuts %8d records\n", name, runs[name], records[name] }' \
+	"$scratch/all" | sort
