@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# conformance.sh BUILD KERNEL [-t ENGINE:PLACE] [CASE...]: the conformance suite in a guest: one table, case x engine x
+# conformance.sh BUILD KERNEL [-t ENGINE:PLACE]... [CASE...]: the conformance suite in a guest: one table, case x engine x
 # memory, which is kept in BUILD/guest/KERNEL/conformance.txt, with the reasons of what was skipped below it.
 # Exit status: 0; 1 if a cell has failed; 77 if there is no guest.
 set -eu

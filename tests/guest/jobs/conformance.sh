@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# conformance.sh [-t ENGINE:PLACE] [CASE...]: in a guest, the conformance suite on each engine and kind of memory, two
-# at a time, or one of them alone (-t). Each line of what it says begins with the two. What says nothing of a case is
+# conformance.sh [-t ENGINE:PLACE]... [CASE...]: in a guest, the conformance suite on each engine and kind of memory, two
+# at a time, or on some of them (-t). Each line of what it says begins with the two. What says nothing of a case is
 # about the whole run.
 set -eu
 
@@ -11,10 +11,12 @@ if [ "${1:-}" != --table ]; then
 	tables='mprotect:device mprotect:hugetlbfs uffd-thread:hugetlbfs uffd-sigbus:hugetlbfs mprotect:ext4 mprotect:xfs
 		mprotect:ext2 mprotect:tmpfs uffd-thread:tmpfs uffd-sigbus:tmpfs mprotect:memfd uffd-thread:memfd
 		uffd-sigbus:memfd'
-	if [ "${1:-}" = -t ]; then
-		tables=$2
+	only=
+	while [ "${1:-}" = -t ]; do
+		only="$only $2"
 		shift 2
-	fi
+	done
+	[ -z "$only" ] || tables=$only
 	printf '%s\n' "$@" >/tmp/cases
 	mount -o remount,size=80% /dev/shm
 	echo 64 >/proc/sys/vm/nr_hugepages
