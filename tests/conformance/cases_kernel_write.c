@@ -32,7 +32,7 @@ static void check_bring(bring_fn *bring)
 	size_t at[] = {page + 100, 4 * page - DATA_LEN / 2, 0, FILE_SIZE - DATA_LEN};
 	size_t i, round;
 
-	for (round = 0; round < 3; round++) {
+	for (round = 0; round < times(3); round++) {
 		for (i = 0; i < 4; i++) {
 			uint64_t before;
 
