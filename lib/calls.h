@@ -69,6 +69,8 @@ struct dxs_pin {
 		uint64_t first, end; // entries; end: of the last leaf that is pinned
 	} pinned[DXS_PINS];
 };
+bool dxs_pin_near(const void *addr,
+		  size_t len); // cheap: false for nearly everything that is not mapped from a known file
 void dxs_pin(struct dxs_pin *pin, void *addr, size_t len);
 void dxs_unpin(struct dxs_pin *pin);
 

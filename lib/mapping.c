@@ -79,6 +79,26 @@ bool dxs_maps_any(void)
 	return atomic_load_explicit(&published, memory_order_relaxed) != &empty; // relaxed: compared, not followed
 }
 
+static _Atomic uintptr_t lowest = UINTPTR_MAX, highest; // of all mappings; wider while they change
+
+bool dxs_maps_near(uintptr_t addr, uintptr_t end)
+{
+	// relaxed: who has the address of a mapping has been told by who made it
+	return end > atomic_load_explicit(&lowest, memory_order_relaxed) &&
+	       addr < atomic_load_explicit(&highest, memory_order_relaxed);
+}
+
+static void bounds_set(const struct table *table, bool widen)
+{
+	uintptr_t low = table->nr ? table->map[0]->addr : UINTPTR_MAX;
+	uintptr_t high = table->nr ? dxs_map_end(table->map[table->nr - 1]) : 0;
+
+	if (!widen || low < atomic_load(&lowest))
+		atomic_store(&lowest, low);
+	if (!widen || high > atomic_load(&highest))
+		atomic_store(&highest, high);
+}
+
 // The index of the first mapping that ends behind addr.
 static size_t lower_bound(const struct table *table, uintptr_t addr)
 {
@@ -241,7 +261,9 @@ int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map
 		insert_sorted(table, nr++, made[i]);
 	for (i = 0; i < nr; i++)
 		file_add(table, table->map[i]->file);
+	bounds_set(table, true);
 	atomic_store(&published, table); // release (part of seq_cst): the block's content; partner: the loads above
+	bounds_set(table, false);
 	dxs_maps_synchronize();
 	table_give(old);
 	return 0;

@@ -51,6 +51,13 @@ static void map_pin(struct dxs_pin *pin, struct dxs_map *map, uint64_t first, ui
 	dxs_mutex_unlock(&map->file->pin_mutex);
 }
 
+bool dxs_pin_near(const void *addr, size_t len)
+{
+	uintptr_t at = (uintptr_t)addr;
+
+	return at + len > at && dxs_maps_near(at, at + len);
+}
+
 // Pins from *at on what it can, and moves *at behind it. False: not all, because a mapping is being changed.
 static bool pin_some(struct dxs_pin *pin, uintptr_t *at, uintptr_t end)
 {
@@ -77,7 +84,7 @@ void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)
 	uintptr_t at = (uintptr_t)addr, end = at + len;
 	dxs_sigset set;
 
-	if (!dxs_engine_pins_wanted() || end < at)
+	if (!dxs_pin_near(addr, len) || !dxs_engine_pins_wanted())
 		return;
 	set = dxs_sig_block();
 	// A mapping that is being changed is waited for, as by a store: it may be there afterwards, and closed.

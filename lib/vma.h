@@ -21,7 +21,7 @@ struct dxs_vma {
 struct dxs_vma_reader {
 	int fd;
 	size_t len, at;
-	char buf[4096];
+	char buf[1024]; // small: in a trap the stack may be too
 };
 int dxs_vma_open(struct dxs_vma_reader *reader); // 0 or -errno
 bool dxs_vma_next(struct dxs_vma_reader *reader, struct dxs_vma *vma);

@@ -5,6 +5,16 @@
 // kernel too. Calls that change size or blocks are flushed before.
 #include "calls.h"
 #include "hooks.h"
+#include "pins.h"
+
+// The kernel moves on the positions that these calls are given (M9).
+static void pin_positions(struct dxs_pin *pin, off64_t *one, off64_t *other)
+{
+	if (!dxs_hook_pins(pin))
+		return;
+	dxs_pin(pin, one, sizeof(*one));
+	dxs_pin(pin, other, sizeof(*other));
+}
 
 static bool hooked(void)
 {
@@ -82,9 +92,13 @@ DXS_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int nr, off64_t 
 DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
-	ssize_t ret = DXS_NEXT(copy_file_range, (in, in_off, out, out_off, len, flags), SYS_copy_file_range, in, in_off,
-			       out, out_off, len, flags);
+	struct dxs_pin pin;
+	ssize_t ret;
 
+	pin_positions(&pin, in_off, out_off);
+	ret = DXS_NEXT(copy_file_range, (in, in_off, out, out_off, len, flags), SYS_copy_file_range, in, in_off, out,
+		       out_off, len, flags);
+	dxs_unpin(&pin);
 	if (out_off)
 		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
 	return at_position(file, out, ret);
@@ -93,23 +107,37 @@ DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *ou
 DXS_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	struct dxs_pin pin;
+	ssize_t ret;
 
-	return at_position(file, out, DXS_NEXT(sendfile, (out, in, off, len), SYS_sendfile, out, in, off, len));
+	pin_positions(&pin, off, NULL);
+	ret = DXS_NEXT(sendfile, (out, in, off, len), SYS_sendfile, out, in, off, len);
+	dxs_unpin(&pin);
+	return at_position(file, out, ret);
 }
 
 DXS_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	struct dxs_pin pin;
+	ssize_t ret;
 
-	return at_position(file, out, DXS_NEXT(sendfile64, (out, in, off, len), SYS_sendfile, out, in, off, len));
+	pin_positions(&pin, off, NULL);
+	ret = DXS_NEXT(sendfile64, (out, in, off, len), SYS_sendfile, out, in, off, len);
+	dxs_unpin(&pin);
+	return at_position(file, out, ret);
 }
 
 DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
 	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
-	ssize_t ret = DXS_NEXT(splice, (in, in_off, out, out_off, len, flags), SYS_splice, in, in_off, out, out_off,
-			       len, flags);
+	struct dxs_pin pin;
+	ssize_t ret;
 
+	pin_positions(&pin, in_off, out_off);
+	ret = DXS_NEXT(splice, (in, in_off, out, out_off, len, flags), SYS_splice, in, in_off, out, out_off, len,
+		       flags);
+	dxs_unpin(&pin);
 	if (out_off)
 		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
 	return at_position(file, out, ret);

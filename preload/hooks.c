@@ -10,6 +10,7 @@
 #include "fork.h"
 #include "log.h"
 #include "private_malloc.h"
+#include "results.h"
 #include "sigmask.h"
 #include "signals.h"
 #include "stats.h"
@@ -81,6 +82,8 @@ void dxs_hooks_fill(void)
 	for (i = 0; i < NR_HOOKS; i++)
 		if (!*hooks[i].next)
 			*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
+	for (i = 0; i < dxs_nr_results; i++)
+		*dxs_results[i].next = dlsym(RTLD_NEXT, dxs_results[i].name);
 }
 
 __attribute__((constructor(101))) static void begin(void)

@@ -41,9 +41,14 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
 		       socklen_t *from_len);
 
+size_t __fread_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
+size_t __fread_unlocked_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
 
 // Names of libc's that programs and libraries were built with.
+ssize_t __read(int fd, void *buf, size_t len);
+ssize_t __pread64(int fd, void *buf, size_t len, off64_t off);
+int __ppoll_chk(struct pollfd *fds, nfds_t nr, const struct timespec *timeout, const sigset_t *set, size_t size);
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 int __sigsuspend(const sigset_t *set);
 int __sigpause(int sig_or_mask, int is_sig);
@@ -66,7 +71,8 @@ int siggetmask(void);
 	X(fallocate) X(fallocate64) X(posix_fallocate) X(posix_fallocate64)                                            \
 	X(read) X(pread) X(pread64) X(readv) X(preadv) X(preadv64) X(preadv2) X(preadv64v2)                            \
 	X(recv) X(recvfrom) X(recvmsg) X(recvmmsg) X(getrandom)                                                        \
-	X(getentropy) X(process_vm_readv) X(fread) X(fread_unlocked)                                                   \
+	X(vmsplice) X(getentropy) X(process_vm_readv) X(process_vm_writev) X(fread) X(fread_unlocked)                  \
+	X(__fread_chk) X(__fread_unlocked_chk) X(__read) X(__pread64)                                                  \
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
 	X(fopen) X(fopen64) X(fdopen) X(freopen) X(freopen64)                                                          \
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
@@ -74,7 +80,7 @@ int siggetmask(void);
 	X(sigset) X(sigignore) X(siginterrupt)                                                                         \
 	X(sigprocmask) X(pthread_sigmask) X(sigblock) X(sigsetmask) X(siggetmask) X(sighold) X(sigrelse)               \
 	X(sigsuspend) X(__sigsuspend) X(__sigpause) X(__xpg_sigpause)                                                  \
-	X(pselect) X(ppoll) X(epoll_pwait) X(epoll_pwait2)                                                             \
+	X(pselect) X(ppoll) X(__ppoll_chk) X(epoll_pwait) X(epoll_pwait2)                                              \
 	X(sigpending) X(sigwait) X(sigwaitinfo) X(sigtimedwait)                                                        \
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
 	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                  \

@@ -8,6 +8,7 @@
 #include "fork.h"
 #include "hooks.h"
 #include "mode.h"
+#include "pins.h"
 #include "sigmask.h"
 #include "signals.h"
 
@@ -161,21 +162,28 @@ static int interrupted(void)
 	return -1;
 }
 
-#define SLEEPS(call)                                                                                                   \
+#define FD_BYTES(nr) (((size_t)(nr) + 63) / 64 * 8)
+#define EVENT_BYTES(nr) ((nr) > 0 ? (size_t)(nr) * sizeof(struct epoll_event) : 0)
+
+// `pins`: what the kernel stores into.
+#define SLEEPS(call, pins)                                                                                             \
 	({                                                                                                             \
 		struct sleep sleep_;                                                                                   \
+		struct dxs_pin pin_;                                                                                   \
 		int ret_;                                                                                              \
                                                                                                                        \
 		dxs_hooks_fill();                                                                                      \
+		if (dxs_hook_pins(&pin_)) {                                                                            \
+			pins;                                                                                          \
+		}                                                                                                      \
 		sleep_begin(&sleep_, set);                                                                             \
-		set = sleep_.set;                                                                                      \
-		ret_ = sleep_.interrupted ? interrupted() : (call);                                                    \
+		ret_ = DXS_PINNED(&pin_, sleep_.interrupted ? interrupted() : (call));                                 \
 		sleep_end(&sleep_, ret_);                                                                              \
 	})
 
 DXS_EXPORT int sigsuspend(const sigset_t *set)
 {
-	return SLEEPS(dxs_next.sigsuspend(set));
+	return SLEEPS(dxs_next.sigsuspend(sleep_.set), );
 }
 
 DXS_EXPORT int __sigsuspend(const sigset_t *set)
@@ -207,30 +215,40 @@ DXS_EXPORT int bsd_sigpause(int mask)
 DXS_EXPORT int pselect(int nr, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
 		       const sigset_t *set)
 {
-	return SLEEPS(dxs_next.pselect(nr, in, out, except, timeout, set));
+	return SLEEPS(dxs_next.pselect(nr, in, out, except, timeout, sleep_.set), dxs_pin(&pin_, in, FD_BYTES(nr));
+		      dxs_pin(&pin_, out, FD_BYTES(nr)); dxs_pin(&pin_, except, FD_BYTES(nr)));
 }
 
 DXS_EXPORT int ppoll(struct pollfd *fds, nfds_t nr, const struct timespec *timeout, const sigset_t *set)
 {
-	return SLEEPS(dxs_next.ppoll(fds, nr, timeout, set));
+	return SLEEPS(dxs_next.ppoll(fds, nr, timeout, sleep_.set), dxs_pin(&pin_, fds, nr * sizeof(*fds)));
+}
+
+// The fortified one checks the size of the array.
+DXS_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t nr, const struct timespec *timeout, const sigset_t *set,
+			   size_t size)
+{
+	return SLEEPS(dxs_next.__ppoll_chk(fds, nr, timeout, sleep_.set, size), dxs_pin(&pin_, fds, nr * sizeof(*fds)));
 }
 
 DXS_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int nr, int timeout, const sigset_t *set)
 {
-	return SLEEPS(dxs_next.epoll_pwait(fd, events, nr, timeout, set));
+	return SLEEPS(dxs_next.epoll_pwait(fd, events, nr, timeout, sleep_.set),
+		      dxs_pin(&pin_, events, EVENT_BYTES(nr)));
 }
 
 DXS_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int nr, const struct timespec *timeout,
 			    const sigset_t *set)
 {
-	return SLEEPS(dxs_next.epoll_pwait2(fd, events, nr, timeout, set));
+	return SLEEPS(dxs_next.epoll_pwait2(fd, events, nr, timeout, sleep_.set),
+		      dxs_pin(&pin_, events, EVENT_BYTES(nr)));
 }
 
 DXS_EXPORT int sigpending(sigset_t *set)
 {
 	sigset_t pending;
 
-	if (!dxs_hooks_spare() || !dxs_sigmask_held())
+	if (!dxs_hooks_spare())
 		return (int)dxs_hook_return(dxs_sys6(SYS_rt_sigpending, (long)set, sizeof(dxs_sigset), 0, 0, 0, 0));
 	sigemptyset(&pending);
 	dxs_sys6(SYS_rt_sigpending, (long)&pending, sizeof(dxs_sigset), 0, 0, 0, 0);
@@ -247,8 +265,12 @@ static int timed_wait(const sigset_t *set, siginfo_t *info, const struct timespe
 	dxs_sigset mask = 0;
 	int ret, saved;
 
-	if (!bits)
-		return dxs_next.sigtimedwait(set, info, timeout);
+	if (!bits) {
+		ret = dxs_next.sigtimedwait(set, &got, timeout);
+		if (ret > 0 && info)
+			*info = got; // by a store: it may be a closed page
+		return ret;
+	}
 	dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, sizeof(mask), 0, 0);
 	dxs_sigmask_wait(true);
 	if (dxs_sigmask_take(bits, &got)) {

@@ -4,21 +4,17 @@
 
 #include "calls.h"
 #include "hooks.h"
+#include "pins.h"
 
 // Buffers are pinned one by one; those for which few pins are left together, as the stretch of addresses from the lowest
 // to the highest of them.
 #define ONE_BY_ONE (DXS_PINS - 16)
 
-static bool hooked(void)
-{
-	return dxs_hook_enter() && dxs_known_any();
-}
+#define MOST ((size_t)1 << 20) // that an option of a socket may be
 
-// Reads what the program points to, which may be nowhere: then the kernel's call says so, not we.
-static bool peek(void *to, const void *from, size_t len)
+bool dxs_peek(void *to, const void *from, size_t len)
 {
 	struct iovec local = {to, len}, remote = {(void *)(uintptr_t)from, len};
-
 	long ret = dxs_sys6(SYS_process_vm_readv, getpid(), (long)&local, 1, (long)&remote, 1, 0);
 
 	if (ret == -ENOSYS || ret == -EPERM) // a sandbox without that call: as libc would
@@ -26,15 +22,18 @@ static bool peek(void *to, const void *from, size_t len)
 	return ret != -EFAULT;
 }
 
-static void pin_buffers(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
+void dxs_pins_drop(void *pin)
+{
+	dxs_unpin(pin);
+}
+
+void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
 {
 	uintptr_t low = UINTPTR_MAX, high = 0;
 	struct iovec one;
 	size_t i;
 
-	if (!hooked())
-		return;
-	for (i = 0; i < nr && peek(&one, &iov[i], sizeof(one)); i++) {
+	for (i = 0; i < nr && dxs_peek(&one, &iov[i], sizeof(one)); i++) {
 		uintptr_t start = (uintptr_t)one.iov_base, end = start + one.iov_len;
 
 		if (pin->nr < ONE_BY_ONE) {
@@ -48,17 +47,27 @@ static void pin_buffers(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
 		dxs_pin(pin, (void *)low, high - low);
 }
 
-static void pin_one(struct dxs_pin *pin, void *buf, size_t len)
+void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len)
 {
-	pin->nr = 0;
-	if (hooked())
-		dxs_pin(pin, buf, len);
+	socklen_t room;
+
+	if (!len || (!dxs_pin_near(len, sizeof(*len)) && !dxs_pin_near(addr, MOST)) ||
+	    !dxs_peek(&room, len, sizeof(room)))
+		return;
+	dxs_pin(pin, len, sizeof(*len));
+	dxs_pin(pin, addr, room);
 }
 
-static ssize_t unpin(struct dxs_pin *pin, ssize_t ret)
+void dxs_pin_message(struct dxs_pin *pin, struct msghdr *msg)
 {
-	dxs_unpin(pin);
-	return ret;
+	struct msghdr copy;
+
+	if (!dxs_peek(&copy, msg, sizeof(copy)))
+		return;
+	dxs_pin(pin, msg, sizeof(*msg)); // the kernel says there how much it stored
+	dxs_pin(pin, copy.msg_name, copy.msg_namelen);
+	dxs_pin(pin, copy.msg_control, copy.msg_controllen);
+	dxs_pin_iovec(pin, copy.msg_iov, copy.msg_iovlen);
 }
 
 #define INTO_BUFFER(name, params, args, ...)                                                                           \
@@ -66,8 +75,9 @@ static ssize_t unpin(struct dxs_pin *pin, ssize_t ret)
 	{                                                                                                              \
 		struct dxs_pin pin;                                                                                    \
                                                                                                                        \
-		pin_one(&pin, buf, len);                                                                               \
-		return unpin(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                                 \
+		if (dxs_hook_pins(&pin))                                                                               \
+			dxs_pin(&pin, buf, len);                                                                       \
+		return DXS_PINNED(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                            \
 	}
 
 #define INTO_IOVEC(name, params, args, ...)                                                                            \
@@ -75,19 +85,20 @@ static ssize_t unpin(struct dxs_pin *pin, ssize_t ret)
 	{                                                                                                              \
 		struct dxs_pin pin;                                                                                    \
                                                                                                                        \
-		pin.nr = 0;                                                                                            \
-		pin_buffers(&pin, iov, nr > 0 ? (size_t)nr : 0);                                                       \
-		return unpin(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                                 \
+		if (dxs_hook_pins(&pin))                                                                               \
+			dxs_pin_iovec(&pin, iov, nr > 0 ? (size_t)nr : 0);                                             \
+		return DXS_PINNED(&pin, DXS_NEXT(name, args, __VA_ARGS__));                                            \
 	}
 
 INTO_BUFFER(read, (int fd, void *buf, size_t len), (fd, buf, len), SYS_read, fd, buf, len)
 INTO_BUFFER(pread, (int fd, void *buf, size_t len, off_t off), (fd, buf, len, off), SYS_pread64, fd, buf, len, off)
 INTO_BUFFER(pread64, (int fd, void *buf, size_t len, off64_t off), (fd, buf, len, off), SYS_pread64, fd, buf, len, off)
+INTO_BUFFER(__read, (int fd, void *buf, size_t len), (fd, buf, len), SYS_read, fd, buf, len)
+INTO_BUFFER(__pread64, (int fd, void *buf, size_t len, off64_t off), (fd, buf, len, off), SYS_pread64, fd, buf, len,
+	    off)
 INTO_BUFFER(getrandom, (void *buf, size_t len, unsigned flags), (buf, len, flags), SYS_getrandom, buf, len, flags)
 INTO_BUFFER(recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags), SYS_recvfrom, fd, buf, len, flags,
 	    NULL, NULL)
-INTO_BUFFER(recvfrom, (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len),
-	    (fd, buf, len, flags, from, from_len), SYS_recvfrom, fd, buf, len, flags, from, from_len)
 // The fortified ones check the buffer's size, and end the program if it is too small; before the constructor nothing
 // checks.
 INTO_BUFFER(__read_chk, (int fd, void *buf, size_t len, size_t size), (fd, buf, len, size), SYS_read, fd, buf, len)
@@ -97,9 +108,6 @@ INTO_BUFFER(__pread64_chk, (int fd, void *buf, size_t len, off64_t off, size_t s
 	    SYS_pread64, fd, buf, len, off)
 INTO_BUFFER(__recv_chk, (int fd, void *buf, size_t len, size_t size, int flags), (fd, buf, len, size, flags),
 	    SYS_recvfrom, fd, buf, len, flags, NULL, NULL)
-INTO_BUFFER(__recvfrom_chk,
-	    (int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from, socklen_t *from_len),
-	    (fd, buf, len, size, flags, from, from_len), SYS_recvfrom, fd, buf, len, flags, from, from_len)
 INTO_IOVEC(readv, (int fd, const struct iovec *iov, int nr), (fd, iov, nr), SYS_readv, fd, iov, nr)
 INTO_IOVEC(preadv, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_preadv, fd, iov, nr,
 	   off, 0)
@@ -110,21 +118,34 @@ INTO_IOVEC(preadv2, (int fd, const struct iovec *iov, int nr, off_t off, int fla
 INTO_IOVEC(preadv64v2, (int fd, const struct iovec *iov, int nr, off64_t off, int flags), (fd, iov, nr, off, flags),
 	   SYS_preadv2, fd, iov, nr, off, 0, flags)
 
-static void pin_message(struct dxs_pin *pin, const struct msghdr *msg)
-{
-	struct msghdr copy;
+INTO_IOVEC(vmsplice, (int fd, const struct iovec *iov, size_t nr, unsigned flags), (fd, iov, nr, flags), SYS_vmsplice,
+	   fd, iov, nr, flags)
 
-	if (hooked() && peek(&copy, msg, sizeof(copy)))
-		pin_buffers(pin, copy.msg_iov, copy.msg_iovlen);
-}
+#define FROM_SOCKET(name, params, args)                                                                                \
+	DXS_EXPORT ssize_t name params                                                                                 \
+	{                                                                                                              \
+		struct dxs_pin pin;                                                                                    \
+                                                                                                                       \
+		if (dxs_hook_pins(&pin)) {                                                                             \
+			dxs_pin(&pin, buf, len);                                                                       \
+			dxs_pin_socket_address(&pin, from, from_len);                                                  \
+		}                                                                                                      \
+		return DXS_PINNED(&pin, DXS_NEXT(name, args, SYS_recvfrom, fd, buf, len, flags, from, from_len));      \
+	}
+
+FROM_SOCKET(recvfrom, (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len),
+	    (fd, buf, len, flags, from, from_len))
+FROM_SOCKET(__recvfrom_chk,
+	    (int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from, socklen_t *from_len),
+	    (fd, buf, len, size, flags, from, from_len))
 
 DXS_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct dxs_pin pin;
 
-	pin.nr = 0;
-	pin_message(&pin, msg);
-	return unpin(&pin, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
+	if (dxs_hook_pins(&pin))
+		dxs_pin_message(&pin, msg);
+	return DXS_PINNED(&pin, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
 }
 
 DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, struct timespec *timeout)
@@ -132,10 +153,13 @@ DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, str
 	struct dxs_pin pin;
 	unsigned i;
 
-	pin.nr = 0;
-	for (i = 0; i < nr; i++)
-		pin_message(&pin, &msg[i].msg_hdr);
-	return (int)unpin(&pin,
+	if (dxs_hook_pins(&pin)) {
+		dxs_pin(&pin, msg, nr * sizeof(*msg));
+		dxs_pin(&pin, timeout, sizeof(*timeout));
+		for (i = 0; i < nr; i++)
+			dxs_pin_message(&pin, &msg[i].msg_hdr);
+	}
+	return DXS_PINNED(&pin,
 			  DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));
 }
 
@@ -144,10 +168,22 @@ DXS_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *iov, unsigned
 {
 	struct dxs_pin pin;
 
-	pin.nr = 0;
-	pin_buffers(&pin, iov, nr);
-	return unpin(&pin, DXS_NEXT(process_vm_readv, (pid, iov, nr, remote, nr_remote, flags), SYS_process_vm_readv,
-				    pid, iov, nr, remote, nr_remote, flags));
+	if (dxs_hook_pins(&pin))
+		dxs_pin_iovec(&pin, iov, nr);
+	return DXS_PINNED(&pin, DXS_NEXT(process_vm_readv, (pid, iov, nr, remote, nr_remote, flags),
+					 SYS_process_vm_readv, pid, iov, nr, remote, nr_remote, flags));
+}
+
+// Into the process itself: the other side is the program's memory too.
+DXS_EXPORT ssize_t process_vm_writev(pid_t pid, const struct iovec *iov, unsigned long nr, const struct iovec *remote,
+				     unsigned long nr_remote, unsigned long flags)
+{
+	struct dxs_pin pin;
+
+	if (dxs_hook_pins(&pin) && pid == getpid())
+		dxs_pin_iovec(&pin, remote, nr_remote);
+	return DXS_PINNED(&pin, DXS_NEXT(process_vm_writev, (pid, iov, nr, remote, nr_remote, flags),
+					 SYS_process_vm_writev, pid, iov, nr, remote, nr_remote, flags));
 }
 
 DXS_EXPORT int getentropy(void *buf, size_t len)
@@ -155,25 +191,24 @@ DXS_EXPORT int getentropy(void *buf, size_t len)
 	struct dxs_pin pin;
 
 	dxs_hooks_fill();
-	pin_one(&pin, buf, len);
-	return (int)unpin(&pin, dxs_next.getentropy(buf, len));
+	if (dxs_hook_pins(&pin))
+		dxs_pin(&pin, buf, len);
+	return DXS_PINNED(&pin, dxs_next.getentropy(buf, len));
 }
 
 // A large fread is read straight into the program's buffer, by a call inside libc.
-DXS_EXPORT size_t fread(void *buf, size_t size, size_t nr, FILE *file)
-{
-	struct dxs_pin pin;
+#define STREAM(name, params, args)                                                                                     \
+	DXS_EXPORT size_t name params                                                                                  \
+	{                                                                                                              \
+		struct dxs_pin pin;                                                                                    \
+                                                                                                                       \
+		dxs_hooks_fill();                                                                                      \
+		if (dxs_hook_pins(&pin))                                                                               \
+			dxs_pin(&pin, buf, size *nr);                                                                  \
+		return DXS_PINNED(&pin, dxs_next.name args);                                                           \
+	}
 
-	dxs_hooks_fill();
-	pin_one(&pin, buf, size * nr);
-	return (size_t)unpin(&pin, (ssize_t)dxs_next.fread(buf, size, nr, file));
-}
-
-DXS_EXPORT size_t fread_unlocked(void *buf, size_t size, size_t nr, FILE *file)
-{
-	struct dxs_pin pin;
-
-	dxs_hooks_fill();
-	pin_one(&pin, buf, size * nr);
-	return (size_t)unpin(&pin, (ssize_t)dxs_next.fread_unlocked(buf, size, nr, file));
-}
+STREAM(fread, (void *buf, size_t size, size_t nr, FILE *file), (buf, size, nr, file))
+STREAM(fread_unlocked, (void *buf, size_t size, size_t nr, FILE *file), (buf, size, nr, file))
+STREAM(__fread_chk, (void *buf, size_t room, size_t size, size_t nr, FILE *file), (buf, room, size, nr, file))
+STREAM(__fread_unlocked_chk, (void *buf, size_t room, size_t size, size_t nr, FILE *file), (buf, room, size, nr, file))

@@ -36,8 +36,8 @@ struct test_case {
 #define END_OF_CASES {NULL, NULL, 0}
 // clang-format on
 
-extern const struct test_case cases_fd[], cases_kernel_write[], cases_map[], cases_process[], cases_signal[],
-	cases_size[], cases_sync[], cases_thread[];
+extern const struct test_case cases_fd[], cases_kernel_write[], cases_map[], cases_process[], cases_results[],
+	cases_signal[], cases_size[], cases_sync[], cases_thread[];
 
 // Ends the process: the cell has failed, or cannot be run here.
 void cell_fail(const char *file, int line, const char *what) __attribute__((noreturn));
@@ -54,10 +54,6 @@ void needs_mlock(int fd);
 
 // Skips the cell where a whole mapping is closed at once, however large.
 void needs_lazy_closing(void);
-
-// Skips the cell on an engine on which the kernel cannot write into closed pages by itself: calls without a hook fail
-// with EFAULT there (doc/testing.md).
-void needs_kernel_writes(void);
 
 // A call that fails with -1 and this errno.
 #define CHECK_ERRNO(call, error)                                                                                       \

@@ -281,11 +281,3 @@ void needs_lazy_closing(void)
 	if (counters_get(NULL) && engine && !strncmp(engine, "uffd", 4) && (major < 6 || (major == 6 && minor < 7)))
 		cell_skip("no PAGEMAP_SCAN before Linux 6.7: mappings are closed as a whole");
 }
-
-void needs_kernel_writes(void)
-{
-	const char *engine = getenv("DAXSYNC_ENGINE");
-
-	if (counters_get(NULL) && engine && strcmp(engine, "uffd-thread"))
-		cell_skip("no hook for these calls, and the engine does not serve faults of the kernel");
-}
