@@ -12,6 +12,8 @@
 #               host to write back what was stored (asynchronous)
 #   -t SECONDS  end a guest that hangs (300); times GUEST_PATIENCE, where the
 #               machine has much else to do
+#   -d          one CPU, and a clock that counts its instructions, a nanosecond
+#               each: what is measured does not depend on what else runs here
 #   -c SECONDS  cut the power, so many seconds after the job has written "ready"
 #               to /dev/ttyS2
 #   -f FILE     copy a file into the job's directory (may be repeated)
@@ -30,13 +32,14 @@ set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"
 
-images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted='' persistence=mem-ctrl asynchronous=''
-while getopts i:neat:c:f:p:k:q option; do
+images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted='' persistence=mem-ctrl asynchronous='' cpus='-accel tcg,thread=multi -smp 2'
+while getopts i:neadt:c:f:p:k:q option; do
 	case $option in
 	i) images=$OPTARG ;;
 	n) unmounted=1 ;;
 	e) persistence=cpu ;;
 	a) asynchronous=1 ;;
+	d) cpus='-accel tcg,thread=single -smp 1 -icount shift=0,sleep=off' ;;
 	t) timeout=$OPTARG ;;
 	c) cut=$OPTARG ;;
 	f) files="$files $OPTARG" ;;
@@ -118,7 +121,8 @@ faster="$faster audit=0 tsc=reliable no_timer_check"
 cpu=max,erms=off,fsrm=off,la57=off,smap=off
 
 : >"$work/status"
-qemu-system-x86_64 -accel tcg,thread=multi -cpu "$cpu" -smp 2 -machine pc,nvdimm=on,nvdimm-persistence=$persistence \
+# shellcheck disable=SC2086 # several words
+qemu-system-x86_64 $cpus -cpu "$cpu" -machine pc,nvdimm=on,nvdimm-persistence=$persistence \
 	-m 2G,slots=4,maxmem=8G -nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$guest/vmlinuz" -initrd "$work/initrd" \
 	-append "console=ttyS0 panic=-1 loglevel=4 random.trust_cpu=on $faster $words" \
