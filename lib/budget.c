@@ -45,7 +45,7 @@ static int64_t max_map_count(void)
 static int64_t count_vmas(int64_t max)
 {
 	int fd = dxs_sys_openat(AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-	char buf[4096];
+	char buf[4096] = "";
 	int64_t nr = 0;
 	long i, len;
 

@@ -140,7 +140,7 @@ static int store_text(const char *prefix, const char *value, char *out, size_t s
 // The program may change its directory before the path is used.
 static int parse_path(const char *value, char *out, size_t size, struct dxs_text *why)
 {
-	char dir[PATH_MAX];
+	char dir[PATH_MAX] = "";
 	long len;
 
 	if (*value == '/')

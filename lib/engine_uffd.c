@@ -122,7 +122,7 @@ static void *handler_run(void *arg)
 	int fd = (int)(intptr_t)arg;
 
 	for (;;) {
-		struct uffd_msg msg[16];
+		struct uffd_msg msg[16] = {0};
 		struct pollfd poll = {.fd = fd, .events = POLLIN};
 		long i, len;
 

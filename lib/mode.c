@@ -108,7 +108,7 @@ static bool is_device_dax(const struct stat *st)
 
 static bool has_entries(const char *path)
 {
-	char buf[512];
+	char buf[512] = {0};
 	long len, at, nr = 0;
 	int fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 

@@ -90,7 +90,7 @@ bool dxs_pagemap_is_huge(uintptr_t addr)
 static int read_populated(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_region *region, size_t nr,
 			  uintptr_t *next)
 {
-	uint64_t entry[64];
+	uint64_t entry[64] = {0};
 	size_t found = 0;
 
 	while (start < end) {

@@ -435,7 +435,7 @@ void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
 // Nobody can have left stores there that would have to be remembered. The file is locked exclusively.
 static bool is_clean(int fd)
 {
-	struct dxs_registry seen;
+	struct dxs_registry seen = {0};
 
 	return dxs_sys_pread(fd, &seen, sizeof(seen), 0) == sizeof(seen) && !(seen.announced & PRESENT_MASK);
 }

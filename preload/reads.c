@@ -30,7 +30,7 @@ void dxs_pins_drop(void *pin)
 void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
 {
 	uintptr_t low = UINTPTR_MAX, high = 0;
-	struct iovec one;
+	struct iovec one = {0};
 	size_t i;
 
 	for (i = 0; i < nr && dxs_peek(&one, &iov[i], sizeof(one)); i++) {
@@ -49,7 +49,7 @@ void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
 
 void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len)
 {
-	socklen_t room;
+	socklen_t room = 0;
 
 	if (!len || (!dxs_pin_near(len, sizeof(*len)) && !dxs_pin_near(addr, MOST)) ||
 	    !dxs_peek(&room, len, sizeof(room)))
@@ -60,7 +60,7 @@ void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len)
 
 void dxs_pin_message(struct dxs_pin *pin, struct msghdr *msg)
 {
-	struct msghdr copy;
+	struct msghdr copy = {0};
 
 	if (!dxs_peek(&copy, msg, sizeof(copy)))
 		return;
