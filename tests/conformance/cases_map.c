@@ -672,7 +672,7 @@ static void many_mappings_beyond_max_map_count(void)
 const struct test_case cases_map[] = {
 	CASE(mprotect_ro_and_back, ALL),
 	CASE(mprotect_of_the_middle_and_back, ALL),
-	CASE(prot_none_then_back, ALL),
+	CASE(prot_none_then_back, FILES),
 	CASE(mprotect_that_fails, ALL),
 	CASE(map_shared_readonly_then_mprotect_rw, ALL),
 	CASE(map_shared_of_a_readonly_descriptor, NO_HUGETLBFS),
@@ -695,7 +695,7 @@ const struct test_case cases_map[] = {
 	CASE(huge_and_small_entries_of_one_range, SMALL),
 	CASE(read_into_huge_page_while_syncing, SMALL),
 	CASE(sparse_64g, NAMED),
-	CASE(scattered_stores_beyond_max_map_count, NAMED),
-	CASE(many_mappings_beyond_max_map_count, NAMED),
+	CASE(scattered_stores_beyond_max_map_count, TMPFS),
+	CASE(many_mappings_beyond_max_map_count, TMPFS),
 	END_OF_CASES,
 };
