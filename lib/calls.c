@@ -256,13 +256,65 @@ int dxs_fsync(int fd, bool data_only)
 	return ret;
 }
 
-void dxs_stdio_opened(int fd)
+int dxs_flush_fd(int fd, uint64_t off, uint64_t end)
+{
+	struct dxs_file *file;
+	int err = DXS_PASS;
+	dxs_sigset set;
+
+	if (!dxs_maps_any())
+		return DXS_PASS;
+	set = dxs_sig_block();
+	file = file_of(fd);
+	if (file) {
+		err = dxs_sync_range(file, off, end);
+		dxs_file_put(file);
+	}
+	dxs_sig_setmask(set);
+	return err;
+}
+
+// What the kernel's sync of a whole file system would do for one file. That call alone does not: it visits inodes that it
+// holds dirty, and a page that became writable with MAP_SYNC does not make one so (fs/dax.c dax_insert_pfn_mkwrite, Linux
+// 6.12).
+static int file_sync(struct dxs_file *file)
+{
+	int err = dxs_sync_range(file, 0, UINT64_MAX), ret = 0;
+
+	if (!file->is_device && dxs_file_owes_kernel(file))
+		ret = owed_sync(file);
+	return err ? err : ret;
+}
+
+int dxs_sync_files(int fd)
+{
+	struct stat st = {0};
+	struct part part;
+	uintptr_t addr = 0;
+	dxs_sigset set;
+	int err = 0;
+
+	if (!dxs_maps_any() || (fd >= 0 && dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0)))
+		return 0;
+	set = dxs_sig_block();
+	while (part_find(addr, UINTPTR_MAX, &part)) {
+		int ret = fd < 0 || part.file->dev == st.st_dev ? file_sync(part.file) : 0;
+
+		err = err ? err : ret;
+		dxs_file_put(part.file);
+		addr = part.next;
+	}
+	dxs_sig_setmask(set);
+	return err;
+}
+
+void dxs_leave_to_kernel(int fd, const char *reason)
 {
 	dxs_sigset set = dxs_sig_block();
 	struct dxs_file *file = file_of(fd);
 
 	if (file) {
-		dxs_file_to_kernel(file, DXS_STDIO_REASON);
+		dxs_file_to_kernel(file, reason);
 		dxs_file_put(file);
 	}
 	dxs_sig_setmask(set);
@@ -369,7 +421,7 @@ struct dxs_file *dxs_resize_begin(int fd)
 	return file;
 }
 
-struct dxs_file *dxs_resize_begin_path(const char *path)
+struct dxs_file *dxs_resize_begin_path(int dir, const char *path, bool follow)
 {
 	struct dxs_file *file = NULL;
 	dxs_sigset set;
@@ -378,7 +430,7 @@ struct dxs_file *dxs_resize_begin_path(const char *path)
 	if (!dxs_maps_any())
 		return NULL;
 	set = dxs_sig_block();
-	if (!dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, 0, 0, 0))
+	if (!dxs_sys6(SYS_newfstatat, dir, (long)path, (long)&st, follow ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0))
 		file = dxs_file_lookup(dxs_identity_dev(&st), dxs_identity_ino(&st));
 	resize_begin(file);
 	dxs_sig_setmask(set);
@@ -431,16 +483,19 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 
 void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 {
+	uint64_t reach, end; // nothing to write beyond what the file had or has
 	dxs_sigset set;
 
 	if (!file)
 		return;
 	set = dxs_sig_block();
 	dxs_file_changed(file);
+	reach = dxs_max64(atomic_load(&file->size), size < 0 ? 0 : (uint64_t)size);
+	end = dxs_min64((uint64_t)off + (uint64_t)len, reach);
 	if (size >= 0)
 		size_reaches(file, (uint64_t)size);
-	if (len > 0 && file->image)
-		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
+	if (file->image && end > (uint64_t)off)
+		kwrite_mark(file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);

@@ -21,14 +21,23 @@ int dxs_msync(void *addr, size_t len, int flags);
 int dxs_msync_bytes(uintptr_t start, uintptr_t end); // MS_SYNC at any alignment: only these bytes are promised
 int dxs_fsync(int fd, bool data_only);
 
+// Flushes bytes [off, end) of a descriptor's file, before somebody else's call of its fsync, or one that promises less.
+int dxs_flush_fd(int fd, uint64_t off, uint64_t end);
+
+// sync and syncfs: makes all known files durable, of the file system that fd is on or, with -1, of all. 0 or the first
+// -errno. The kernel's call has to follow.
+int dxs_sync_files(int fd);
+
 // Around a call by which the kernel writes into a file (write, copy_file_range, ...). begin returns the file, held, or
 // NULL when it is none of ours; end tells what was written (len < 0: nothing).
 struct dxs_file *dxs_kwrite_begin(int fd);
 void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len);
 
-// A stdio stream that can write was opened on a descriptor: the file is the kernel's from now on, if it is one of ours.
+// The file of a descriptor is the kernel's from now on, if it is one of ours: it is going to be written in ways that no
+// hook sees, by a stdio stream or by a thread of libc's.
 #define DXS_STDIO_REASON "also written through a stdio stream"
-void dxs_stdio_opened(int fd);
+#define DXS_AIO_REASON "also written by asynchronous I/O"
+void dxs_leave_to_kernel(int fd, const char *reason);
 
 // The position of a descriptor, for calls that write at it, and the size of its file.
 off_t dxs_position(int fd);
@@ -41,7 +50,7 @@ bool dxs_known_any(void);
 // kernels from 6.15 on forget what they held dirty. Holes: [off, off + len) was punched or moved;
 // `size` of the file now, -1: the same.
 struct dxs_file *dxs_resize_begin(int fd);
-struct dxs_file *dxs_resize_begin_path(const char *path);
+struct dxs_file *dxs_resize_begin_path(int dir, const char *path, bool follow); // dir, follow: as openat
 void dxs_resize_end(struct dxs_file *file, bool done, off_t size);
 void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size);
 

@@ -10,6 +10,8 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/uio.h>
 
 #include "alloc.h"
 #include "budget.h"
@@ -30,6 +32,11 @@
 #include "sync.h"
 #include "trap.h"
 #include "vma.h"
+
+// Advice that libc's headers may not know yet.
+#define POPULATE_WRITE 23  // Linux 5.14
+#define DONTNEED_LOCKED 24 // 5.18
+#define GUARD_INSTALL 102  // 6.13; for files 6.15
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
 
@@ -865,21 +872,60 @@ int dxs_mprotect(void *addr, size_t len, int prot, int pkey)
 	return sys_protect((uintptr_t)addr, (uintptr_t)addr + len, prot, pkey);
 }
 
-// A hole punched through a mapping: the file behind it changes as by fallocate.
-int dxs_madvise_remove(void *addr, size_t len)
+static int sys_madvise(int pidfd, uintptr_t addr, uintptr_t end, int advice, unsigned flags)
+{
+	struct iovec range = {(void *)addr, end - addr};
+
+	long ret = pidfd < 0 ? dxs_sys6(SYS_madvise, (long)addr, (long)range.iov_len, advice, 0, 0, 0)
+			     : dxs_sys6(SYS_process_madvise, pidfd, (long)&range, 1, advice, flags, 0);
+
+	return ret < 0 ? (int)ret : 0;
+}
+
+// The file behind a mapping changes as by fallocate. As the kernel does it: piece by piece, up to the first error; what is
+// not mapped is an error at the end.
+static int remove_known(int pidfd, uintptr_t addr, uintptr_t end, unsigned flags)
+{
+	int hole = 0, ret = 0;
+
+	while (addr < end && !ret) {
+		struct dxs_hole known;
+		uintptr_t from = addr;
+		bool is_known = dxs_hole_begin(&addr, end, &known);
+
+		if (!is_known)
+			addr = end;
+		ret = sys_madvise(pidfd, from, addr, MADV_REMOVE, flags);
+		if (is_known)
+			dxs_holes_end(known.file, known.off, ret && ret != -ENOMEM ? 0 : known.len, -1);
+		if (ret == -ENOMEM) { // what is mapped is done
+			hole = ret;
+			ret = 0;
+		}
+	}
+	return ret ? ret : hole;
+}
+
+int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags)
 {
 	uintptr_t at = (uintptr_t)addr, end = at + len;
-	dxs_sigset set = dxs_sig_block();
-	struct dxs_hole hole[8];
-	unsigned i, nr = 0;
+	struct dxs_pin pin = {.nr = 0};
+	dxs_sigset set;
 	int ret;
 
-	while (nr < 8 && dxs_hole_begin(&at, end, &hole[nr]))
-		nr++;
-	ret = (int)dxs_sys6(SYS_madvise, (long)addr, (long)len, MADV_REMOVE, 0, 0, 0);
-	for (i = 0; i < nr; i++)
-		dxs_holes_end(hole[i].file, hole[i].off, ret ? 0 : hole[i].len, -1);
-	dxs_sig_setmask(set);
+	if (advice == MADV_REMOVE && at % DXS_PAGE_SIZE == 0 && is_known(at, len)) {
+		set = dxs_sig_block();
+		ret = remove_known(pidfd, at, end, flags);
+		dxs_sig_setmask(set);
+		return ret;
+	}
+	// What empties page tables, in which the first sync of a mapping looks for what was stored to: synced before.
+	if (advice == MADV_DONTNEED || advice == DONTNEED_LOCKED || advice == GUARD_INSTALL)
+		dxs_msync_bytes(at, end);
+	else if (advice == POPULATE_WRITE)
+		dxs_pin(&pin, addr, len); // the kernel makes pages writable, as far as the mapping is
+	ret = sys_madvise(pidfd, at, end, advice, flags);
+	dxs_unpin(&pin);
 	return ret;
 }
 
@@ -913,18 +959,17 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	return err;
 }
 
-int dxs_release(void *addr, size_t len)
+// Stops tracking [at, end): flushes what is dirty, opens all. With a reason, the files are the kernel's from then on.
+static int release(uintptr_t at, uintptr_t end, const char *reason)
 {
-	uintptr_t at = (uintptr_t)addr, end = at + ((len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1));
 	struct change change;
 	struct dxs_map *map;
-	int err;
+	int err = change_begin(&change, at, end - at);
 
-	if (at % DXS_PAGE_SIZE || !is_known(at, len))
-		return -EINVAL;
-	err = change_begin(&change, at, end - at);
 	while ((map = dxs_maps_first(at, end))) {
 		at = dxs_map_end(map);
+		if (reason)
+			dxs_file_to_kernel(map->file, reason);
 		if (map->engine)
 			map->engine->open_all(map);
 		map_restore(map);
@@ -932,4 +977,42 @@ int dxs_release(void *addr, size_t len)
 	}
 	change_end(&change);
 	return err;
+}
+
+int dxs_release(void *addr, size_t len)
+{
+	uintptr_t at = (uintptr_t)addr;
+
+	if (at % DXS_PAGE_SIZE || !is_known(at, len))
+		return -EINVAL;
+	return release(at, at + round_up(len, DXS_PAGE_SIZE), NULL);
+}
+
+// Pages of the file in another order than they are in the file: nobody tracks that.
+int dxs_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags)
+{
+	uintptr_t at = (uintptr_t)addr & ~(DXS_PAGE_SIZE - 1); // the kernel rounds (mm/mmap.c, Linux 6.12)
+
+	len &= ~(DXS_PAGE_SIZE - 1);
+	if (is_known(at, len))
+		release(at, at + len, "its pages were mapped in another order (remap_file_pages)");
+	return (int)dxs_sys6(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)pgoff, flags, 0);
+}
+
+// shmat that takes the place of what is mapped there.
+void *dxs_shmat(int id, const void *addr, int flags)
+{
+	uintptr_t at = (uintptr_t)addr & ~(flags & SHM_RND ? (uintptr_t)SHMLBA - 1 : 0);
+	struct change change;
+	struct shmid_ds segment;
+	void *ret;
+
+	if (!(flags & SHM_REMAP) || dxs_sys6(SYS_shmctl, id, IPC_STAT, (long)&segment, 0, 0, 0) ||
+	    !is_known(at, segment.shm_segsz))
+		return (void *)dxs_sys6(SYS_shmat, id, (long)addr, flags, 0, 0, 0);
+	change_begin(&change, at, round_up(segment.shm_segsz, DXS_PAGE_SIZE));
+	ret = (void *)dxs_sys6(SYS_shmat, id, (long)addr, flags, 0, 0, 0);
+	change_commit(&change, !dxs_is_err(ret));
+	change_end(&change);
+	return ret;
 }

@@ -27,8 +27,10 @@ extern bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
 void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
 int dxs_munmap(void *addr, size_t len);
 void *dxs_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr);
-int dxs_mprotect(void *addr, size_t len, int prot, int pkey); // pkey -1: plain mprotect
-int dxs_madvise_remove(void *addr, size_t len);
+int dxs_mprotect(void *addr, size_t len, int prot, int pkey);                   // pkey -1: plain mprotect
+int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags); // pidfd -1: plain madvise
+int dxs_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags);
+void *dxs_shmat(int id, const void *addr, int flags);
 
 // Tracks from now on a mapping of fd that exists already, all of it taken as dirty. 0 or -errno.
 int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate);

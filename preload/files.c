@@ -159,7 +159,7 @@ DXS_EXPORT int ftruncate64(int fd, off64_t size)
 
 DXS_EXPORT int truncate(const char *path, off_t size)
 {
-	struct dxs_file *file = hooked() ? dxs_resize_begin_path(path) : NULL;
+	struct dxs_file *file = hooked() ? dxs_resize_begin_path(AT_FDCWD, path, true) : NULL;
 	int ret = DXS_NEXT(truncate, (path, size), SYS_truncate, path, size);
 
 	dxs_resize_end(file, !ret, size);

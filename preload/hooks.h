@@ -7,6 +7,7 @@
 #ifndef DXS_HOOKS_H
 #define DXS_HOOKS_H
 
+#include <aio.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -45,7 +47,14 @@ size_t __fread_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 size_t __fread_unlocked_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
 
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __openat_2(int dir, const char *path, int flags);
+int __openat64_2(int dir, const char *path, int flags);
+
 // Names of libc's that programs and libraries were built with.
+int __open(const char *path, int flags, ...);
+int __open64(const char *path, int flags, ...);
 ssize_t __read(int fd, void *buf, size_t len);
 ssize_t __pread64(int fd, void *buf, size_t len, off64_t off);
 int __ppoll_chk(struct pollfd *fds, nfds_t nr, const struct timespec *timeout, const sigset_t *set, size_t size);
@@ -64,7 +73,12 @@ int siggetmask(void);
 // clang-format off
 #define DXS_HOOKS(X)                                                                                                   \
 	X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect) X(pkey_mprotect) X(madvise)                                  \
-	X(msync) X(fsync) X(fdatasync)                                                                                 \
+	X(process_madvise) X(remap_file_pages) X(shmat)                                                                \
+	X(msync) X(fsync) X(fdatasync) X(sync) X(syncfs) X(sync_file_range)                                            \
+	X(open) X(open64) X(__open) X(__open64) X(openat) X(openat64) X(creat) X(creat64)                              \
+	X(__open_2) X(__open64_2) X(__openat_2) X(__openat64_2)                                                        \
+	X(aio_read) X(aio_read64) X(aio_write) X(aio_write64) X(aio_fsync) X(aio_fsync64)                              \
+	X(lio_listio) X(lio_listio64)                                                                                  \
 	X(write) X(pwrite) X(pwrite64) X(writev) X(pwritev) X(pwritev64) X(pwritev2) X(pwritev64v2)                    \
 	X(copy_file_range) X(sendfile) X(sendfile64) X(splice)                                                         \
 	X(ftruncate) X(ftruncate64) X(truncate) X(truncate64)                                                          \

@@ -6,6 +6,7 @@
 
 #include "calls.h"
 #include "hooks.h"
+#include "pins.h"
 #include "track.h"
 
 DXS_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
@@ -54,15 +55,46 @@ DXS_EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 	return (int)dxs_hook_return(dxs_mprotect(addr, len, prot, pkey));
 }
 
-#define DONTNEED_LOCKED 24 // MADV_DONTNEED_LOCKED, Linux 5.18
-
-// MADV_DONTNEED empties page tables, in which the first sync of a mapping looks for what was stored to: so that is synced
-// before.
 DXS_EXPORT int madvise(void *addr, size_t len, int advice)
 {
-	if (advice == MADV_REMOVE && dxs_hook_enter())
-		return (int)dxs_hook_return(dxs_madvise_remove(addr, len));
-	if ((advice == MADV_DONTNEED || advice == DONTNEED_LOCKED) && dxs_hook_enter())
-		dxs_msync_bytes((uintptr_t)addr, (uintptr_t)addr + len);
-	return (int)dxs_hook_return(dxs_sys6(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0));
+	if (!dxs_hook_enter())
+		return (int)dxs_hook_return(dxs_sys6(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0));
+	return (int)dxs_hook_return(dxs_madvise(-1, addr, len, advice, 0));
+}
+
+// One range after the other, as the kernel does it: the bytes up to the first error, or that error (mm/madvise.c
+// do_process_madvise, Linux 6.13). The process may be this one.
+DXS_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t nr, int advice, unsigned flags)
+{
+	struct iovec one = {0};
+	ssize_t done = 0;
+	size_t i;
+
+	if (!dxs_hook_enter() || !dxs_known_any() || pidfd < 0 || !nr || nr > UIO_MAXIOV)
+		return dxs_hook_return(dxs_sys6(SYS_process_madvise, pidfd, (long)iov, (long)nr, advice, flags, 0));
+	for (i = 0; i < nr; i++) {
+		int ret = dxs_peek(&one, &iov[i], sizeof(one))
+				  ? dxs_madvise(pidfd, one.iov_base, one.iov_len, advice, flags)
+				  : -EFAULT;
+
+		if (ret < 0)
+			return done ? done : dxs_hook_return(ret);
+		done += (ssize_t)one.iov_len;
+	}
+	return done;
+}
+
+DXS_EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags)
+{
+	if (!dxs_hook_enter())
+		return (int)dxs_hook_return(
+			dxs_sys6(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)pgoff, flags, 0));
+	return (int)dxs_hook_return(dxs_remap_file_pages(addr, len, prot, pgoff, flags));
+}
+
+DXS_EXPORT void *shmat(int id, const void *addr, int flags)
+{
+	if (!dxs_hook_enter())
+		return dxs_hook_return_ptr((void *)dxs_sys6(SYS_shmat, id, (long)addr, flags, 0, 0, 0));
+	return dxs_hook_return_ptr(dxs_shmat(id, addr, flags));
 }

@@ -25,6 +25,10 @@ void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len);
 
 void dxs_pins_drop(void *pin);
 
+// What the kernel stores into at any time from now on stays open for good: a stream's buffer, and what is read in the
+// background by a thread of libc's.
+void dxs_pin_for_good(void *addr, size_t len);
+
 // Makes a call and lets go of the pins, also where the thread is cancelled in it. A handler that leaves it by a jump
 // keeps them: the pages stay open, and nothing is lost.
 #define DXS_PINNED(pin, call)                                                                                          \

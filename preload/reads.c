@@ -27,6 +27,14 @@ void dxs_pins_drop(void *pin)
 	dxs_unpin(pin);
 }
 
+void dxs_pin_for_good(void *addr, size_t len)
+{
+	struct dxs_pin pin;
+
+	if (dxs_hook_pins(&pin))
+		dxs_pin(&pin, addr, len);
+}
+
 void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
 {
 	uintptr_t low = UINTPTR_MAX, high = 0;

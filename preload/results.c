@@ -5,8 +5,8 @@
 // fgets and getline (from the stream's buffer), and what the vDSO answers without a system call.
 #include "results.h"
 
-#include <aio.h>
 #include <dlfcn.h>
+#include <linux/fs.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <sched.h>
@@ -209,7 +209,7 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 #define OTHERS(X)                                                                                                      \
 	X(fcntl)                                                                                                       \
 	X(fcntl64)                                                                                                     \
-	X(__fcntl) X(semctl) X(arc4random_buf) X(setvbuf) X(aio_read) X(aio_read64) X(lio_listio) X(lio_listio64)
+	X(__fcntl) X(semctl) X(arc4random_buf) X(setvbuf)
 
 int __fcntl(int fd, int cmd, ...);
 
@@ -270,16 +270,28 @@ DXS_EXPORT ssize_t readlink(const char *path, char *buf, size_t len)
 	})
 
 // What a request stores cannot be known: as much as it says, but a page at least, most say nothing.
-DXS_EXPORT int ioctl(int fd, unsigned long request, ...)
+static int pinned_ioctl(int fd, unsigned long request, void *arg)
 {
 	size_t size = _IOC_SIZE(request) > DXS_PAGE_SIZE ? _IOC_SIZE(request) : DXS_PAGE_SIZE;
 	struct dxs_pin pin;
-	va_list args;
-	void *arg = LAST_ARGUMENT(request, args);
 
 	if (dxs_hook_pins(&pin))
 		dxs_pin(&pin, arg, size);
 	return DXS_PINNED(&pin, (int)dxs_hook_return(dxs_sys6(SYS_ioctl, fd, (long)request, (long)arg, 0, 0, 0)));
+}
+
+// Clones put other data under a file; deduplication (FIDEDUPERANGE) leaves it as it is.
+DXS_EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+	bool clones = request == FICLONE || request == FICLONERANGE;
+	struct dxs_file *file = clones && dxs_hook_enter() && dxs_known_any() ? dxs_resize_begin(fd) : NULL;
+	va_list args;
+	void *arg = LAST_ARGUMENT(request, args);
+	int ret = pinned_ioctl(fd, request, arg);
+
+	if (file)
+		dxs_holes_end(file, 0, ret ? 0 : INT64_MAX, dxs_end_of(fd));
+	return ret;
 }
 
 #define FCNTL(name)                                                                                                    \
@@ -342,22 +354,12 @@ DXS_EXPORT void arc4random_buf(void *buf, size_t len)
 	dxs_unpin(&pin);
 }
 
-// What the kernel stores into at any time from now on stays open for good: a stream's buffer, and what is read in the
-// background by a thread of libc's.
-static void pin_for_good(void *addr, size_t len)
-{
-	struct dxs_pin pin;
-
-	if (dxs_hook_pins(&pin))
-		dxs_pin(&pin, addr, len);
-}
-
 DXS_EXPORT int setvbuf(FILE *file, char *buf, int mode, size_t size)
 {
 	if (dxs_unlikely(!next.setvbuf))
 		dxs_hooks_fill();
 	if (buf)
-		pin_for_good(buf, size);
+		dxs_pin_for_good(buf, size);
 	return next.setvbuf(file, buf, mode, size);
 }
 
@@ -370,28 +372,3 @@ DXS_EXPORT void setbuffer(FILE *file, char *buf, size_t size)
 {
 	setvbuf(file, buf, buf ? _IOFBF : _IONBF, size);
 }
-
-#define AIO_READ(name, block)                                                                                          \
-	DXS_EXPORT int name(struct block *request)                                                                     \
-	{                                                                                                              \
-		dxs_hooks_fill();                                                                                      \
-		pin_for_good((void *)(uintptr_t)request->aio_buf, request->aio_nbytes);                                \
-		return next.name(request);                                                                             \
-	}
-
-#define LIO_LISTIO(name, block)                                                                                        \
-	DXS_EXPORT int name(int mode, struct block *const list[], int nr, struct sigevent *event)                      \
-	{                                                                                                              \
-		int i;                                                                                                 \
-                                                                                                                       \
-		dxs_hooks_fill();                                                                                      \
-		for (i = 0; i < nr; i++)                                                                               \
-			if (list[i] && list[i]->aio_lio_opcode == LIO_READ)                                            \
-				pin_for_good((void *)(uintptr_t)list[i]->aio_buf, list[i]->aio_nbytes);                \
-		return next.name(mode, list, nr, event);                                                               \
-	}
-
-AIO_READ(aio_read, aiocb)
-AIO_READ(aio_read64, aiocb64)
-LIO_LISTIO(lio_listio, aiocb)
-LIO_LISTIO(lio_listio64, aiocb64)

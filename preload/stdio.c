@@ -18,44 +18,61 @@ FILE *_IO_iter_file(void *iter);
 void _IO_list_lock(void);
 void _IO_list_unlock(void);
 
-static FILE *opened(FILE *stream)
+// A mode that begins with `w` cuts the file off. path NULL: that of a stream which is opened anew.
+static struct dxs_file *cut_begin(const char *path, const char *mode, FILE *stream)
+{
+	if (*mode != 'w' || !dxs_hook_enter() || !dxs_known_any())
+		return NULL;
+	return path ? dxs_resize_begin_path(AT_FDCWD, path, true) : dxs_resize_begin(fileno(stream));
+}
+
+static FILE *opened(FILE *stream, struct dxs_file *cut)
 {
 	int saved = errno;
 
+	dxs_resize_end(cut, stream, 0);
 	if (stream && dxs_hook_enter() && dxs_known_any() && __fwritable(stream))
-		dxs_stdio_opened(fileno(stream));
+		dxs_leave_to_kernel(fileno(stream), DXS_STDIO_REASON);
 	errno = saved;
 	return stream;
 }
 
 DXS_EXPORT FILE *fopen(const char *path, const char *mode)
 {
+	struct dxs_file *cut = cut_begin(path, mode, NULL);
+
 	dxs_hooks_fill();
-	return opened(dxs_next.fopen(path, mode));
+	return opened(dxs_next.fopen(path, mode), cut);
 }
 
 DXS_EXPORT FILE *fopen64(const char *path, const char *mode)
 {
+	struct dxs_file *cut = cut_begin(path, mode, NULL);
+
 	dxs_hooks_fill();
-	return opened(dxs_next.fopen64(path, mode));
+	return opened(dxs_next.fopen64(path, mode), cut);
 }
 
 DXS_EXPORT FILE *fdopen(int fd, const char *mode)
 {
 	dxs_hooks_fill();
-	return opened(dxs_next.fdopen(fd, mode));
+	return opened(dxs_next.fdopen(fd, mode), NULL);
 }
 
 DXS_EXPORT FILE *freopen(const char *path, const char *mode, FILE *stream)
 {
+	struct dxs_file *cut = cut_begin(path, mode, stream);
+
 	dxs_hooks_fill();
-	return opened(dxs_next.freopen(path, mode, stream));
+	return opened(dxs_next.freopen(path, mode, stream), cut);
 }
 
 DXS_EXPORT FILE *freopen64(const char *path, const char *mode, FILE *stream)
 {
+	struct dxs_file *cut = cut_begin(path, mode, stream);
+
 	dxs_hooks_fill();
-	return opened(dxs_next.freopen64(path, mode, stream));
+	return opened(dxs_next.freopen64(path, mode, stream), cut);
 }
 
 bool dxs_hooks_stdio_writes(dev_t dev, ino_t ino)

@@ -28,10 +28,10 @@ rm -f "$summary" "$junit" build/run.status
 	ctest --test-dir build/release --output-on-failure --no-tests=error --parallel "$(nproc)" \
 		--output-junit "$junit" "$@" || status=$?
 	echo "$status" >build/run.status
-} 2>&1 | awk -v summary="$summary" '
-	/^[0-9]+% tests passed/ { held = 1 }
-	held { print >summary; next }
-	{ print; fflush() }'
+} 2>&1 | sed -u "/^[0-9]*% tests passed/,\$ {
+	w $summary
+	d
+}"
 status=$(cat build/run.status)
 
 # The name and the reason (a line "SKIP: ...") of each skipped test.

@@ -37,7 +37,7 @@ struct test_case {
 // clang-format on
 
 extern const struct test_case cases_fd[], cases_kernel_write[], cases_map[], cases_process[], cases_results[],
-	cases_signal[], cases_size[], cases_sync[], cases_thread[];
+	cases_rare[], cases_signal[], cases_size[], cases_sync[], cases_thread[];
 
 // Ends the process: the cell has failed, or cannot be run here.
 void cell_fail(const char *file, int line, const char *what) __attribute__((noreturn));
