@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -215,6 +216,16 @@ static void peer_loop(void)
 	}
 }
 
+static void peer_cuts(void)
+{
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	for (;;) {
+		CHECK(!ftruncate(fd, (off_t)(PEER_PAGES * PAGE)));
+		CHECK(!ftruncate(fd, (off_t)SIZE));
+	}
+}
+
 static bool peer_act(char what)
 {
 	static char value = 'a';
@@ -249,6 +260,10 @@ static bool peer_act(char what)
 	case 'l': // store and sync until killed
 		CHECK(write(0, &what, 1) == 1);
 		peer_loop();
+		break;
+	case 't': // cut the file off, and let it grow again, until killed
+		CHECK(write(0, &what, 1) == 1);
+		peer_cuts();
 		break;
 	case 'q':
 		return false;
@@ -408,6 +423,56 @@ static void many_short_lived_writers(void)
 	}
 	stop = true;
 	CHECK(!pthread_join(thread, NULL));
+	check_comes_back();
+}
+
+static __thread sigjmp_buf cut_off;
+
+static void on_cut(int sig)
+{
+	(void)sig;
+	siglongjmp(cut_off, 1);
+}
+
+// To what may be beyond the end of the file at any moment.
+static void *storing_high(void *arg)
+{
+	unsigned char value = 0;
+
+	sigsetjmp(cut_off, 1);
+	while (!stop)
+		store(PEER_PAGES + (size_t)(uintptr_t)arg, 8, (char)value++);
+	return NULL;
+}
+
+// M7: another process, which does not map the file, cuts it off between the look of a sync and its flush.
+static void file_is_cut_while_syncing(void)
+{
+	struct peer peer = peer_start();
+	pthread_t thread[4];
+	uintptr_t i;
+	int n;
+
+	file_map();
+	CHECK(signal(SIGBUS, on_cut) != SIG_ERR);
+	peer_do(&peer, 't');
+	for (i = 0; i < 2; i++) {
+		CHECK(!pthread_create(&thread[i], NULL, storing, (void *)(i * 7)));
+		CHECK(!pthread_create(&thread[2 + i], NULL, storing_high, (void *)(i * 8)));
+	}
+	for (n = 0; n < times; n++) {
+		store(PEER_PAGES - 1, 1, (char)n);
+		if (n % 3 == 0)
+			CHECK(!fsync(fd));
+		else
+			sync_all();
+		CHECK(durable(PEER_PAGES - 1) == (char)n);
+	}
+	stop = true;
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_join(thread[i], NULL));
+	peer_kill(&peer);
+	CHECK(!ftruncate(fd, (off_t)SIZE));
 	check_comes_back();
 }
 
@@ -631,6 +696,7 @@ static const struct {
 	{"writers_are_killed_while_others_sync", writers_are_killed_while_others_sync},
 	{"only_writer_is_killed", only_writer_is_killed},
 	{"many_short_lived_writers", many_short_lived_writers},
+	{"file_is_cut_while_syncing", file_is_cut_while_syncing},
 	{"fork_while_storing_and_syncing", fork_while_storing_and_syncing},
 	{"children_that_only_execute", children_that_only_execute},
 	{"forked_child_executes", forked_child_executes},
