@@ -6,6 +6,8 @@
 //   processes the last fence wins, as it does for cache lines.
 //   I.1 After power is cut (run->frozen) no fence returns: a thread looks at `frozen` after it has published, so
 //       either its lines were in the image before the cut, or its sync is never acknowledged.
+//   I.2 An emulated kernel sync holds the page lock of what it copies, so that what a fence has published meanwhile does
+//       not give way to what the file was before. Between processes it looks again (image_walk.c).
 #define DXS_SYS_SPARED // these calls emulate
 #include "image.h"
 
@@ -354,6 +356,45 @@ static int image_file_open(struct dxs_image *image)
 	return made;
 }
 
+static uint64_t page_bit(const struct dxs_file *file, uint64_t off)
+{
+	return 1ULL << ((off >> file->page_shift) % DXS_LEAF_PAGES);
+}
+
+// Keeps a page for an emulated kernel sync, from the look at the file to the write into its image: or what a fence
+// publishes in between would give way to what was there before. Flushes of this process's that have begun are waited for
+// (FLUSHING), and none begins (page lock). NULL: the page was never in a mapping. Caller has nothing FLUSHING.
+static struct dxs_leaf *page_hold(struct dxs_file *file, uint64_t off)
+{
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, off >> file->page_shift, false);
+	uint64_t page = page_bit(file, off);
+
+	while (leaf) {
+		dxs_leaf_lock(leaf, page);
+		if (!(dxs_leaf_get(leaf, DXS_FLUSHING) & page))
+			break;
+		dxs_leaf_unlock(leaf, page);
+		dxs_leaf_wait_flushed(leaf, page);
+	}
+	return leaf;
+}
+
+static void page_release(struct dxs_file *file, uint64_t off, struct dxs_leaf *held)
+{
+	if (held)
+		dxs_leaf_unlock(held, page_bit(file, off));
+}
+
+static struct dxs_leaf *walk_hold(const struct dxs_walk *walk, uint64_t off)
+{
+	return page_hold(walk->arg, off);
+}
+
+static void walk_release(const struct dxs_walk *walk, uint64_t off, struct dxs_leaf *held)
+{
+	page_release(walk->arg, off, held);
+}
+
 static void page_copy(const struct dxs_walk *walk, uint64_t off, const unsigned char *now, const unsigned char *durable)
 {
 	(void)durable;
@@ -412,6 +453,8 @@ static int image_walk(struct dxs_image *image, int fd, dxs_walk_fn fn)
 		.ino = image->file->ino,
 		.image_fd = image->fd,
 		.fn = fn,
+		.hold = walk_hold,
+		.release = walk_release,
 		.arg = image->file,
 	};
 
@@ -524,10 +567,13 @@ static void mapped_page_publish(struct dxs_image *image, uintptr_t addr, uint64_
 	unsigned char page[DXS_PAGE_SIZE] = {0}, resident = 0;
 	struct lines lines = {page, addr, DXS_PAGE_SIZE};
 	struct dxs_fault_at fault;
+	struct dxs_leaf *held;
 
+	held = page_hold(image->file, off);
 	dxs_sys6(SYS_mincore, (long)addr, DXS_PAGE_SIZE, (long)&resident, 0, 0, 0);
 	if (!(resident & 1) || !dxs_flush_guard(page_copy_guarded, &lines, &fault))
 		dxs_sys6(SYS_pwrite64, image->fd, (long)page, DXS_PAGE_SIZE, (long)off, 0, 0);
+	page_release(image->file, off, held);
 }
 
 static const struct dxs_map *map_of(const struct dxs_file *file, uint64_t pgoff)

@@ -31,21 +31,29 @@ static void page_read(int fd, uint64_t off, unsigned char *page)
 	memset(page + len, 0, DXS_PAGE_SIZE - (size_t)len);
 }
 
+static bool page_differs(const struct dxs_walk *walk, int fd, uint64_t off, unsigned char *now, unsigned char *durable)
+{
+	page_read(fd, off, now);
+	page_read(walk->image_fd, off, durable);
+	return memcmp(now, durable, DXS_PAGE_SIZE);
+}
+
 static void page_compare(const struct dxs_walk *walk, int fd, uint64_t off)
 {
 	unsigned char now[DXS_PAGE_SIZE], before[DXS_PAGE_SIZE], durable[DXS_PAGE_SIZE];
 	int tries;
 
-	page_read(fd, off, now);
-	page_read(walk->image_fd, off, durable);
 	// Again if it was stored to meanwhile: another process may have published that, and fn what was there before.
-	for (tries = 0; tries < 100 && memcmp(now, durable, DXS_PAGE_SIZE); tries++) {
-		walk->fn(walk, off, now, durable);
+	for (tries = 0; tries < 100 && page_differs(walk, fd, off, now, durable); tries++) {
+		struct dxs_leaf *held = walk->hold(walk, off);
+
+		if (page_differs(walk, fd, off, now, durable))
+			walk->fn(walk, off, now, durable);
+		walk->release(walk, off, held);
 		memcpy(before, now, DXS_PAGE_SIZE);
 		page_read(fd, off, now);
 		if (!memcmp(now, before, DXS_PAGE_SIZE))
 			return;
-		page_read(walk->image_fd, off, durable);
 	}
 }
 

@@ -12,12 +12,19 @@ struct dxs_walk;
 typedef void (*dxs_walk_fn)(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
 			    const unsigned char *durable);
 
+// Around a look at a page that differs and a call of fn: nothing of this process's is published of it meanwhile.
+struct dxs_leaf;
+typedef struct dxs_leaf *(*dxs_walk_hold)(const struct dxs_walk *walk, uint64_t off);
+typedef void (*dxs_walk_release)(const struct dxs_walk *walk, uint64_t off, struct dxs_leaf *held);
+
 struct dxs_walk {
 	const char *path; // of the file; /proc/self/fd/N will do
 	dev_t dev;
 	ino_t ino;
 	int image_fd;
 	dxs_walk_fn fn;
+	dxs_walk_hold hold;
+	dxs_walk_release release;
 	void *arg;
 };
 

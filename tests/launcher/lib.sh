@@ -94,7 +94,7 @@ says_nothing() {
 
 # One line on standard error that begins with "daxsync: " and holds the text.
 says() { # TEXT
-	[ "$(wc -l <"$scratch/err")" -eq 1 ] || fail "one line was expected, with: $1"
+	[ "$(wc -l <"$scratch/err")" -eq 1 ] || fail "one line was expected, with: $1; and there is: $(cat "$scratch/err")"
 	grep -q '^daxsync: ' "$scratch/err" || fail 'the line does not begin with "daxsync: "'
 	grep -qF -- "$1" "$scratch/err" || fail "the line does not say: $1"
 }
