@@ -50,15 +50,28 @@ static bool context_get(const struct unwind *api, unw_context_t *context)
 #endif
 }
 
+static struct unwind api;
+static _Atomic bool loaded;
+
+void dxs_diag_load(void)
+{
+	struct unwind found = {0};
+	static atomic_flag done = ATOMIC_FLAG_INIT;
+
+	if (atomic_flag_test_and_set(&done) || !load(&found))
+		return;
+	api = found;
+	atomic_store(&loaded, true); // release: `api`; partner: the load in dxs_diag_backtrace
+}
+
 void dxs_diag_backtrace(void)
 {
 	static atomic_flag done = ATOMIC_FLAG_INIT;
-	struct unwind api = {0};
 	unw_context_t context;
 	unw_cursor_t cursor;
 	int depth;
 
-	if (atomic_flag_test_and_set(&done) || !load(&api) || !context_get(&api, &context) ||
+	if (!atomic_load(&loaded) || atomic_flag_test_and_set(&done) || !context_get(&api, &context) ||
 	    api.init_local(&cursor, &context))
 		return;
 	for (depth = 0; depth < DEPTH && api.step(&cursor) > 0; depth++) {

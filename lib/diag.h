@@ -3,8 +3,11 @@
 #ifndef DXS_DIAG_H
 #define DXS_DIAG_H
 
-// Writes the calling thread's stack to stderr, once per process. libunwind is loaded on demand and locally (linked,
-// it would catch the exceptions of C++ libraries loaded later); without it nothing is written. Not in a trap.
+// Loads libunwind, locally (linked, it would catch the exceptions of C++ libraries loaded later). Where a backtrace may be
+// wanted, before: with a lock held it is too late, since the loader has locks of its own. Context: hook or api.
+void dxs_diag_load(void);
+
+// Writes the calling thread's stack to stderr, once per process; nothing if libunwind is not loaded. Not in a trap.
 void dxs_diag_backtrace(void);
 
 #endif

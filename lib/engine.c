@@ -9,8 +9,8 @@
 #include "engine_mprotect.h"
 #include "engine_uffd.h"
 #include "fault.h"
+#include "file.h"
 #include "log.h"
-#include "mapping.h"
 
 static _Atomic bool pins_wanted;
 
@@ -41,6 +41,20 @@ static const struct dxs_engine *mprotect_try(struct dxs_map *map, const char **w
 	return dxs_engine_mprotect.attach(map) ? NULL : &dxs_engine_mprotect;
 }
 
+// On DAX the kernel refuses it (EINVAL on all versions up to 7.3): not tried there unless it was asked for.
+static bool may_be_uffd(bool emulated)
+{
+	return dxs_config.engine != DXS_ENGINE_MPROTECT && (emulated || dxs_config.engine != DXS_ENGINE_AUTO);
+}
+
+void dxs_engine_prepare(bool emulated)
+{
+	const char *why;
+
+	if (may_be_uffd(emulated))
+		dxs_uffd_open(&why);
+}
+
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why)
 {
 	const struct dxs_engine *engine = NULL;
@@ -48,7 +62,7 @@ const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why
 	*why = "no engine can track it";
 	if (dxs_fault(DXS_FAULT_NO_ATTACH))
 		return NULL;
-	if (dxs_config.engine != DXS_ENGINE_MPROTECT)
+	if (may_be_uffd(dxs_file_own_mode(map->file) == DXS_MODE_EMULATED))
 		engine = uffd_try(map, why);
 	if (!engine && (dxs_config.engine == DXS_ENGINE_AUTO || dxs_config.engine == DXS_ENGINE_MPROTECT))
 		engine = mprotect_try(map, why);

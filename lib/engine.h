@@ -53,6 +53,10 @@ struct dxs_engine {
 	bool (*is_alive)(void);
 };
 
+// Makes what an engine needs once per process, before a mapping of this kind is made: starting a thread allocates, and so
+// no lock may be held that a fork takes as well. Context: hook or api, signals blocked.
+void dxs_engine_prepare(bool emulated);
+
 // The engine for a mapping, attached, or NULL with the reason (static text) in *why. Tries the engines that the
 // configuration allows on the mapping itself: what the kernel grants is seen, not guessed from its version.
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why);

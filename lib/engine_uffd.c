@@ -52,6 +52,7 @@
 #define HANDLER_STACK ((size_t)64 << 10)
 
 static _Atomic int uffd = -1;
+static struct dxs_mutex opening;
 static bool by_signal;   // constant once uffd is open
 static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry
 static pthread_t handler;
@@ -194,13 +195,11 @@ static int start(int fd, bool signal, const char **why)
 	return 0;
 }
 
-int dxs_uffd_open(const char **why)
+static int open_once(const char **why)
 {
 	int fd = -EPERM;
 	bool signal = false;
 
-	if (atomic_load(&uffd) >= 0)
-		return 0;
 	*why = "/proc/self/pagemap cannot be read";
 	if (dxs_pagemap_open())
 		return -ENOENT;
@@ -216,6 +215,17 @@ int dxs_uffd_open(const char **why)
 		return fd;
 	}
 	return start(dxs_fd_hide(fd), signal, why);
+}
+
+int dxs_uffd_open(const char **why)
+{
+	int err = 0;
+
+	dxs_mutex_lock(&opening);
+	if (atomic_load(&uffd) < 0)
+		err = open_once(why);
+	dxs_mutex_unlock(&opening);
+	return err;
 }
 
 static int write_protect(uintptr_t addr, size_t len, bool protect)
@@ -520,6 +530,8 @@ static void uffd_nothing(struct dxs_map *map)
 void dxs_uffd_reset(void)
 {
 	int fd = atomic_exchange(&uffd, -1);
+
+	opening = (struct dxs_mutex){0};
 
 	if (fd >= 0)
 		dxs_fd_close(fd);

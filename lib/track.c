@@ -17,6 +17,7 @@
 #include "budget.h"
 #include "calls.h"
 #include "config.h"
+#include "diag.h"
 #include "engine.h"
 #include "fault.h"
 #include "flush.h"
@@ -277,6 +278,13 @@ static void map_restore(struct dxs_map *map)
 		dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
 }
 
+// Whether a call that has failed has taken a mapping away all the same: an mmap with MAP_FIXED does, when the file system
+// refuses (mm/mmap.c mmap_region, Linux 6.12).
+static bool is_unmapped(const struct dxs_map *map)
+{
+	return dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_ASYNC, 0, 0, 0) == -ENOMEM;
+}
+
 // After the kernel call: forgets the mappings if they are `gone`, else puts them back as they were.
 static void change_commit(struct change *change, bool gone)
 {
@@ -285,7 +293,7 @@ static void change_commit(struct change *change, bool gone)
 
 	while ((map = dxs_maps_first(at, change->end))) {
 		at = dxs_map_end(map);
-		if (gone && map->addr >= change->addr && at <= change->end) {
+		if (map->addr >= change->addr && at <= change->end && (gone || is_unmapped(map))) {
 			map_forget(map, true);
 			continue;
 		}
@@ -334,8 +342,9 @@ static void say_emulated(void)
 }
 
 // Before the registry is locked: loading a library takes the loader's lock, under which another thread may be running
-// a constructor that maps files.
-static void flusher_load(const struct dxs_candidate *candidate)
+// a constructor that maps files; and starting a thread allocates, by the program's allocator, which has locks that a fork
+// takes before the registry's.
+static void prepare(const struct dxs_candidate *candidate)
 {
 	int saved = errno;
 	dxs_sigset set;
@@ -346,6 +355,10 @@ static void flusher_load(const struct dxs_candidate *candidate)
 	set = dxs_sig_block();
 	dxs_inside++;
 	dxs_flush_init(&why);
+	if (dxs_config.verify)
+		dxs_diag_load();
+	if (candidate->mode != DXS_MODE_BYTE)
+		dxs_engine_prepare(candidate->mode == DXS_MODE_EMULATED);
 	errno = saved;
 	dxs_inside--;
 	dxs_sig_setmask(set);
@@ -606,7 +619,7 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 			candidate.mode = DXS_MODE_KERNEL;
 			candidate.reason = DXS_STDIO_REASON;
 		}
-		flusher_load(&candidate);
+		prepare(&candidate);
 		if (candidate.mode != DXS_MODE_PASS)
 			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
 		note_pass(&candidate, prot, len);
@@ -866,9 +879,10 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 
 int dxs_mprotect(void *addr, size_t len, int prot, int pkey)
 {
-	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
-	if ((uintptr_t)addr % DXS_PAGE_SIZE == 0 && is_known((uintptr_t)addr, len))
-		return mprotect_known((uintptr_t)addr, len, prot, pkey);
+	size_t whole = round_up(len, DXS_PAGE_SIZE); // 0 where that is more than there is: the kernel's to refuse
+
+	if ((uintptr_t)addr % DXS_PAGE_SIZE == 0 && is_known((uintptr_t)addr, whole))
+		return mprotect_known((uintptr_t)addr, whole, prot, pkey);
 	return sys_protect((uintptr_t)addr, (uintptr_t)addr + len, prot, pkey);
 }
 
@@ -949,7 +963,7 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	dxs_mode_look(fd, emulate, &candidate);
 	if (candidate.mode == DXS_MODE_PASS)
 		return -EOPNOTSUPP;
-	flusher_load(&candidate);
+	prepare(&candidate);
 	change_begin(&change, (uintptr_t)addr, 0);
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;

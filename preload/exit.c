@@ -159,7 +159,9 @@ DXS_EXPORT pid_t _Fork(void)
 	if (!act)
 		return dxs_next._Fork();
 	dxs_fork_prepare();
+	dxs_stdio_fork_begin();
 	pid = dxs_next._Fork();
+	dxs_stdio_fork_end();
 	if (pid)
 		dxs_fork_in_parent();
 	else

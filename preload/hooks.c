@@ -40,7 +40,8 @@ bool dxs_hook_enter(void)
 {
 	if (!dxs_hooks_active || dxs_inside)
 		return false;
-	dxs_fork_check();
+	if (dxs_unlikely(dxs_fork_check()))
+		dxs_stdio_lose();
 	return true;
 }
 
@@ -91,6 +92,10 @@ __attribute__((constructor(101))) static void begin(void)
 	dxs_hooks_fill();
 	dxs_allocator.zalloc = dxs_private_zalloc;
 	dxs_allocator.free = dxs_private_free;
+	// The allocator sets up its fork handlers with its first allocation, before dxs_init() does: so a fork takes the
+	// registry's lock first and the allocator's then, as all others do.
+	dxs_private_free(dxs_private_zalloc(1));
+	pthread_atfork(dxs_stdio_fork_begin, dxs_stdio_fork_end, dxs_stdio_fork_end);
 	dxs_real_sigaction = dxs_next.sigaction;
 	dxs_stdio_writes = dxs_hooks_stdio_writes;
 	dxs_init();

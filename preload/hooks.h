@@ -88,7 +88,7 @@ int siggetmask(void);
 	X(vmsplice) X(getentropy) X(process_vm_readv) X(process_vm_writev) X(fread) X(fread_unlocked)                  \
 	X(__fread_chk) X(__fread_unlocked_chk) X(__read) X(__pread64)                                                  \
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
-	X(fopen) X(fopen64) X(fdopen) X(freopen) X(freopen64)                                                          \
+	X(fopen) X(fopen64) X(fdopen) X(freopen) X(freopen64) X(tmpfile) X(tmpfile64) X(fclose)                                                         \
 	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
 	X(sigaction) X(__sigaction) X(signal) X(bsd_signal) X(ssignal) X(sysv_signal) X(__sysv_signal)                 \
 	X(sigset) X(sigignore) X(siginterrupt)                                                                         \
@@ -133,8 +133,11 @@ bool dxs_hooks_spare(void);
 // made without fork handlers.
 bool dxs_hook_enter(void);
 
-// Whether a stdio stream that can write is open on this file.
+// Whether a stdio stream that can write is open on this file. Around a fork; in a child that was made without.
 bool dxs_hooks_stdio_writes(dev_t dev, ino_t ino);
+void dxs_stdio_fork_begin(void);
+void dxs_stdio_fork_end(void);
+void dxs_stdio_lose(void);
 
 // The one place where -errno becomes -1 and errno.
 static inline long dxs_hook_return(long ret)

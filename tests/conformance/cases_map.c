@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "conformance.h"
@@ -350,6 +351,33 @@ static void map_fixed_that_fails_leaves_the_old(void)
 	check_is_tracked(map, NR_PAGES, 'b');
 }
 
+// A file system may refuse a mapping when the kernel has taken away already what was there (MAP_SYNC on ext4).
+static void map_fixed_that_fails_and_takes_away(void)
+{
+	int fd = file_new(FILE_SIZE), other = open("/var/tmp", O_TMPFILE | O_RDWR, 0600);
+	char *map = map_closed(fd), *middle = map + 2 * page;
+	unsigned char vec[4096];
+
+	if (other < 0 || ftruncate(other, (off_t)(2 * page)))
+		cell_skip("needs unnamed files in /var/tmp");
+	store_pages(map, NR_PAGES, 'b');
+	if (mmap(middle, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC | MAP_FIXED, other, 0) !=
+	    MAP_FAILED)
+		cell_skip("the file system of /var/tmp grants MAP_SYNC");
+	if (!syscall(SYS_mincore, middle, 2 * page, vec))
+		cell_skip("the file system of /var/tmp refuses before anything is taken away");
+	CHECK_ERRNO(msync(map, FILE_SIZE, MS_SYNC), ENOMEM);
+	CHECK(mmap(middle, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		   0) == middle);
+	store_pages(middle, 2, 'z');
+	sync_all(map, FILE_SIZE);
+	CHECK(file_has(fd, 2 * page, 'b'));
+	store_pages(map, 2, 'c');
+	store_pages(map + 4 * page, NR_PAGES - 4, 'c');
+	sync_all(map, FILE_SIZE);
+	CHECK(file_has(fd, 0, 'c') && file_has(fd, 2 * page, 'b'));
+}
+
 // M10: what was stored before the munmap is durable after the fsync, which meets no mapping any more.
 static void munmap_then_fsync(void)
 {
@@ -373,6 +401,7 @@ static void munmap_errors_equal_kernel(void)
 	CHECK_ERRNO(munmap(map, 0), EINVAL);
 	CHECK_ERRNO(munmap(map, SIZE_MAX), EINVAL);
 	CHECK_ERRNO(mprotect(map + 1, page, PROT_READ), EINVAL);
+	CHECK_ERRNO(mprotect(map, SIZE_MAX, PROT_READ), ENOMEM);
 	CHECK_ERRNO(mprotect(map, page, 0x4000000 | PROT_GROWSUP | PROT_GROWSDOWN), EINVAL);
 	check_is_tracked(map, NR_PAGES, 'b');
 }
@@ -688,6 +717,7 @@ const struct test_case cases_map[] = {
 	CASE(map_fixed_of_another_file_over_tracked, ALL),
 	CASE(map_fixed_of_memory_over_tracked, ALL),
 	CASE(map_fixed_that_fails_leaves_the_old, ALL),
+	CASE(map_fixed_that_fails_and_takes_away, SMALL),
 	CASE(munmap_then_fsync, ALL),
 	CASE(munmap_errors_equal_kernel, ALL),
 	CASE(many_windows, ALL),

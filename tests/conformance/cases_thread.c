@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "conformance.h"
@@ -443,6 +445,67 @@ static void msync_while_an_fsync_runs(void)
 	COUNTED(nr_kernel_syncs() == before || mode_of(map) == DAXSYNC_MODE_KERNEL); // nothing is owed any more
 }
 
+static void *map_in_a_loop(void *arg)
+{
+	int fd = *(int *)arg;
+
+	while (!stop) {
+		char *map = map_new(fd, 0, FILE_SIZE);
+
+		store_pages(map, 1, 'm');
+		CHECK(!munmap(map, FILE_SIZE));
+	}
+	return NULL;
+}
+
+// A mapping that comes or goes takes the registry's lock and then the allocators'; so must a fork, which takes them all.
+static void fork_while_another_thread_maps(void)
+{
+	int fd = file_new(FILE_SIZE), status;
+	unsigned i;
+
+	shared = map_closed(fd);
+	thread_start(map_in_a_loop, &fd);
+	for (i = 0; i < times(500); i++) {
+		pid_t pid = fork();
+
+		CHECK(pid >= 0);
+		if (!pid)
+			_exit(0);
+		CHECK(waitpid(pid, &status, 0) == pid && !status);
+	}
+	stop = true;
+	threads_join();
+}
+
+static void *flush_all_streams(void *arg)
+{
+	(void)arg;
+	while (!stop)
+		CHECK(!fflush(NULL));
+	return NULL;
+}
+
+// fflush(NULL) holds libc's list of streams while it waits for a stream, which a thread that maps may hold.
+static void map_with_a_stream_locked(void)
+{
+	int fd = file_new(FILE_SIZE);
+	FILE *stream = fopen("/dev/null", "w");
+	unsigned i;
+
+	CHECK(stream);
+	thread_start(flush_all_streams, NULL);
+	for (i = 0; i < times(200); i++) {
+		flockfile(stream);
+		shared = map_new(fd, 0, FILE_SIZE);
+		store_pages(shared, 1, 's');
+		CHECK(!munmap(shared, FILE_SIZE));
+		funlockfile(stream);
+	}
+	stop = true;
+	threads_join();
+}
+
 const struct test_case cases_thread[] = {
 	CASE(neighbours_unmap_while_storing, ALL),
 	CASE(aliases_come_and_go_while_storing, ALL),
@@ -455,6 +518,8 @@ const struct test_case cases_thread[] = {
 	CASE(hundred_threads_sync_one_page, ALL),
 	CASE(stores_of_ended_threads_are_synced, ALL),
 	CASE(truncate_while_syncing, FILES),
+	CASE(fork_while_another_thread_maps, ALL),
+	CASE(map_with_a_stream_locked, ALL),
 	CASE(msync_while_an_fsync_runs, SMALL),
 	END_OF_CASES,
 };
