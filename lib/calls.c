@@ -8,7 +8,6 @@
 
 #include "engine.h"
 #include "file.h"
-#include "history.h"
 #include "image.h"
 #include "mode.h"
 #include "stats.h"
@@ -325,6 +324,13 @@ off_t dxs_position(int fd)
 	return (off_t)dxs_sys6(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
 }
 
+off_t dxs_write_position(int fd)
+{
+	long flags = dxs_sys6(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+
+	return flags > 0 && flags & O_APPEND ? dxs_end_of(fd) : dxs_position(fd);
+}
+
 off_t dxs_end_of(int fd)
 {
 	struct stat st;
@@ -354,19 +360,6 @@ struct dxs_file *dxs_kwrite_begin(int fd)
 	return file;
 }
 
-static void kwrite_mark(struct dxs_file *file, uint64_t first, uint64_t last)
-{
-	while (first <= last) {
-		struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, first, true);
-
-		if (leaf) { // none: not mapped, and then nothing of it is the tracker's
-			dxs_tree_mark(&file->tree, leaf, DXS_KWRITE, dxs_leaf_mask(leaf, first, last));
-			dxs_history(file, DXS_EVENT_KERNEL, leaf->first, dxs_leaf_mask(leaf, first, last));
-		}
-		first = (first | (DXS_LEAF_PAGES - 1)) + 1;
-	}
-}
-
 // The file is longer now. What was stored behind its old end, in its last page, is a part of it from now on, or the
 // kernel has zeroed it: in either case it is the kernel's to make durable.
 static void size_reaches(struct dxs_file *file, uint64_t end)
@@ -374,7 +367,7 @@ static void size_reaches(struct dxs_file *file, uint64_t end)
 	uint64_t size = atomic_load(&file->size);
 
 	if (file->image && end > size && size % dxs_file_page_size(file))
-		kwrite_mark(file, size >> file->page_shift, size >> file->page_shift);
+		dxs_image_written(file, size >> file->page_shift, size >> file->page_shift);
 	while (end > size && !atomic_compare_exchange_weak(&file->size, &size, end))
 		;
 }
@@ -390,7 +383,8 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 	if (len > 0 && off >= 0)
 		size_reaches(file, (uint64_t)(off + len));
 	if (file->image && len > 0 && off >= 0)
-		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
+		dxs_image_written(file, (uint64_t)off >> file->page_shift,
+				  (uint64_t)(off + len - 1) >> file->page_shift);
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
@@ -495,7 +489,7 @@ void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 	if (size >= 0)
 		size_reaches(file, (uint64_t)size);
 	if (file->image && end > (uint64_t)off)
-		kwrite_mark(file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
+		dxs_image_written(file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);

@@ -39,8 +39,9 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len);
 #define DXS_AIO_REASON "also written by asynchronous I/O"
 void dxs_leave_to_kernel(int fd, const char *reason);
 
-// The position of a descriptor, for calls that write at it, and the size of its file.
+// The position of a descriptor, and where a call that writes at it will begin; the size of its file.
 off_t dxs_position(int fd);
+off_t dxs_write_position(int fd);
 off_t dxs_end_of(int fd);
 
 // Whether any file is known: one load.

@@ -42,16 +42,19 @@ struct dxs_file {
 	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it changes, and
 	// up to where a kernel sync that has RETURNED covers it. Unequal: owed.
 	_Atomic uint64_t kernel_changes, kernel_synced;
-	_Atomic uint64_t size;      // bytes, as last seen by a hook; a hint
-	_Atomic uint64_t cut;       // the smallest size since the last kernel sync; UINT64_MAX: not cut
-	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
-	unsigned nr_pins;           // kernel writes into mappings that are under way (M9); under pin_mutex
-	_Atomic uint32_t kwriters;  // kernel writes into the file that are under way
-	_Atomic bool widened;       // a trap has opened pages that were not stored to: some may be holes
-	bool is_device;             // device DAX: the kernel syncs nothing; constant
-	bool changing;              // maps_lock is held exclusively by the registry's owner
-	struct dxs_image *image;    // the durable image in verify mode, else NULL
-	char path[256];             // where it was when first mapped, for people; cut if longer
+	_Atomic uint64_t size;         // bytes, as last seen by a hook; a hint
+	_Atomic uint64_t cut;          // the smallest size since the last kernel sync; UINT64_MAX: not cut
+	struct dxs_mutex pin_mutex;    // pages being pinned, or a part being closed for the first time
+	unsigned nr_pins;              // kernel writes into mappings that are under way (M9); under pin_mutex
+	_Atomic uint32_t kwriters;     // kernel writes into the file that are under way
+	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (image.c)
+	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
+	_Atomic bool widened;          // a trap has opened pages that were not stored to: some may be holes
+	bool in_memory;                // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
+	bool is_device;                // device DAX: the kernel syncs nothing; constant
+	bool changing;                 // maps_lock is held exclusively by the registry's owner
+	struct dxs_image *image;       // the durable image in verify mode, else NULL
+	char path[256];                // where it was when first mapped, for people; cut if longer
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.

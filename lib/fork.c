@@ -82,6 +82,7 @@ static void child_begin(void)
 		map->file->group = (struct dxs_group){0};
 		map->file->changing = false;
 		map->file->kwriters = 0;
+		map->file->kwrite_mutex = (struct dxs_mutex){0};
 		map->file->pin_mutex = (struct dxs_mutex){0};
 		map->file->nr_pins = 0;
 		dxs_tree_reset_locks(&map->file->tree);

@@ -167,6 +167,17 @@ void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, s
 	}
 }
 
+void dxs_image_note_hole(struct dxs_image *image, uint64_t off, size_t len)
+{
+	for (; stage && len && stage->nr < STAGED_PAGES; off += DXS_PAGE_SIZE, len -= dxs_min64(len, DXS_PAGE_SIZE)) {
+		struct staged *staged = &stage->staged[stage->nr++];
+
+		staged->image = image;
+		staged->off = off;
+		staged->len = 0;
+	}
+}
+
 uint64_t dxs_image_staged(const struct dxs_image *image, uint64_t first)
 {
 	uint64_t mask = 0;
@@ -601,12 +612,12 @@ static void mapped_publish(struct dxs_file *file)
 			const struct dxs_map *map = map_of(file, pgoff);
 
 			end = map ? (pgoff + 1) << file->page_shift : 0;
+			if (map) // before the look; the others are for a sync that can open the file
+				dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, 1ULL << (pgoff - leaf->first));
 			for (off = pgoff << file->page_shift; off < end; off += DXS_PAGE_SIZE)
 				mapped_page_publish(file->image,
 						    dxs_map_addr(map, pgoff) + (off - (pgoff << file->page_shift)),
 						    off);
-			if (map) // the others are for a sync that can open the file
-				dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, 1ULL << (pgoff - leaf->first));
 		}
 		at = leaf->first + DXS_LEAF_PAGES;
 	}
@@ -636,17 +647,49 @@ static void resident_publish(struct dxs_file *file, uint64_t from)
 	}
 }
 
-static void kwrite_clear(struct dxs_file *file)
+void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	dxs_mutex_lock(&file->kwrite_mutex);
+	file->nr_kwrites++;
+	while (first <= last) {
+		struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, first, true);
+
+		if (leaf) { // none: not mapped, and then nothing of it is the tracker's
+			dxs_tree_mark(&file->tree, leaf, DXS_KWRITE, dxs_leaf_mask(leaf, first, last));
+			dxs_history(file, DXS_EVENT_KERNEL, leaf->first, dxs_leaf_mask(leaf, first, last));
+		}
+		first = (first | (DXS_LEAF_PAGES - 1)) + 1;
+	}
+	dxs_mutex_unlock(&file->kwrite_mutex);
+}
+
+static uint64_t kwrites_now(struct dxs_file *file)
+{
+	uint64_t nr;
+
+	dxs_mutex_lock(&file->kwrite_mutex);
+	nr = file->nr_kwrites;
+	dxs_mutex_unlock(&file->kwrite_mutex);
+	return nr;
+}
+
+// What was marked before the walk is published. If more was written meanwhile nobody knows which marks are whose: then all
+// of them stay for the next kernel sync.
+static void kwrite_clear(struct dxs_file *file, uint64_t before)
 {
 	struct dxs_leaf *leaf;
 
-	while ((leaf = dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE)))
+	dxs_mutex_lock(&file->kwrite_mutex);
+	while (file->nr_kwrites == before &&
+	       (leaf = dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE)))
 		dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, ~0ULL);
+	dxs_mutex_unlock(&file->kwrite_mutex);
 }
 
 bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 {
 	struct dxs_image *image = file->image;
+	uint64_t before = kwrites_now(file);
 	bool walked;
 
 	dxs_shared_lock(&file->maps_lock);
@@ -664,7 +707,7 @@ bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
 	dxs_shared_unlock(&file->maps_lock);
 	size_set(image, dxs_image_file_size(image));
 	if (walked)
-		kwrite_clear(file);
+		kwrite_clear(file, before);
 	if (atomic_load(&dxs_run()->frozen)) // I.1
 		dxs_run_halt();
 	return walked;

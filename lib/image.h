@@ -36,7 +36,10 @@ void dxs_image_unstage(void);
 // The flush primitive: keeps the 64-byte lines of [addr, addr + len), at `off` in the file, as they are now.
 void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len);
 
-// Which of the 64 entries from `first` on this thread has kept lines of since its last fence.
+// The same where there was a hole: nothing to keep, but it was dealt with.
+void dxs_image_note_hole(struct dxs_image *image, uint64_t off, size_t len);
+
+// Which of the 64 entries from `first` on this thread has dealt with since its last fence.
 uint64_t dxs_image_staged(const struct dxs_image *image, uint64_t first);
 
 // The fence: publishes what this thread kept. At the fence that DAXSYNC_POWERCUT names it does not return.
@@ -44,6 +47,9 @@ void dxs_image_publish(void);
 
 // Drops what this thread kept, as if its flushes were still on their way.
 void dxs_image_forget(void);
+
+// The kernel has written entries [first, last], by write(2) and the like: KWRITE, until a kernel sync has published them.
+void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last);
 
 // The kernel has synced the file: publishes what write(2) and the like had changed (marked KWRITE), all of it if
 // `all`, and the size. fd: a descriptor of the file, or -1. False: the file could not be opened, and what was cut off is

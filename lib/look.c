@@ -73,7 +73,7 @@ size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool 
 	size_t i = 0, nr = dxs_min64((end - page + DXS_PAGE_SIZE - 1) / DXS_PAGE_SIZE, DXS_LEAF_PAGES);
 
 	*is_hole = false;
-	if (!atomic_load(&file->widened) || dxs_file_own_mode(file) == DXS_MODE_DIRECT || dxs_has_swap() ||
+	if (!atomic_load(&file->widened) || !file->in_memory || dxs_has_swap() ||
 	    dxs_sys6(SYS_mincore, (long)page, (long)(nr * DXS_PAGE_SIZE), (long)vec, 0, 0, 0))
 		return len;
 	*is_hole = !(vec[0] & 1);

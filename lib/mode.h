@@ -14,6 +14,7 @@ struct dxs_candidate {
 	const char *reason; // static text
 	unsigned page_shift;
 	bool is_device; // device DAX: no file system, no kernel sync
+	bool in_memory; // tmpfs, hugetlbfs: what is not in memory is not there
 	struct stat st; // st_size: of a device too
 	char path[512];
 };

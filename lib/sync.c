@@ -144,7 +144,9 @@ static int flush_bytes(struct sync *sync, uintptr_t addr, uint64_t off, size_t l
 		size_t done = is_hole ? part : dxs_flush_range(addr, part, &err);
 		size_t skip = done < part ? (size_t)dxs_min64(part - done, dxs_file_page_size(file)) : 0;
 
-		if (file->image && !is_hole)
+		if (file->image && is_hole)
+			dxs_image_note_hole(file->image, off, done);
+		else if (file->image)
 			dxs_image_snapshot(file->image, addr, off, done);
 		if (err)
 			first_err = err;

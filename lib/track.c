@@ -35,9 +35,9 @@
 #include "vma.h"
 
 // Advice that libc's headers may not know yet.
-#define POPULATE_WRITE 23  // Linux 5.14
-#define DONTNEED_LOCKED 24 // 5.18
-#define GUARD_INSTALL 102  // 6.13; for files 6.15
+#define POPULATE_READ 22  // Linux 5.14
+#define POPULATE_WRITE 23 // Linux 5.14
+#define GUARD_REMOVE 103  // Linux 6.13
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
 
@@ -407,6 +407,7 @@ static struct dxs_file *file_make(const struct dxs_candidate *candidate)
 	atomic_store(&file->reason, candidate->reason);
 	atomic_store(&file->size, (uint64_t)candidate->st.st_size);
 	file->is_device = candidate->is_device;
+	file->in_memory = candidate->in_memory;
 	return file;
 }
 
@@ -847,8 +848,14 @@ static void map_protect_end(struct dxs_map *map, int prot, bool done)
 	atomic_store(&map->going, false);
 	if (map->engine)
 		map->engine->wake(map->addr, map->len);
-	if (done && prot & PROT_WRITE)
-		map_note(map);
+	if (!done || !(prot & PROT_WRITE))
+		return;
+	// Not left open until the next sync where the kernel may take a page that was stored to out of memory, and with it
+	// what a look could find. On DAX it does not, and has marks of its own.
+	if (map->engine && dxs_file_own_mode(map->file) == DXS_MODE_EMULATED && !map->file->in_memory &&
+	    map->engine->discover(map, map->first, dxs_map_last(map)))
+		dxs_file_to_kernel(map->file, "open pages cannot be found");
+	map_note(map);
 }
 
 // The protection that the application has set from now on.
@@ -920,6 +927,12 @@ static int remove_known(int pidfd, uintptr_t addr, uintptr_t end, unsigned flags
 	return ret ? ret : hole;
 }
 
+static bool leaves_page_tables(int advice)
+{
+	return (advice >= 0 && advice <= MADV_WILLNEED) || (advice >= MADV_DONTFORK && advice <= MADV_DODUMP) ||
+	       advice == MADV_COLD || advice == POPULATE_READ || advice == POPULATE_WRITE || advice == GUARD_REMOVE;
+}
+
 int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags)
 {
 	uintptr_t at = (uintptr_t)addr, end = at + len;
@@ -933,8 +946,8 @@ int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags)
 		dxs_sig_setmask(set);
 		return ret;
 	}
-	// What empties page tables, in which the first sync of a mapping looks for what was stored to: synced before.
-	if (advice == MADV_DONTNEED || advice == DONTNEED_LOCKED || advice == GUARD_INSTALL)
+	// What may empty page tables, in which the first sync of a mapping looks for what was stored to: synced before.
+	if (!leaves_page_tables(advice))
 		dxs_msync_bytes(at, end);
 	else if (advice == POPULATE_WRITE)
 		dxs_pin(&pin, addr, len); // the kernel makes pages writable, as far as the mapping is

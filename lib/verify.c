@@ -21,10 +21,12 @@
 
 static _Atomic unsigned nr_reports;
 
-// Another process has begun to store meanwhile: what it stores is not the tracker's.
-static bool is_disturbed(struct dxs_file *file)
+// Asked after a comparison: another process has begun to store meanwhile, or the kernel to write. That is not the
+// tracker's. A kernel sync does not publish the page and take KWRITE away in between: the page's lock is held.
+static bool is_disturbed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
 {
-	return !dxs_writers_alone(&file->writers);
+	return !dxs_writers_alone(&file->writers) || atomic_load(&file->kwriters) ||
+	       dxs_leaf_get(leaf, DXS_KWRITE) & pages;
 }
 
 static void report(const struct dxs_map *map, uint64_t pgoff, const char *what)
@@ -149,7 +151,7 @@ static void check_locked(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t pa
 		if (writable & bit & ~dirty)
 			report(map, pgoff, "writable but not marked");
 		else if (!((writable | excused) & bit) && !is_cut(map->file, pgoff) && !equals_image(map, pgoff) &&
-			 !is_disturbed(map->file))
+			 !is_disturbed(map->file, leaf, bit))
 			report(map, pgoff, "closed but not durable");
 	}
 	dxs_count(verified_pages, (uint64_t)__builtin_popcountll(pages));
@@ -267,7 +269,8 @@ void dxs_verify_end(struct dxs_file *file, struct dxs_due *due)
 			uint64_t pgoff = due->leaf[i].leaf->first + (uint64_t)__builtin_ctzll(todo);
 			struct dxs_map *map = map_with(file, pgoff);
 
-			if (map && !is_cut(file, pgoff) && !equals_image(map, pgoff) && !is_disturbed(file))
+			if (map && !is_cut(file, pgoff) && !equals_image(map, pgoff) &&
+			    !is_disturbed(file, due->leaf[i].leaf, todo & -todo))
 				report(map, pgoff, "dirty when a sync began, and flushed by none");
 		}
 	}

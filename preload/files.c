@@ -21,11 +21,32 @@ static bool hooked(void)
 	return dxs_hook_enter() && dxs_known_any();
 }
 
-// Writes at the descriptor's position, which afterwards is where they ended.
-static ssize_t at_position(struct dxs_file *file, int fd, ssize_t ret)
+// Writes at the descriptor's position. Other threads may write there at the same time, so it is somewhere between the
+// position before and the one afterwards.
+struct at_position {
+	struct dxs_file *file;
+	off_t before;
+};
+
+static struct at_position position_begin(int fd)
 {
-	if (file)
-		dxs_kwrite_end(file, dxs_position(fd) - (ret > 0 ? ret : 0), ret);
+	struct at_position at = {hooked() ? dxs_kwrite_begin(fd) : NULL, 0};
+
+	if (at.file)
+		at.before = dxs_write_position(fd);
+	return at;
+}
+
+static ssize_t position_end(struct at_position at, int fd, ssize_t ret)
+{
+	off_t after;
+
+	if (!at.file)
+		return ret;
+	after = dxs_position(fd);
+	if (ret > 0 && after - ret < at.before)
+		at.before = after - ret;
+	dxs_kwrite_end(at.file, at.before, ret > 0 ? after - at.before : ret);
 	return ret;
 }
 
@@ -38,16 +59,16 @@ static ssize_t at_offset(struct dxs_file *file, off_t off, ssize_t ret)
 
 DXS_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
+	struct at_position at = position_begin(fd);
 
-	return at_position(file, fd, DXS_NEXT(write, (fd, buf, len), SYS_write, fd, buf, len));
+	return position_end(at, fd, DXS_NEXT(write, (fd, buf, len), SYS_write, fd, buf, len));
 }
 
 DXS_EXPORT ssize_t writev(int fd, const struct iovec *iov, int nr)
 {
-	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
+	struct at_position at = position_begin(fd);
 
-	return at_position(file, fd, DXS_NEXT(writev, (fd, iov, nr), SYS_writev, fd, iov, nr));
+	return position_end(at, fd, DXS_NEXT(writev, (fd, iov, nr), SYS_writev, fd, iov, nr));
 }
 
 // Defines a positional write and its 64-bit twin.
@@ -70,13 +91,13 @@ POSITIONAL(pwritev64, (int fd, const struct iovec *iov, int nr, off64_t off), (f
 
 static ssize_t pwritev2_any(int fd, const struct iovec *iov, int nr, off_t off, int flags)
 {
-	struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;
+	struct at_position at = position_begin(fd);
 	ssize_t ret = DXS_NEXT(pwritev2, (fd, iov, nr, off, flags), SYS_pwritev2, fd, iov, nr, off, 0, flags);
 
 	// Offset -1 is the position; RWF_APPEND writes at the end and moves nothing that could be asked later.
 	if (off == -1)
-		return at_position(file, fd, ret);
-	return at_offset(file, flags & RWF_APPEND ? dxs_end_of(fd) - (ret > 0 ? ret : 0) : off, ret);
+		return position_end(at, fd, ret);
+	return at_offset(at.file, flags & RWF_APPEND ? dxs_end_of(fd) - (ret > 0 ? ret : 0) : off, ret);
 }
 
 DXS_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
@@ -91,7 +112,7 @@ DXS_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int nr, off64_t 
 
 DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
-	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	struct at_position at = position_begin(out);
 	struct dxs_pin pin;
 	ssize_t ret;
 
@@ -100,37 +121,37 @@ DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *ou
 		       out_off, len, flags);
 	dxs_unpin(&pin);
 	if (out_off)
-		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
-	return at_position(file, out, ret);
+		return at_offset(at.file, *out_off - (ret > 0 ? ret : 0), ret);
+	return position_end(at, out, ret);
 }
 
 DXS_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
 {
-	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	struct at_position at = position_begin(out);
 	struct dxs_pin pin;
 	ssize_t ret;
 
 	pin_positions(&pin, off, NULL);
 	ret = DXS_NEXT(sendfile, (out, in, off, len), SYS_sendfile, out, in, off, len);
 	dxs_unpin(&pin);
-	return at_position(file, out, ret);
+	return position_end(at, out, ret);
 }
 
 DXS_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 {
-	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	struct at_position at = position_begin(out);
 	struct dxs_pin pin;
 	ssize_t ret;
 
 	pin_positions(&pin, off, NULL);
 	ret = DXS_NEXT(sendfile64, (out, in, off, len), SYS_sendfile, out, in, off, len);
 	dxs_unpin(&pin);
-	return at_position(file, out, ret);
+	return position_end(at, out, ret);
 }
 
 DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
-	struct dxs_file *file = hooked() ? dxs_kwrite_begin(out) : NULL;
+	struct at_position at = position_begin(out);
 	struct dxs_pin pin;
 	ssize_t ret;
 
@@ -139,8 +160,8 @@ DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, si
 		       flags);
 	dxs_unpin(&pin);
 	if (out_off)
-		return at_offset(file, *out_off - (ret > 0 ? ret : 0), ret);
-	return at_position(file, out, ret);
+		return at_offset(at.file, *out_off - (ret > 0 ? ret : 0), ret);
+	return position_end(at, out, ret);
 }
 
 DXS_EXPORT int ftruncate(int fd, off_t size)

@@ -28,3 +28,4 @@ run always-close -s 5 -a
 run always-close -s 2 -p 1
 run always-close -s 5 -m memfd
 run never-close -s 5 -a
+run never-close -s 2 -p 20000

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,8 @@
 #include "conformance.h"
 
 #define POPULATE_WRITE 23 // MADV_POPULATE_WRITE, Linux 5.14
+
+static atomic_bool stop;
 
 static void check_tracks(char *map, char value)
 {
@@ -231,6 +234,62 @@ static void madvise_populate_write(void)
 	check_tracks(map, 'd');
 }
 
+// Advice by which the kernel takes pages out of page tables, of a mapping so large that nothing of it was closed yet, and of
+// one that was opened as a whole: what was stored before is flushed all the same.
+static void madvise_pageout_keeps_stores(void)
+{
+	size_t size = (size_t)96 << 20;
+	int fd = file_new(size);
+	char *map = map_new(fd, 0, size);
+	uint64_t before = nr_flushed();
+
+	store_pages(map + size / 2, NR_PAGES, 'b');
+	madvise(map, size, MADV_PAGEOUT); // whatever it does
+	sync_all(map, size);
+	COUNTED(nr_flushed() >= before + NR_PAGES);
+	CHECK(!mprotect(map, size, PROT_READ) && !mprotect(map, size, PROT_READ | PROT_WRITE));
+	before = nr_flushed();
+	store_pages(map + size / 2, NR_PAGES, 'c');
+	madvise(map, size, MADV_PAGEOUT);
+	sync_all(map, size);
+	COUNTED(nr_flushed() >= before + NR_PAGES);
+	CHECK(pages_are(map + size / 2, NR_PAGES, 'c'));
+}
+
+static void *write_in_a_loop(void *arg)
+{
+	int fd = *(int *)arg, i;
+	char text[100];
+
+	for (i = 0; !stop; i++) {
+		memset(text, 'a' + i % 20, sizeof(text));
+		CHECK(pwrite(fd, text, sizeof(text), (off_t)((size_t)i % NR_PAGES * page)) == sizeof(text));
+		CHECK(write(fd, text, sizeof(text)) == sizeof(text));
+		if (i % 16 == 0)
+			CHECK(!lseek(fd, 0, SEEK_SET));
+	}
+	return NULL;
+}
+
+// Two threads write at one position while a third syncs: no write is taken for one that the kernel has synced before.
+static void write_beside_msync(void)
+{
+	int fd = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+	double end;
+
+	thread_start(write_in_a_loop, &fd);
+	thread_start(write_in_a_loop, &fd);
+	for (end = now() + seconds(1); now() < end;)
+		sync_all(map, FILE_SIZE);
+	stop = true;
+	threads_join();
+	sync_all(map, FILE_SIZE);
+	CHECK(!fsync(fd));
+	sync_all(map, FILE_SIZE);
+	check_tracks(map, 'b');
+}
+
 // MADV_REMOVE over more than one mapping, with what lies between them not mapped.
 static void madvise_remove_of_many(void)
 {
@@ -322,6 +381,8 @@ const struct test_case cases_rare[] = {
 	CASE(aio_fsync_flushes, FILES),
 	CASE(aio_write_then_msync, SMALL),
 	CASE(madvise_populate_write, FILES),
+	CASE(madvise_pageout_keeps_stores, SMALL),
+	CASE(write_beside_msync, SMALL),
 	CASE(madvise_remove_of_many, FILES),
 	CASE(process_madvise_of_itself, FILES),
 	CASE(remap_file_pages_of_the_middle, SMALL),
