@@ -303,29 +303,30 @@ static long selected(char *to, bool with_mask)
 			 : select(pipes[1] + 1, NULL, set, NULL, timeout);
 }
 
-static long interrupted_thread_sleep(char *to)
+// A signal that comes again and again: one that is early, on a slow machine, is not the only one.
+static void alarms(bool on)
 {
-	struct timespec long_time = {5, 0};
-	struct itimerval soon = {.it_value = {0, 20000}};
+	struct itimerval soon = {.it_interval = {0, 20000}, .it_value = {0, 20000}};
 
 	signal(SIGALRM, on_alarm);
-	CHECK(!setitimer(ITIMER_REAL, &soon, NULL));
-	return thrd_sleep(&long_time, (struct timespec *)to);
+	CHECK(!setitimer(ITIMER_REAL, on ? &soon : &no_interval, NULL));
 }
 
-static long interrupted_sleep(char *to, bool of_clock)
+static long interrupted_sleep(char *to, int how)
 {
-	struct timespec long_time = {5, 0};
-	struct itimerval soon = {.it_value = {0, 20000}};
-	int ret;
+	struct timespec long_time = {60, 0}, *rest = (struct timespec *)to;
+	int ret, err;
 
-	signal(SIGALRM, on_alarm);
-	CHECK(!setitimer(ITIMER_REAL, &soon, NULL));
-	ret = of_clock ? clock_nanosleep(CLOCK_MONOTONIC, 0, &long_time, (struct timespec *)to)
-		       : nanosleep(&long_time, (struct timespec *)to);
-	if (of_clock)
-		return ret == EINTR;
-	return ret == -1 && errno == EINTR;
+	alarms(true);
+	if (how == 0)
+		ret = nanosleep(&long_time, rest);
+	else if (how == 1)
+		ret = clock_nanosleep(CLOCK_MONOTONIC, 0, &long_time, rest);
+	else
+		ret = thrd_sleep(&long_time, rest);
+	err = how == 1 ? ret : errno;
+	alarms(false);
+	return how == 2 ? ret == -1 : err == EINTR;
 }
 
 static long queue_received(char *to, bool timed)
@@ -519,9 +520,9 @@ static long signal_waited(char *to)
 	X(sched_rr_get_interval, sched_rr_get_interval(0, (struct timespec *)to)) \
 	X(getitimer, getitimer(ITIMER_VIRTUAL, (struct itimerval *)to)) \
 	X(setitimer, setitimer(ITIMER_VIRTUAL, &no_interval, (struct itimerval *)to)) \
-	X(nanosleep, interrupted_sleep(to, false)) \
-	X(clock_nanosleep, interrupted_sleep(to, true)) \
-	X(thrd_sleep, interrupted_thread_sleep(to)) \
+	X(nanosleep, interrupted_sleep(to, 0)) \
+	X(clock_nanosleep, interrupted_sleep(to, 1)) \
+	X(thrd_sleep, interrupted_sleep(to, 2)) \
 	X(clock_getres, clock_getres(CLOCK_PROCESS_CPUTIME_ID, (struct timespec *)to)) \
 	X(clock_gettime, clock_gettime(CLOCK_PROCESS_CPUTIME_ID, (struct timespec *)to)) \
 	X(clock_gettime_real, clock_gettime(CLOCK_REALTIME, (struct timespec *)to)) \
