@@ -92,7 +92,8 @@ int siggetmask(void);
 	X(sigpending) X(sigwait) X(sigwaitinfo) X(sigtimedwait)                                                        \
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
 	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                  \
-	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit) X(_Fork)
+	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(execveat)                    \
+	X(_exit) X(_Exit) X(_Fork)
 // clang-format on
 
 struct dxs_next {
