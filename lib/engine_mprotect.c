@@ -126,10 +126,11 @@ static void bits_clear(struct dxs_map *map)
 
 static int protect(const struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 {
-	// A mapping that can be written can be read, whatever it was asked for (x86, arm64). E.3: never more than the
-	// application's own protection.
-	int prot = open ? map->prot : (map->prot & ~PROT_WRITE) | PROT_READ;
+	int prot = map->prot; // E.3: never more than the application's own
 
+	// A mapping that can be written can be read, whatever it was asked for (x86, arm64).
+	if (!open && prot & PROT_WRITE)
+		prot = (prot & ~PROT_WRITE) | PROT_READ;
 	return dxs_sys_mprotect((void *)addr, end - addr, prot);
 }
 

@@ -11,6 +11,7 @@
 // such a child has stored before, only its own syncs and the kernel's cover.
 #include "fork.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -57,6 +58,32 @@ void dxs_fork_in_parent(void)
 	dxs_sig_setmask(set);
 }
 
+// MADV_DONTFORK: the mapping is not there in the child, or a part of it is not. MS_ASYNC does nothing else but say so.
+static bool is_there(const struct dxs_map *map)
+{
+	return dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_ASYNC, 0, 0, 0) != -ENOMEM;
+}
+
+// Something else may come to lie in its gaps. What is left of it has the program's protection and is the kernel's.
+static void child_loses(struct dxs_map *map)
+{
+	struct dxs_vma_reader reader;
+	struct dxs_vma vma;
+
+	dxs_file_map_remove(map->file, map);
+	dxs_maps_drop(map);
+	if (dxs_vma_open(&reader))
+		return;
+	while (dxs_vma_next(&reader, &vma) && vma.addr < dxs_map_end(map)) {
+		uintptr_t from = dxs_max64(vma.addr, map->addr);
+		uintptr_t to = dxs_min64(vma.addr + vma.len, dxs_map_end(map));
+
+		if (from < to)
+			dxs_sys_mprotect((void *)from, to - from, map->prot);
+	}
+	dxs_vma_close(&reader);
+}
+
 // Only the calling thread exists here. Locks that others held, marks that others were about to set: all of it is
 // dropped, and all pages are open.
 static void child_begin(void)
@@ -69,7 +96,7 @@ static void child_begin(void)
 	dxs_signals_reset_locks();
 	dxs_trap_reset();
 	dxs_writers_reset_lock();
-	for (i = 0; (map = dxs_maps_nth(i)); i++) {
+	for (i = 0; (map = dxs_maps_nth(i));) {
 		dxs_file_to_kernel(map->file, "inherited by a fork");
 		dxs_writers_in_child(&map->file->writers);
 		if (map->engine)
@@ -86,6 +113,10 @@ static void child_begin(void)
 		map->file->pin_mutex = (struct dxs_mutex){0};
 		map->file->nr_pins = 0;
 		dxs_tree_reset_locks(&map->file->tree);
+		if (is_there(map))
+			i++;
+		else
+			child_loses(map);
 	}
 	dxs_engine_reset();
 	dxs_budget_reset();

@@ -269,6 +269,20 @@ int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map
 	return 0;
 }
 
+void dxs_maps_drop(const struct dxs_map *map)
+{
+	struct table *table = atomic_load(&published);
+	size_t i, nr = 0;
+
+	for (i = 0; i < table->nr; i++)
+		if (table->map[i] != map)
+			table->map[nr++] = table->map[i];
+	table_shape(table, nr);
+	for (i = 0; i < nr; i++)
+		file_add(table, table->map[i]->file);
+	bounds_set(table, false);
+}
+
 void dxs_maps_reset_locks(void)
 {
 	atomic_store(&registry.word, 0);

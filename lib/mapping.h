@@ -66,6 +66,9 @@ bool dxs_maps_near(uintptr_t addr, uintptr_t end);
 // where only `gone` is given.
 int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map *const *made, size_t nr_made);
 
+// In a forked child, before anything else runs: takes a mapping out without asking for memory.
+void dxs_maps_drop(const struct dxs_map *map);
+
 // In a forked child, before anything else runs: forget readers and lock holders that exist only in the parent.
 void dxs_maps_reset_locks(void);
 

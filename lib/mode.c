@@ -166,11 +166,11 @@ static void look_at_device(struct dxs_candidate *out)
 	dev_t dev = out->st.st_rdev;
 	uint64_t align = attribute_number('c', dev, "align");
 
+	out->is_device = true;
 	if (!align || align & (align - 1)) {
 		verdict(out, DXS_MODE_PASS, "a DAX device of unknown alignment");
 		return;
 	}
-	out->is_device = true;
 	out->page_shift = (unsigned)__builtin_ctzll(align);
 	out->st.st_size = (off_t)attribute_number('c', dev, "size");
 	durable_verdict(out, 'c', dev);

@@ -343,18 +343,18 @@ static void say_emulated(void)
 
 // Before the registry is locked: loading a library takes the loader's lock, under which another thread may be running
 // a constructor that maps files; and starting a thread allocates, by the program's allocator, which has locks that a fork
-// takes before the registry's.
-static void prepare(const struct dxs_candidate *candidate)
+// takes before the registry's. A device is flushed in mode kernel too, and what cannot be flushed is not the library's.
+static void prepare(struct dxs_candidate *candidate)
 {
-	int saved = errno;
+	int err, saved = errno;
 	dxs_sigset set;
 	const char *why;
 
-	if (candidate->mode <= DXS_MODE_KERNEL)
+	if (candidate->mode < DXS_MODE_KERNEL || (candidate->mode == DXS_MODE_KERNEL && !candidate->is_device))
 		return;
 	set = dxs_sig_block();
 	dxs_inside++;
-	dxs_flush_init(&why);
+	err = dxs_flush_init(&why);
 	if (dxs_config.verify)
 		dxs_diag_load();
 	if (candidate->mode != DXS_MODE_BYTE)
@@ -362,6 +362,11 @@ static void prepare(const struct dxs_candidate *candidate)
 	errno = saved;
 	dxs_inside--;
 	dxs_sig_setmask(set);
+	if (!err || !candidate->is_device)
+		return;
+	dxs_warn("%s: %s", candidate->path, why);
+	candidate->mode = DXS_MODE_PASS;
+	candidate->reason = why;
 }
 
 static bool needs_image(struct dxs_file *file)
@@ -541,6 +546,8 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 	if (is_new) {
 		dxs_stats_share();
 		dxs_file_join(file, fd);
+		if (file->is_device) // what is flushed without an engine may fault (M7), and stores may have to wait (M10)
+			dxs_signals_install(DXS_TRAP_SEGV);
 	}
 	if (is_new && dxs_file_own_mode(file) != DXS_MODE_KERNEL)
 		file_prepare(file, fd);
@@ -624,7 +631,8 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 		if (candidate.mode != DXS_MODE_PASS)
 			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
 		note_pass(&candidate, prot, len);
-		if (is_refused(DXS_MODE_PASS) && prot & PROT_WRITE && S_ISREG(candidate.st.st_mode)) {
+		if (is_refused(DXS_MODE_PASS) && prot & PROT_WRITE &&
+		    (S_ISREG(candidate.st.st_mode) || candidate.is_device)) {
 			dxs_warn("%s: %s: mmap refused (DAXSYNC_STRICT=1)", candidate.path, candidate.reason);
 			return (void *)(intptr_t)-EOPNOTSUPP;
 		}
@@ -974,9 +982,9 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	if ((uintptr_t)addr % DXS_PAGE_SIZE || !len || off < 0 || off % (off_t)DXS_PAGE_SIZE)
 		return -EINVAL;
 	dxs_mode_look(fd, emulate, &candidate);
+	prepare(&candidate);
 	if (candidate.mode == DXS_MODE_PASS)
 		return -EOPNOTSUPP;
-	prepare(&candidate);
 	change_begin(&change, (uintptr_t)addr, 0);
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;

@@ -4,7 +4,8 @@
 #include "hooks.h"
 #include "pins.h"
 
-// Before a request is queued: what it reads into stays open for good, what it writes to is the kernel's from now on.
+// Before a request is queued: what it reads into stays open for good, and so does the request itself, since libc's threads
+// store its result with all signals blocked; what it writes to is the kernel's from now on.
 static void request_seen(int opcode, int fd, volatile void *buf, size_t len)
 {
 	if (opcode == LIO_READ)
@@ -17,6 +18,7 @@ static void request_seen(int opcode, int fd, volatile void *buf, size_t len)
 	DXS_EXPORT int name(struct block *request)                                                                     \
 	{                                                                                                              \
 		dxs_hooks_fill();                                                                                      \
+		dxs_pin_for_good(request, sizeof(*request));                                                           \
 		request_seen(opcode, request->aio_fildes, request->aio_buf, request->aio_nbytes);                      \
 		return dxs_next.name(request);                                                                         \
 	}
@@ -28,6 +30,7 @@ static void request_seen(int opcode, int fd, volatile void *buf, size_t len)
 		int err = dxs_hook_enter() ? dxs_flush_fd(request->aio_fildes, 0, UINT64_MAX) : 0;                     \
                                                                                                                        \
 		dxs_hooks_fill();                                                                                      \
+		dxs_pin_for_good(request, sizeof(*request));                                                           \
 		return err < 0 ? (int)dxs_hook_return(err) : dxs_next.name(op, request);                               \
 	}
 
@@ -38,9 +41,11 @@ static void request_seen(int opcode, int fd, volatile void *buf, size_t len)
                                                                                                                        \
 		dxs_hooks_fill();                                                                                      \
 		for (i = 0; i < nr; i++)                                                                               \
-			if (list[i])                                                                                   \
+			if (list[i]) {                                                                                 \
+				dxs_pin_for_good(list[i], sizeof(*list[i]));                                           \
 				request_seen(list[i]->aio_lio_opcode, list[i]->aio_fildes, list[i]->aio_buf,           \
 					     list[i]->aio_nbytes);                                                     \
+			}                                                                                              \
 		return dxs_next.name(mode, list, nr, event);                                                           \
 	}
 

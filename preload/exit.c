@@ -149,6 +149,11 @@ DXS_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	return EXECUTES(dxs_next.fexecve(fd, argv, envp));
 }
 
+DXS_EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	return EXECUTES(dxs_next.execveat(dir, path, argv, envp, flags));
+}
+
 // fork() without the fork handlers.
 DXS_EXPORT pid_t _Fork(void)
 {

@@ -3,6 +3,8 @@
 //
 // What write(2) and its like bring into a known file is the kernel's to make durable, so the next msync goes to the
 // kernel too. Calls that change size or blocks are flushed before.
+#include <stdarg.h>
+
 #include "calls.h"
 #include "hooks.h"
 #include "pins.h"
@@ -71,6 +73,52 @@ DXS_EXPORT ssize_t writev(int fd, const struct iovec *iov, int nr)
 	return position_end(at, fd, DXS_NEXT(writev, (fd, iov, nr), SYS_writev, fd, iov, nr));
 }
 
+DXS_EXPORT ssize_t __write(int fd, const void *buf, size_t len)
+{
+	return write(fd, buf, len);
+}
+
+// A stream of libc's own, for one call.
+#define PRINTS(fd, call)                                                                                               \
+	({                                                                                                             \
+		struct at_position at_ = position_begin(fd);                                                           \
+                                                                                                                       \
+		dxs_hooks_fill();                                                                                      \
+		(int)position_end(at_, fd, (call));                                                                    \
+	})
+
+DXS_EXPORT int vdprintf(int fd, const char *format, va_list args)
+{
+	return PRINTS(fd, dxs_next.vdprintf(fd, format, args));
+}
+
+DXS_EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list args)
+{
+	return PRINTS(fd, dxs_next.__vdprintf_chk(fd, flag, format, args));
+}
+
+DXS_EXPORT int dprintf(int fd, const char *format, ...)
+{
+	va_list args;
+	int ret;
+
+	va_start(args, format);
+	ret = vdprintf(fd, format, args);
+	va_end(args);
+	return ret;
+}
+
+DXS_EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+	va_list args;
+	int ret;
+
+	va_start(args, format);
+	ret = __vdprintf_chk(fd, flag, format, args);
+	va_end(args);
+	return ret;
+}
+
 // Defines a positional write and its 64-bit twin.
 #define POSITIONAL(name, params, args, ...)                                                                            \
 	DXS_EXPORT ssize_t name params                                                                                 \
@@ -83,6 +131,8 @@ DXS_EXPORT ssize_t writev(int fd, const struct iovec *iov, int nr)
 POSITIONAL(pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf, len,
 	   off)
 POSITIONAL(pwrite64, (int fd, const void *buf, size_t len, off64_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf,
+	   len, off)
+POSITIONAL(__pwrite64, (int fd, const void *buf, size_t len, off64_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf,
 	   len, off)
 POSITIONAL(pwritev, (int fd, const struct iovec *iov, int nr, off_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov, nr,
 	   off, 0)

@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,9 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
 		       socklen_t *from_len);
 
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+int __vdprintf_chk(int fd, int flag, const char *format, va_list args);
+
 size_t __fread_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 size_t __fread_unlocked_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
@@ -56,7 +60,9 @@ int __openat64_2(int dir, const char *path, int flags);
 int __open(const char *path, int flags, ...);
 int __open64(const char *path, int flags, ...);
 ssize_t __read(int fd, void *buf, size_t len);
+ssize_t __write(int fd, const void *buf, size_t len);
 ssize_t __pread64(int fd, void *buf, size_t len, off64_t off);
+ssize_t __pwrite64(int fd, const void *buf, size_t len, off64_t off);
 int __ppoll_chk(struct pollfd *fds, nfds_t nr, const struct timespec *timeout, const sigset_t *set, size_t size);
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 int __sigsuspend(const sigset_t *set);
@@ -79,8 +85,10 @@ int siggetmask(void);
 	X(__open_2) X(__open64_2) X(__openat_2) X(__openat64_2)                                                        \
 	X(aio_read) X(aio_read64) X(aio_write) X(aio_write64) X(aio_fsync) X(aio_fsync64)                              \
 	X(lio_listio) X(lio_listio64)                                                                                  \
-	X(write) X(pwrite) X(pwrite64) X(writev) X(pwritev) X(pwritev64) X(pwritev2) X(pwritev64v2)                    \
+	X(write) X(__write) X(pwrite) X(pwrite64) X(__pwrite64) X(writev)                                              \
+	X(pwritev) X(pwritev64) X(pwritev2) X(pwritev64v2)                                                             \
 	X(copy_file_range) X(sendfile) X(sendfile64) X(splice)                                                         \
+	X(dprintf) X(vdprintf) X(__dprintf_chk) X(__vdprintf_chk)                                                      \
 	X(ftruncate) X(ftruncate64) X(truncate) X(truncate64)                                                          \
 	X(fallocate) X(fallocate64) X(posix_fallocate) X(posix_fallocate64)                                            \
 	X(read) X(pread) X(pread64) X(readv) X(preadv) X(preadv64) X(preadv2) X(preadv64v2)                            \
@@ -98,7 +106,8 @@ int siggetmask(void);
 	X(sigpending) X(sigwait) X(sigwaitinfo) X(sigtimedwait)                                                        \
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
 	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                  \
-	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(_exit) X(_Exit) X(_Fork)
+	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(execveat)                    \
+	X(_exit) X(_Exit) X(_Fork)
 // clang-format on
 
 struct dxs_next {

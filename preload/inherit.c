@@ -5,7 +5,9 @@
 #include <time.h>
 
 #include "alloc.h"
+#include "calls.h"
 #include "hooks.h"
+#include "pins.h"
 #include "sigmask.h"
 #include "track.h"
 
@@ -38,6 +40,17 @@ static int create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(vo
 	return ret;
 }
 
+// A stack that the program has chosen stays open for good: signals, traps too, are delivered there.
+static void stack_stays(const pthread_attr_t *attr)
+{
+	struct dxs_pin pin;
+	void *addr;
+	size_t len;
+
+	if (attr && dxs_hook_pins(&pin) && !pthread_attr_getstack(attr, &addr, &len))
+		dxs_pin(&pin, addr, len);
+}
+
 DXS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
 	pthread_attr_t *changed = (pthread_attr_t *)(uintptr_t)attr;
@@ -45,6 +58,7 @@ DXS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 	int ret;
 
 	dxs_hooks_fill();
+	stack_stays(attr);
 	if (!dxs_hooks_spare() || dxs_inside)
 		return dxs_next.pthread_create(thread, attr, run, arg);
 	if (!attr || pthread_attr_getsigmask_np(attr, &set))

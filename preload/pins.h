@@ -20,7 +20,6 @@ static inline bool dxs_hook_pins(struct dxs_pin *pin)
 bool dxs_peek(void *to, const void *from, size_t len);
 
 void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr);
-void dxs_pin_message(struct dxs_pin *pin, struct msghdr *msg);
 void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len);
 
 void dxs_pins_drop(void *pin);

@@ -35,24 +35,46 @@ void dxs_pin_for_good(void *addr, size_t len)
 		dxs_pin(&pin, addr, len);
 }
 
-void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
+// What is left for one pin at the end.
+struct stretch {
+	uintptr_t low, high;
+};
+
+static void buffer_add(struct dxs_pin *pin, struct stretch *rest, void *addr, size_t len)
 {
-	uintptr_t low = UINTPTR_MAX, high = 0;
+	uintptr_t start = (uintptr_t)addr, end = start + len;
+
+	if (!dxs_pin_near(addr, len))
+		return;
+	if (pin->nr < ONE_BY_ONE) {
+		dxs_pin(pin, addr, len);
+		return;
+	}
+	rest->low = rest->high && rest->low < start ? rest->low : start;
+	rest->high = end > rest->high ? end : rest->high;
+}
+
+static void rest_pin(struct dxs_pin *pin, const struct stretch *rest)
+{
+	if (rest->high)
+		dxs_pin(pin, (void *)rest->low, rest->high - rest->low);
+}
+
+static void iovec_add(struct dxs_pin *pin, struct stretch *rest, const struct iovec *iov, size_t nr)
+{
 	struct iovec one = {0};
 	size_t i;
 
-	for (i = 0; i < nr && dxs_peek(&one, &iov[i], sizeof(one)); i++) {
-		uintptr_t start = (uintptr_t)one.iov_base, end = start + one.iov_len;
+	for (i = 0; i < nr && dxs_peek(&one, &iov[i], sizeof(one)); i++)
+		buffer_add(pin, rest, one.iov_base, one.iov_len);
+}
 
-		if (pin->nr < ONE_BY_ONE) {
-			dxs_pin(pin, one.iov_base, one.iov_len);
-			continue;
-		}
-		low = start < low ? start : low;
-		high = end > high ? end : high;
-	}
-	if (high)
-		dxs_pin(pin, (void *)low, high - low);
+void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
+{
+	struct stretch rest = {0};
+
+	iovec_add(pin, &rest, iov, nr);
+	rest_pin(pin, &rest);
 }
 
 void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len)
@@ -66,16 +88,16 @@ void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len)
 	dxs_pin(pin, addr, room);
 }
 
-void dxs_pin_message(struct dxs_pin *pin, struct msghdr *msg)
+static void message_add(struct dxs_pin *pin, struct stretch *rest, struct msghdr *msg)
 {
 	struct msghdr copy = {0};
 
 	if (!dxs_peek(&copy, msg, sizeof(copy)))
 		return;
-	dxs_pin(pin, msg, sizeof(*msg)); // the kernel says there how much it stored
-	dxs_pin(pin, copy.msg_name, copy.msg_namelen);
-	dxs_pin(pin, copy.msg_control, copy.msg_controllen);
-	dxs_pin_iovec(pin, copy.msg_iov, copy.msg_iovlen);
+	buffer_add(pin, rest, msg, sizeof(*msg)); // the kernel says there how much it stored
+	buffer_add(pin, rest, copy.msg_name, copy.msg_namelen);
+	buffer_add(pin, rest, copy.msg_control, copy.msg_controllen);
+	iovec_add(pin, rest, copy.msg_iov, copy.msg_iovlen);
 }
 
 #define INTO_BUFFER(name, params, args, ...)                                                                           \
@@ -149,15 +171,19 @@ FROM_SOCKET(__recvfrom_chk,
 
 DXS_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	struct stretch rest = {0};
 	struct dxs_pin pin;
 
-	if (dxs_hook_pins(&pin))
-		dxs_pin_message(&pin, msg);
+	if (dxs_hook_pins(&pin)) {
+		message_add(&pin, &rest, msg);
+		rest_pin(&pin, &rest);
+	}
 	return DXS_PINNED(&pin, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
 }
 
 DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, struct timespec *timeout)
 {
+	struct stretch rest = {0};
 	struct dxs_pin pin;
 	unsigned i;
 
@@ -165,7 +191,8 @@ DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, str
 		dxs_pin(&pin, msg, nr * sizeof(*msg));
 		dxs_pin(&pin, timeout, sizeof(*timeout));
 		for (i = 0; i < nr; i++)
-			dxs_pin_message(&pin, &msg[i].msg_hdr);
+			message_add(&pin, &rest, &msg[i].msg_hdr);
+		rest_pin(&pin, &rest);
 	}
 	return DXS_PINNED(&pin,
 			  DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));

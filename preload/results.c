@@ -30,6 +30,7 @@
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <threads.h>
 
 #include "hooks.h"
 #include "pins.h"
@@ -56,15 +57,33 @@ pid_t __wait(int *status);
 pid_t __waitpid(pid_t pid, int *status, int flags);
 int __pipe(int fds[2]);
 int __nanosleep(const struct timespec *time, struct timespec *rest);
+int __statfs(const char *path, struct statfs *st);
+int __sched_getparam(pid_t pid, struct sched_param *param);
+
+// What libc exports and no header of its own declares.
+int capget(void *header, void *data);
+int quotactl(int cmd, const char *special, int id, char *addr);
 
 #define NAME_MAX_LEN 4096 // what getwd may store
 #define WORDS 64          // what a small structure has room in
+#define CAP_HEADER 8      // <linux/capability.h>: the kernel says its version there
+#define CAP_DATA 24
 #define FD_BYTES(nr) (((size_t)(nr) + 63) / 64 * 8)
 
 // X(type, name, parameters, arguments, what to pin). P(address, length) pins.
 #define P(addr, len) dxs_pin(&pin, (void *)(addr), (size_t)(len));
 #define P_ONE(ptr) P(ptr, sizeof(*(ptr)))
 #define P_SOCKET(addr, len) dxs_pin_socket_address(&pin, (void *)(addr), len);
+
+// A stack for signals stays open for good: the kernel puts their frames there at any time.
+static void stack_stays(const stack_t *stack)
+{
+	struct dxs_pin pin = {.nr = 0};
+	stack_t copy = {0};
+
+	if (stack && dxs_peek(&copy, stack, sizeof(copy)) && !(copy.ss_flags & SS_DISABLE))
+		dxs_pin(&pin, copy.ss_sp, copy.ss_size);
+}
 
 // clang-format off
 #define RESULTS(X) \
@@ -90,6 +109,7 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 	  (dir, path, flags, mask, st), P_ONE(st)) \
 	X(int, statfs, (const char *path, struct statfs *st), (path, st), P_ONE(st)) \
 	X(int, statfs64, (const char *path, struct statfs64 *st), (path, st), P_ONE(st)) \
+	X(int, __statfs, (const char *path, struct statfs *st), (path, st), P_ONE(st)) \
 	X(int, fstatfs, (int fd, struct statfs *st), (fd, st), P_ONE(st)) \
 	X(int, fstatfs64, (int fd, struct statfs64 *st), (fd, st), P_ONE(st)) \
 	X(ssize_t, readlinkat, (int dir, const char *path, char *buf, size_t len), (dir, path, buf, len), P(buf, len)) \
@@ -104,6 +124,8 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 	X(int, ttyname_r, (int fd, char *buf, size_t len), (fd, buf, len), P(buf, len)) \
 	X(int, __ttyname_r_chk, (int fd, char *buf, size_t len, size_t size), (fd, buf, len, size), P(buf, len)) \
 	X(ssize_t, getdents64, (int fd, void *buf, size_t len), (fd, buf, len), P(buf, len)) \
+	X(ssize_t, getdirentries, (int fd, char *buf, size_t len, off_t *base), (fd, buf, len, base), P(buf, len)) \
+	X(ssize_t, getdirentries64, (int fd, char *buf, size_t len, off64_t *base), (fd, buf, len, base), P(buf, len)) \
 	X(ssize_t, getxattr, (const char *path, const char *name, void *buf, size_t len), (path, name, buf, len), \
 	  P(buf, len)) \
 	X(ssize_t, lgetxattr, (const char *path, const char *name, void *buf, size_t len), (path, name, buf, len), \
@@ -134,6 +156,8 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 	X(int, getpeername, (int fd, struct sockaddr *addr, socklen_t *len), (fd, addr, len), P_SOCKET(addr, len)) \
 	X(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len), (fd, level, name, value, len), \
 	  P_SOCKET(value, len)) \
+	X(int, sendmmsg, (int fd, struct mmsghdr *msg, unsigned nr, int flags), (fd, msg, nr, flags), \
+	  P(msg, nr * sizeof(*msg))) \
 	X(pid_t, wait, (int *status), (status), P_ONE(status)) \
 	X(pid_t, __wait, (int *status), (status), P_ONE(status)) \
 	X(pid_t, waitpid, (pid_t pid, int *status, int flags), (pid, status, flags), P_ONE(status)) \
@@ -168,6 +192,7 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 	X(int, pthread_getaffinity_np, (pthread_t thread, size_t size, cpu_set_t *set), (thread, size, set), P(set, size)) \
 	X(int, pthread_getname_np, (pthread_t thread, char *buf, size_t len), (thread, buf, len), P(buf, len)) \
 	X(int, sched_getparam, (pid_t pid, struct sched_param *param), (pid, param), P_ONE(param)) \
+	X(int, __sched_getparam, (pid_t pid, struct sched_param *param), (pid, param), P_ONE(param)) \
 	X(int, sched_rr_get_interval, (pid_t pid, struct timespec *time), (pid, time), P_ONE(time)) \
 	X(clock_t, times, (struct tms *buf), (buf), P_ONE(buf)) \
 	X(int, getitimer, (__itimer_which_t which, struct itimerval *value), (which, value), P_ONE(value)) \
@@ -177,6 +202,7 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 	X(int, __nanosleep, (const struct timespec *time, struct timespec *rest), (time, rest), P_ONE(rest)) \
 	X(int, clock_nanosleep, (clockid_t clock, int flags, const struct timespec *time, struct timespec *rest), \
 	  (clock, flags, time, rest), P_ONE(rest)) \
+	X(int, thrd_sleep, (const struct timespec *time, struct timespec *rest), (time, rest), P_ONE(rest)) \
 	X(int, clock_getres, (clockid_t clock, struct timespec *time), (clock, time), P_ONE(time)) \
 	X(int, clock_gettime, (clockid_t clock, struct timespec *time), (clock, time), P_ONE(time)) \
 	X(int, gettimeofday, (struct timeval *time, void *zone), (time, zone), P_ONE(time) P(zone, WORDS)) \
@@ -189,7 +215,7 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 	X(int, adjtimex, (struct timex *time), (time), P_ONE(time)) \
 	X(int, ntp_adjtime, (struct timex *time), (time), P_ONE(time)) \
 	X(int, clock_adjtime, (clockid_t clock, struct timex *time), (clock, time), P_ONE(time)) \
-	X(int, sigaltstack, (const stack_t *stack, stack_t *old), (stack, old), P_ONE(old)) \
+	X(int, sigaltstack, (const stack_t *stack, stack_t *old), (stack, old), P_ONE(old) stack_stays(stack);) \
 	X(int, shmctl, (int id, int cmd, struct shmid_ds *buf), (id, cmd, buf), P_ONE(buf)) \
 	X(int, msgctl, (int id, int cmd, struct msqid_ds *buf), (id, cmd, buf), P_ONE(buf)) \
 	X(ssize_t, msgrcv, (int id, void *buf, size_t len, long type, int flags), (id, buf, len, type, flags), \
@@ -202,6 +228,9 @@ int __nanosleep(const struct timespec *time, struct timespec *rest);
 	X(int, mq_getattr, (mqd_t queue, struct mq_attr *attr), (queue, attr), P_ONE(attr)) \
 	X(int, mq_setattr, (mqd_t queue, const struct mq_attr *attr, struct mq_attr *old), (queue, attr, old), P_ONE(old)) \
 	X(int, eventfd_read, (int fd, eventfd_t *value), (fd, value), P_ONE(value)) \
+	X(int, capget, (void *header, void *data), (header, data), P(header, CAP_HEADER) P(data, CAP_DATA)) \
+	X(int, quotactl, (int cmd, const char *special, int id, char *addr), (cmd, special, id, addr), \
+	  P(addr, DXS_PAGE_SIZE)) \
 	X(int, klogctl, (int type, char *buf, int len), (type, buf, len), P(buf, len > 0 ? len : 0))
 // clang-format on
 
@@ -280,11 +309,19 @@ static int pinned_ioctl(int fd, unsigned long request, void *arg)
 	return DXS_PINNED(&pin, (int)dxs_hook_return(dxs_sys6(SYS_ioctl, fd, (long)request, (long)arg, 0, 0, 0)));
 }
 
-// Clones put other data under a file; deduplication (FIDEDUPERANGE) leaves it as it is.
+// Clones, moves of extents and the like put other blocks under a file: what the file systems' own requests do is not
+// known one by one. To ask them for something changes nothing.
+static bool may_change_blocks(unsigned long request)
+{
+	unsigned type = _IOC_TYPE(request);
+
+	return _IOC_DIR(request) & _IOC_WRITE && (type == _IOC_TYPE(FICLONE) || type == 'f' || type == 'X');
+}
+
 DXS_EXPORT int ioctl(int fd, unsigned long request, ...)
 {
-	bool clones = request == FICLONE || request == FICLONERANGE;
-	struct dxs_file *file = clones && dxs_hook_enter() && dxs_known_any() ? dxs_resize_begin(fd) : NULL;
+	bool changes = may_change_blocks(request) && dxs_hook_enter() && dxs_known_any();
+	struct dxs_file *file = changes ? dxs_resize_begin(fd) : NULL;
 	va_list args;
 	void *arg = LAST_ARGUMENT(request, args);
 	int ret = pinned_ioctl(fd, request, arg);

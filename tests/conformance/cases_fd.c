@@ -193,6 +193,6 @@ const struct test_case cases_fd[] = {
 	CASE(lowest_fd_is_unchanged, ALL),
 	CASE(posix_locks_survive, SMALL),
 	CASE(closed_and_reused_descriptor, ALL),
-	CASE(data_file_in_the_place_of_stderr, FILES),
+	CASE(data_file_in_the_place_of_stderr, ALL),
 	END_OF_CASES,
 };

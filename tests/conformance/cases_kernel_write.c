@@ -282,6 +282,30 @@ static void readv_into_many_files(void)
 	}
 }
 
+// More messages in one call than there are pins, each with a buffer of its own. Of a stream, because a queue of datagrams
+// holds but a few.
+static void recvmmsg_of_many_messages(void)
+{
+	struct mmsghdr msg[100];
+	struct iovec iov[100];
+	char *map = map_new(file_new(100 * page), 0, 100 * page), data[100 * 16];
+	int pair[2], i;
+
+	store_pages(map, 100, 'a');
+	sync_all(map, 100 * page);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	for (i = 0; i < 100; i++) {
+		memset(data + (size_t)i * 16, i + 1, 16);
+		iov[i] = (struct iovec){map + (size_t)i * page, 16};
+		msg[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+	}
+	CHECK(send(pair[1], data, sizeof(data), 0) == sizeof(data));
+	CHECK(recvmmsg(pair[0], msg, 100, 0, NULL) == 100);
+	sync_all(map, 100 * page);
+	for (i = 0; i < 100; i++)
+		CHECK(msg[i].msg_len == 16 && !memcmp(iov[i].iov_base, data + (size_t)i * 16, 16));
+}
+
 // One read over the whole mapping, and one that ends outside of it.
 static void read_into_all_of_the_mapping(void)
 {
@@ -587,6 +611,7 @@ const struct test_case cases_kernel_write[] = {
 	CASE(process_vm_readv_into_closed_page, ALL),
 	CASE(getrandom_into_closed_page, ALL),
 	CASE(readv_of_many_buffers, ALL),
+	CASE(recvmmsg_of_many_messages, SMALL),
 	CASE(readv_into_many_files, SMALL),
 	CASE(read_into_all_of_the_mapping, ALL),
 	CASE(read_into_readonly_page_is_efault, ALL),

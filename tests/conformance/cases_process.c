@@ -280,6 +280,44 @@ static void exec_with_unsynced_pages(void)
 	check_tracks(map, 'f');
 }
 
+// What is mapped where the parent's mapping is not inherited: all of it, and a part.
+static void child_maps_over(void *arg)
+{
+	size_t first = *(size_t *)arg, len = FILE_SIZE - first * page;
+	int fd = is_device() ? shared_fd : file_new(FILE_SIZE);
+	char *place = shared + first * page, *own;
+
+	store_pages(shared, first, 'c'); // what is left of it
+	sync_all(shared, first * page);
+	own = mmap(place, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	CHECK(own == place);
+	store_pages(own, len / page, 'o');
+	sync_all(own, len);
+	store_pages(own, len / page, 'p');
+	sync_all(own, len);
+	CHECK(!munmap(own, len));
+	own = mmap(place, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	CHECK(own == place && !mprotect(own, len, PROT_READ | PROT_WRITE));
+	store_pages(own, len / page, 'q');
+	CHECK(!munmap(own, len));
+	CHECK(is_device() || !fsync(fd)); // the kernel has none for a device, once nothing is mapped
+}
+
+// MADV_DONTFORK: the child has memory of its own there, or another mapping.
+static void mapping_that_is_not_inherited(void)
+{
+	size_t first;
+
+	for (first = 0; first <= (is_device() ? 0 : 4); first += 4) { // a device has no kernel to leave the rest to
+		map_shared();
+		store_pages(shared, NR_PAGES, 'b');
+		sync_all(shared, FILE_SIZE);
+		CHECK(!madvise(shared + first * page, FILE_SIZE - first * page, MADV_DONTFORK));
+		CHECK(is_success(in_child(child_maps_over, &first)));
+		check_tracks(shared, 'e');
+	}
+}
+
 static void failing_exec(void)
 {
 	char *argv[] = {"none", NULL};
@@ -332,6 +370,7 @@ const struct test_case cases_process[] = {
 	CASE(vfork_exit, NO_HUGETLBFS),
 	CASE(posix_spawn_and_system, ALL),
 	CASE(exec_with_unsynced_pages, ALL),
+	CASE(mapping_that_is_not_inherited, ALL),
 	CASE(failing_exec, NO_HUGETLBFS),
 	CASE(daemon_keeps_its_mappings, ALL),
 	END_OF_CASES,

@@ -504,6 +504,53 @@ static void sigaltstack_small_stack(void)
 	check_traps_are_hidden(shared);
 }
 
+static volatile sig_atomic_t nr_usr1, raised;
+
+static void on_usr1_count(int sig)
+{
+	(void)sig;
+	nr_usr1++;
+}
+
+static void *raise_on_mapped_stack(void *arg)
+{
+	int round;
+
+	(void)arg;
+	for (round = 0; round < 200; round++)
+		CHECK(!pthread_kill(pthread_self(), SIGUSR1));
+	raised = 1;
+	return NULL;
+}
+
+// Stacks in a mapping: the kernel puts the frames of signals there, also when a sync has just been.
+static void stacks_in_a_mapping(void)
+{
+	struct sigaction act = {.sa_handler = on_usr1_count, .sa_flags = SA_ONSTACK};
+	size_t size = FILE_SIZE > 262144 ? FILE_SIZE : 262144;
+	int fd = file_new(size), round;
+	char *map = map_new(fd, 0, size);
+	stack_t stack = {.ss_sp = map, .ss_size = size}, off = {.ss_flags = SS_DISABLE};
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	memset(map, 's', size);
+	sync_all(map, size);
+	CHECK(!sigaction(SIGUSR1, &act, NULL) && !sigaltstack(&stack, NULL));
+	for (round = 0; round < 20; round++) {
+		sync_all(map, size);
+		CHECK(!raise(SIGUSR1));
+	}
+	CHECK(nr_usr1 == 20 && !sigaltstack(&off, NULL));
+	CHECK(!pthread_attr_init(&attr) && !pthread_attr_setstack(&attr, map, size));
+	CHECK(!pthread_create(&thread, &attr, raise_on_mapped_stack, NULL));
+	while (!raised)
+		sync_all(map, size);
+	CHECK(!pthread_join(thread, NULL));
+	CHECK(nr_usr1 == 220);
+	sync_all(map, size);
+}
+
 static volatile unsigned depth = 1U << 30;
 
 static void overflow(volatile char *above)
@@ -573,6 +620,7 @@ const struct test_case cases_signal[] = {
 	CASE(blocked_signals_are_reported, NO_HUGETLBFS),
 	CASE(store_in_handler_that_interrupts_sigsuspend, NO_HUGETLBFS),
 	CASE(sigaltstack_small_stack, ALL),
+	CASE(stacks_in_a_mapping, ALL),
 	CASE(stack_overflow_on_sigaltstack, SMALL),
 	CASE(small_thread_stack, NO_HUGETLBFS),
 	END_OF_CASES,

@@ -235,7 +235,8 @@ static const char *cell(const struct test_case *test, const char *memory_arg)
 static const char *why_not_for(unsigned memories, int kind)
 {
 	if (1U << kind == DEVICE)
-		return "needs a file that has a size, and read and write";
+		return memories & HUGETLBFS ? "needs a file that has a size, and read and write"
+					    : "needs pages of 4 KiB, and files that are read and written";
 	if (memories == NAMED)
 		return "needs a file that has a name";
 	return memories & DEVICE ? "hugetlbfs does not do that, or its pages make no difference"

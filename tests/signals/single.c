@@ -437,6 +437,19 @@ static void by_vfork(int to)
 	MUST(waitpid(pid, NULL, 0) == pid);
 }
 
+static void by_execveat(int to)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		dup2(to, 1);
+		execveat(AT_FDCWD, "/nonexistent", show_status, environ, 0);
+		execveat(AT_FDCWD, "/bin/grep", show_status, environ, 0);
+		_exit(127);
+	}
+	MUST(waitpid(pid, NULL, 0) == pid);
+}
+
 static void programs_inherit(const void *arg)
 {
 	void (*start)(int to) = *(void (*const *)(int))arg;
@@ -725,7 +738,7 @@ void rows_single(void)
 {
 	static const int none, info = SA_SIGINFO, reset = (int)SA_RESETHAND, onstack = SA_ONSTACK, restart = SA_RESTART,
 			       ignored = -1;
-	static void (*const ways[])(int) = {by_spawn, by_spawn_with_mask, by_fork, by_vfork};
+	static void (*const ways[])(int) = {by_spawn, by_spawn_with_mask, by_fork, by_vfork, by_execveat};
 
 	row("mask/changes", changes_of_the_mask, NULL);
 	row("mask/siginterrupt", interrupts, NULL);
@@ -743,6 +756,7 @@ void rows_single(void)
 	row("inherit/spawn-mask", programs_inherit, &ways[1]);
 	row("inherit/fork", programs_inherit, &ways[2]);
 	row("inherit/vfork", programs_inherit, &ways[3]);
+	row("inherit/execveat", programs_inherit, &ways[4]);
 	row("other/handler", other_signal, &none);
 	row("other/handler,info", other_signal, &info);
 	row("other/handler,resethand", other_signal, &reset);

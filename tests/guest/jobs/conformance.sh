@@ -21,7 +21,7 @@ if [ "${1:-}" != --table ]; then
 	mount -o remount,size=80% /dev/shm
 	echo 64 >/proc/sys/vm/nr_hugepages
 	# The cases that use up all the mappings a process may have would take minutes.
-	echo 8192 >/proc/sys/vm/max_map_count
+	echo 2048 >/proc/sys/vm/max_map_count
 	# shellcheck disable=SC2086 # several names
 	echo columns $tables
 	# shellcheck disable=SC2086 # several names

@@ -86,7 +86,18 @@ for fs in ext4 xfs ext2; do
 done
 
 place='device DAX'
-expect 'daxsync check: byte' "$(check_says "$(readlink /dev/dax)" '^  mode  *byte')" = yes
+dax=$(readlink /dev/dax)
+expect 'daxsync check: byte' "$(check_says "$dax" '^  mode  *byte')" = yes
+
+# Without libpmem2 it is as without daxsync: the kernel, which has no msync for it, answers.
+pmem2=$(find / -xdev -name libpmem2.so.1)
+mv "$pmem2" /tmp/libpmem2
+expect 'without libpmem2 an msync is the kernel'\''s' "$("$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -m device \
+	-d "$dax" munmap_then_fsync 2>&1 | grep -c 'msync(addr, len, MS_SYNC) (errno 22,')" -eq 1
+refused=$(DAXSYNC_STRICT=1 "$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -m device -d "$dax" \
+	munmap_then_fsync 2>&1) || true
+expect 'and its mmap refused with DAXSYNC_STRICT=1' "$(echo "$refused" | grep -c 'mmap refused')" -eq 1
+mv /tmp/libpmem2 "$pmem2"
 
 # The asynchronous device.
 place=virtio-pmem device=
@@ -130,14 +141,15 @@ expect 'and nothing was added' "$("$ledger" /mnt/virtio/ledger)" = one
 # two cases that fill a file system with as many pieces as there may be VMAs are about nothing else.
 cases=${*:-$("$BUILD/bin/tests/conformance" -l -m directory -d /mnt/ext4 | awk '{ print $2 }' |
 	grep -v beyond_max_map_count)}
-cases_run() { # DIRECTORY
+cases_run() { # MEMORY PATH NAME
 	# shellcheck disable=SC2086 # several names
-	"$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -m directory -d "$1" $cases >"/tmp/cases.${1##*/}" 2>&1 || true
+	"$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -m "$1" -d "$2" $cases >"/tmp/cases.$3" 2>&1 || true
 }
-cases_run /mnt/virtio &
-cases_run /mnt/ext4
+cases_run directory /mnt/virtio virtio &
+cases_run directory /mnt/ext4 ext4
+cases_run device "$dax" device
 wait
-for place in ext4 virtio; do
+for place in ext4 virtio device; do
 	grep -v '^PASS\|^SKIP' "/tmp/cases.$place" || true
 	expect 'the conformance suite' "$(tail -n 1 "/tmp/cases.$place" | grep -c '^[1-9][0-9]* passed, 0 failed')" -eq 1
 done
