@@ -66,6 +66,9 @@ client_begin() { # NAME [BUILD [ENGINE...]]
 	[ -w /dev/shm ] || skip '/dev/shm is missing'
 	scratch=$(mktemp -d "/dev/shm/daxsync-$client.XXXXXX")
 	trap client_end EXIT
+	# Programs that are killed leave something in the registry of writers.
+	export DAXSYNC_REGISTRY="$scratch/registry"
+	mkdir -m 1777 "$DAXSYNC_REGISTRY"
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
