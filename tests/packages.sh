@@ -18,7 +18,7 @@ quickstart="$build liblmdb-dev lmdb-utils unicode-data jq"
 test="$quickstart g++ clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck
 	libcriterion-dev spin
 	python3 python3-lmdb kyotocabinet-utils tkrzw-utils fio slapd ldap-utils postgresql
-	libeatmydata1 libgoogle-perftools-dev default-jre-headless
+	libeatmydata1 libgoogle-perftools-dev default-jre-headless libpmem-dev libpmemobj-dev
 	git strace gdb time procps
 	qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
