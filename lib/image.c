@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -478,7 +479,16 @@ static int image_walk(struct dxs_image *image, int fd, dxs_walk_fn fn)
 
 static void size_set(struct dxs_image *image, uint64_t size)
 {
-	dxs_sys6(SYS_ftruncate, image->fd, (long)size, 0, 0, 0, 0);
+	dxs_sys_grow(SYS_ftruncate, image->fd, (long)size, 0, 0);
+}
+
+// An image is written at any time, so it must not meet RLIMIT_FSIZE then. A file that the program makes does not.
+static bool is_beyond_limit(struct dxs_image *image)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	dxs_sys6(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0);
+	return dxs_image_file_size(image) > limit.rlim_cur;
 }
 
 int dxs_image_open(struct dxs_file *file, int fd, const char **why)
@@ -496,7 +506,7 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 	image->file = file;
 	dxs_fd_path(fd, image->path, sizeof(image->path));
 	dxs_run_lock();
-	ret = image_file_open(image);
+	ret = is_beyond_limit(image) ? -EFBIG : image_file_open(image);
 	if (ret >= 0 && file->is_device) {
 		size_set(image, atomic_load(&file->size));
 	} else if (ret >= 0) {

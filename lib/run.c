@@ -93,7 +93,7 @@ static int control_map(int fd)
 	off_t size = (off_t)dxs_sys6(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
 	bool fresh = !size;
 
-	if (fresh && dxs_sys6(SYS_ftruncate, fd, sizeof(*run), 0, 0, 0, 0))
+	if (fresh && dxs_sys_grow(SYS_ftruncate, fd, sizeof(*run), 0, 0))
 		return -ENOSPC;
 	if (!fresh && size != (off_t)sizeof(*run))
 		return -EINVAL;

@@ -289,7 +289,7 @@ static int shared_make(void)
 		return fd;
 	dxs_stats.size = sizeof(dxs_stats);
 	memcpy(dxs_stats.version, DXS_VERSION, sizeof(DXS_VERSION));
-	if (!dxs_sys6(SYS_fallocate, fd, 0, 0, sizeof(dxs_stats), 0, 0) &&
+	if (!dxs_sys_grow(SYS_fallocate, fd, 0, 0, sizeof(dxs_stats)) &&
 	    dxs_sys6(SYS_pwrite64, fd, (long)&dxs_stats, sizeof(dxs_stats), 0, 0, 0) == sizeof(dxs_stats) &&
 	    !dxs_sys6(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0, 0, 0))
 		return fd;

@@ -28,6 +28,10 @@
 // Planted failures (fault.c): -errno in the place of a call, or 0. NULL: none was asked for. A source file that defines
 // DXS_SYS_SPARED is left out: what only emulates.
 extern long (*dxs_sys_planted)(long nr);
+
+// A call that may make a file larger. Where RLIMIT_FSIZE forbids that, the kernel sends SIGXFSZ as well, which ends a
+// process: the signal is taken back, and what is left is -EFBIG.
+long dxs_sys_grow(long nr, long a, long b, long c, long d);
 #pragma GCC visibility pop
 
 static inline long dxs_sys6(long nr, long a, long b, long c, long d, long e, long f)
@@ -76,7 +80,7 @@ static inline int dxs_sys_ioctl(int fd, unsigned long request, void *arg)
 
 static inline long dxs_sys_write(int fd, const void *buf, size_t len)
 {
-	return dxs_sys6(SYS_write, fd, (long)buf, (long)len, 0, 0, 0);
+	return dxs_sys_grow(SYS_write, fd, (long)buf, (long)len, 0);
 }
 
 static inline long dxs_sys_pread(int fd, void *buf, size_t len, off_t off)

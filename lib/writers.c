@@ -188,7 +188,7 @@ static int file_take(const struct name *name, struct stat *st, bool *first)
 // Makes the file one page long, with memory behind it, so that a store finds room. Caller holds the exclusive lock.
 static int file_fill(int fd, struct stat *st)
 {
-	long err = dxs_sys6(SYS_fallocate, fd, 0, 0, DXS_PAGE_SIZE, 0, 0);
+	long err = dxs_sys_grow(SYS_fallocate, fd, 0, 0, DXS_PAGE_SIZE);
 
 	if (!err && st->st_size > (off_t)DXS_PAGE_SIZE)
 		err = dxs_sys6(SYS_ftruncate, fd, DXS_PAGE_SIZE, 0, 0, 0, 0);

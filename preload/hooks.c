@@ -3,6 +3,7 @@
 #include "hooks.h"
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include "alloc.h"
 #include "calls.h"
@@ -45,31 +46,93 @@ bool dxs_hook_enter(void)
 	return true;
 }
 
-static const char *object_of(void *function)
+// A program that is not position-independent and takes a function's address has an entry of its own for it, which leads
+// to the first library that defines it.
+static bool is_import(void *function)
 {
+	const ElfW(Sym) *sym = NULL;
 	Dl_info info;
 
-	return function && dladdr(function, &info) && info.dli_fname ? info.dli_fname : "nowhere";
+	return dladdr1(function, &info, (void **)&sym, RTLD_DL_SYMENT) && sym && sym->st_shndx == SHN_UNDEF;
 }
 
-// A hook that the program's calls do not reach, because another library stands in front, or that has nothing to go on
-// to: stores or changes would go unseen, so the library must not promise anything.
+static bool is_defined_by(const struct link_map *object, const char *name)
+{
+	void *handle = dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
+	void *function = handle ? dlsym(handle, name) : NULL; // by the object, or by what it needs
+	struct link_map *owner;
+	Dl_info info;
+
+	if (handle)
+		dlclose(handle);
+	return function && dladdr1(function, &info, (void **)&owner, RTLD_DL_LINKMAP) && owner == object;
+}
+
+// The library between the program and us that defines the name.
+static const char *front_of_us(const char *name)
+{
+	const struct link_map *us, *object;
+	Dl_info info;
+
+	if (!dladdr1((void *)dxs_hooks_fill, &info, (void **)&us, RTLD_DL_LINKMAP))
+		return "nothing known";
+	for (object = us->l_prev; object && object->l_prev; object = object->l_prev)
+		if (is_defined_by(object, name))
+			return object->l_name;
+	return NULL;
+}
+
+// A sanitizer's runtime looks at a call and then makes it to the next library, which is us.
+static bool passes_on(const char *name, const Dl_info *seen)
+{
+	char other[64];
+	struct dxs_text text;
+	Dl_info info;
+	void *function;
+
+	dxs_text_init(&text, other, sizeof(other));
+	dxs_text_add(&text, "__interceptor_%s", name);
+	function = dlsym(RTLD_DEFAULT, other);
+	return function && dladdr(function, &info) && info.dli_fbase == seen->dli_fbase;
+}
+
+// The library that stands in front of a hook, or NULL if the program's calls reach us.
+static const char *shadow_of(const struct hook *hook)
+{
+	void *seen = dlsym(RTLD_DEFAULT, hook->name);
+	Dl_info info;
+
+	if (seen == hook->replacement || !*hook->next)
+		return NULL;
+	if (!seen || !dladdr(seen, &info) || !info.dli_fname)
+		return "nothing known";
+	if (is_import(seen))
+		return front_of_us(hook->name);
+	return passes_on(hook->name, &info) ? NULL : info.dli_fname;
+}
+
+// A hook that the program's calls do not reach, because another library stands in front: stores or changes would go
+// unseen, so the library must not promise anything.
 static bool self_test(void)
 {
-	bool ok = true;
+	const char *by = NULL, *first = NULL, *shadow;
+	unsigned nr = 0;
 	size_t i;
 
 	for (i = 0; i < NR_HOOKS; i++) {
-		void *seen = dlsym(RTLD_DEFAULT, hooks[i].name);
-
-		if (seen != hooks[i].replacement && *hooks[i].next) {
-			dxs_warn("hook %s is shadowed by %s", hooks[i].name, object_of(seen));
-			ok = false;
-		}
+		shadow = shadow_of(&hooks[i]);
+		if (!shadow)
+			continue;
+		nr++;
+		if (by)
+			continue;
+		by = shadow;
+		first = hooks[i].name;
 	}
-	if (!ok)
-		dxs_warn("hooks are missing: nothing is tracked, the kernel does every sync");
-	return ok;
+	if (nr)
+		dxs_warn("%d hooks are shadowed, %s by %s: nothing is tracked, the kernel does every sync", nr, first,
+			 by);
+	return !nr;
 }
 
 void dxs_hooks_fill(void)

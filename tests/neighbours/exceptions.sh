@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# exceptions.sh [BUILD [ENGINE...]]: C++ exceptions with a mapping tracked, thrown through frames that store to closed
+# pages, in libraries opened after start whose constructors map files, and in threads; also after libunwind was loaded for
+# a backtrace (it defines the same names as the unwinder of the C++ run-time).
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/../launcher/lib.sh"
+# shellcheck source=tests/neighbours/lib.sh
+. "${0%/*}/lib.sh"
+neighbours_begin exceptions "$@"
+need g++ g++
+export PLUGIN_FILE="$memory/plugin-file"
+
+build_all() { # COMPILER: sets $program and $plugin
+	program=$scratch/program.${1%%+*}
+	plugin=$scratch/plugin.${1%%+*}.so
+	"$1" -O2 -Wall -Wextra -pthread "$source/tests/neighbours/exceptions.cc" -o "$program" 2>"$scratch/err" ||
+		fail "$1 cannot compile it"
+	"$1" -O2 -Wall -Wextra -shared -fPIC "$source/tests/neighbours/plugin.cc" -o "$plugin" 2>"$scratch/err" ||
+		fail "$1 cannot compile the plugin"
+}
+
+run_exceptions() {
+	for compiler in g++ clang++; do
+		command -v "$compiler" >/dev/null || continue
+		build_all "$compiler"
+		run 3 "$program" "$file" "$plugin"
+		prints 'the unwinder is in libgcc_s'
+		cp "$scratch/out" "$scratch/native"
+		cp "$file" "$memory/native"
+		shim 3 "$program" "$file" "$plugin"
+		diff "$scratch/native" "$scratch/out" >"$scratch/err" || fail "$engine: not the same"
+		cmp "$file" "$memory/native" >"$scratch/err" 2>&1 || fail "$engine: not the same file"
+		tracked "$program"
+		for path in "$file" "$PLUGIN_FILE"; do
+			cmp "$path" "$memory/images/${path##*/}".* >"$scratch/err" 2>&1 ||
+				fail "$engine: the durable image is not the file: $path"
+		done
+	done
+	# A planted miss is reported with a backtrace, and exceptions follow.
+	run 3 "$daxsync" run --emulate --verify --engine="$engine" --fault=skip-flush:20 --image-dir="$memory/images" -- \
+		env LD_DEBUG=files LD_DEBUG_OUTPUT="$scratch/loaded" "$program" "$file" "$plugin"
+	diff "$scratch/native" "$scratch/out" >"$scratch/diff" || fail "$engine: not the same after a backtrace"
+	grep -q 'MISSED PAGE' "$scratch/err" || fail "$engine: the planted miss is not reported"
+	cat "$scratch"/loaded.* >"$scratch/out"
+	prints 'file=libunwind.so.8'
+	rm -f "$scratch"/loaded.* "$memory"/images/*
+	echo "$name $engine: the same"
+}
+each_engine run_exceptions
+passed
