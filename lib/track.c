@@ -659,18 +659,20 @@ static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
 	map_note(map);
 }
 
-// Whether the mappings in a range follow each other in one file with one protection: then the kernel has one VMA there.
+// Whether the mappings in a range fill it and follow each other in one file with one protection: then the kernel has one
+// VMA there.
 static bool is_one(uintptr_t addr, uintptr_t end)
 {
 	struct dxs_map *map, *before = NULL;
 
 	for_each_map (map, addr, end) {
-		if (before && (before->file != map->file || before->prot != map->prot ||
-			       dxs_map_end(before) != map->addr || dxs_map_last(before) + 1 != map->first))
+		if (before ? before->file != map->file || before->prot != map->prot ||
+				     dxs_map_end(before) != map->addr || dxs_map_last(before) + 1 != map->first
+			   : map->addr > addr)
 			return false;
 		before = map;
 	}
-	return true;
+	return before && dxs_map_end(before) >= end;
 }
 
 // Before the kernel moves mappings: it moves one VMA, without an engine's traces in it (what stays where it is would
