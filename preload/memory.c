@@ -6,6 +6,7 @@
 
 #include "calls.h"
 #include "hooks.h"
+#include "pins.h"
 #include "track.h"
 
 DXS_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
@@ -54,15 +55,34 @@ DXS_EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 	return (int)dxs_hook_return(dxs_mprotect(addr, len, prot, pkey));
 }
 
+#define POPULATE_WRITE 23  // MADV_POPULATE_WRITE, Linux 5.14
 #define DONTNEED_LOCKED 24 // MADV_DONTNEED_LOCKED, Linux 5.18
+#define GUARD_INSTALL 102  // MADV_GUARD_INSTALL, Linux 6.13
 
-// MADV_DONTNEED empties page tables, in which the first sync of a mapping looks for what was stored to: so that is synced
-// before.
+// Advice that wants the pages open (M9). MADV_POPULATE_WRITE fails on pages that cannot be stored to.
+// MADV_GUARD_INSTALL takes pages out of the page tables until none is left, and a write-protected one leaves a
+// userfaultfd marker: it would go on for ever (mm/madvise.c, Linux 6.18).
+static int madvise_open(void *addr, size_t len, int advice)
+{
+	struct dxs_pin pin;
+	int ret;
+
+	if (dxs_hook_pins(&pin))
+		dxs_pin(&pin, addr, len);
+	ret = (int)dxs_sys6(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0);
+	dxs_unpin(&pin);
+	return ret;
+}
+
+// MADV_DONTNEED empties page tables, in which the first sync of a mapping looks for what was stored to, and behind
+// MADV_GUARD_INSTALL no page can be flushed: so that is synced before.
 DXS_EXPORT int madvise(void *addr, size_t len, int advice)
 {
 	if (advice == MADV_REMOVE && dxs_hook_enter())
 		return (int)dxs_hook_return(dxs_madvise_remove(addr, len));
-	if ((advice == MADV_DONTNEED || advice == DONTNEED_LOCKED) && dxs_hook_enter())
+	if ((advice == MADV_DONTNEED || advice == DONTNEED_LOCKED || advice == GUARD_INSTALL) && dxs_hook_enter())
 		dxs_msync_bytes((uintptr_t)addr, (uintptr_t)addr + len);
+	if (advice == POPULATE_WRITE || advice == GUARD_INSTALL)
+		return (int)dxs_hook_return(madvise_open(addr, len, advice));
 	return (int)dxs_hook_return(dxs_sys6(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0));
 }
