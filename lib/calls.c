@@ -431,16 +431,20 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 
 void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 {
+	uint64_t end;
 	dxs_sigset set;
 
 	if (!file)
 		return;
 	set = dxs_sig_block();
 	dxs_file_changed(file);
-	if (size >= 0)
+	end = (uint64_t)(off + len);
+	if (size >= 0) { // a hole may go on for ever; what was in the file before or is in it now does not
+		end = dxs_min64(end, dxs_max64((uint64_t)size, atomic_load(&file->size)));
 		size_reaches(file, (uint64_t)size);
-	if (len > 0 && file->image)
-		kwrite_mark(file, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
+	}
+	if (len > 0 && file->image && end > (uint64_t)off)
+		kwrite_mark(file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
