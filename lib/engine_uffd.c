@@ -32,8 +32,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "fd.h"
@@ -50,6 +53,7 @@
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
 #define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
 #define HANDLER_STACK ((size_t)64 << 10)
+#define LAST_THREAD_MS 250 // between two looks whether the program's threads have all ended
 
 static _Atomic int uffd = -1;
 static struct dxs_mutex opening;
@@ -118,6 +122,59 @@ static void answer(const struct uffd_msg *msg)
 		dxs_engine_uffd.wake(addr & ~(DXS_PAGE_SIZE - 1), DXS_PAGE_SIZE);
 }
 
+// Whether the process's first thread has ended. No descriptor is opened for it: the program would see the numbers move.
+static bool first_thread_is_gone(void)
+{
+	char from = 0, to;
+	struct iovec local = {&to, 1}, remote = {&from, 1};
+
+	return dxs_sys6(SYS_process_vm_readv, getpid(), (long)&local, 1, (long)&remote, 1, 0) == -ESRCH; // no memory
+}
+
+// The 20th field of /proc/self/stat. 0: not known.
+static unsigned nr_threads(void)
+{
+	char stat[512];
+	unsigned field = 2, nr = 0;
+	int fd = dxs_sys_openat(AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+	long len, i;
+
+	if (fd < 0)
+		return 0;
+	len = dxs_sys_pread(fd, stat, sizeof(stat), 0);
+	dxs_sys_close(fd);
+	for (i = len - 1; i > 0 && stat[i] != ')'; i--) // behind the name
+		;
+	for (; i > 0 && i < len && field <= 20; i++) {
+		if (stat[i] == ' ')
+			field++;
+		else if (field == 20)
+			nr = nr * 10 + (unsigned)(stat[i] - '0');
+	}
+	return nr;
+}
+
+static void *process_end(void *arg)
+{
+	(void)arg;
+	dxs_sig_setmask(0);
+	exit(0);
+}
+
+// libc ends a process with its last thread, and takes the handler thread for one. The exit handlers may store to tracked
+// memory, so another thread runs them.
+static void end_with_the_last_thread(void)
+{
+	static bool ending;
+	pthread_t thread;
+
+	if (ending || !first_thread_is_gone() || nr_threads() != 2) // the first one is still counted
+		return;
+	ending = true;
+	if (pthread_create(&thread, NULL, process_end, NULL))
+		dxs_sys6(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+}
+
 static void *handler_run(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
@@ -127,7 +184,8 @@ static void *handler_run(void *arg)
 		struct pollfd poll = {.fd = fd, .events = POLLIN};
 		long i, len;
 
-		dxs_sys6(SYS_poll, (long)&poll, 1, -1, 0, 0, 0);
+		if (!dxs_sys6(SYS_poll, (long)&poll, 1, LAST_THREAD_MS, 0, 0, 0))
+			end_with_the_last_thread();
 		len = dxs_sys6(SYS_read, fd, (long)msg, sizeof(msg), 0, 0, 0);
 		if (len < 0 && len != -EAGAIN && len != -EINTR)
 			return NULL; // the descriptor is gone: is_alive says so to the next sync

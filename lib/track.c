@@ -37,6 +37,7 @@
 // Advice that libc's headers may not know yet.
 #define POPULATE_READ 22  // Linux 5.14
 #define POPULATE_WRITE 23 // Linux 5.14
+#define GUARD_INSTALL 102 // Linux 6.13; for files 6.15
 #define GUARD_REMOVE 103  // Linux 6.13
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
@@ -688,18 +689,20 @@ static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
 	map_note(map);
 }
 
-// Whether the mappings in a range follow each other in one file with one protection: then the kernel has one VMA there.
+// Whether the mappings in a range fill it and follow each other in one file with one protection: then the kernel has one
+// VMA there.
 static bool is_one(uintptr_t addr, uintptr_t end)
 {
 	struct dxs_map *map, *before = NULL;
 
 	for_each_map (map, addr, end) {
-		if (before && (before->file != map->file || before->prot != map->prot ||
-			       dxs_map_end(before) != map->addr || dxs_map_last(before) + 1 != map->first))
+		if (before ? before->file != map->file || before->prot != map->prot ||
+				     dxs_map_end(before) != map->addr || dxs_map_last(before) + 1 != map->first
+			   : map->addr > addr)
 			return false;
 		before = map;
 	}
-	return true;
+	return before && dxs_map_end(before) >= end;
 }
 
 // Before the kernel moves mappings: it moves one VMA, without an engine's traces in it (what stays where it is would
@@ -957,8 +960,10 @@ int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags)
 	// What may empty page tables, in which the first sync of a mapping looks for what was stored to: synced before.
 	if (!leaves_page_tables(advice))
 		dxs_msync_bytes(at, end);
-	else if (advice == POPULATE_WRITE)
-		dxs_pin(&pin, addr, len); // the kernel makes pages writable, as far as the mapping is
+	// MADV_POPULATE_WRITE makes pages writable as far as the mapping is. MADV_GUARD_INSTALL takes pages out until none is
+	// left, and a write-protected one leaves a userfaultfd marker: it would go on for ever (mm/madvise.c, Linux 6.18).
+	if (advice == POPULATE_WRITE || advice == GUARD_INSTALL)
+		dxs_pin(&pin, addr, len);
 	ret = sys_madvise(pidfd, at, end, advice, flags);
 	dxs_unpin(&pin);
 	return ret;

@@ -173,3 +173,52 @@ DXS_EXPORT pid_t _Fork(void)
 		dxs_fork_in_child();
 	return pid;
 }
+
+struct cloned {
+	int (*run)(void *arg);
+	void *arg;
+};
+
+// On a stack of its own, with a copy of the parent's memory. libc ends it with the function, by a call that nobody sees.
+static int run_cloned(void *arg)
+{
+	const struct cloned *cloned = arg;
+	int ret;
+
+	dxs_fork_in_child();
+	ret = cloned->run(cloned->arg);
+	dxs_finish();
+	return ret;
+}
+
+static int clone_process(int (*run)(void *), void *stack, int flags, void *arg, pid_t *parent_tid, void *tls,
+			 pid_t *child_tid)
+{
+	struct cloned cloned = {run, arg};
+	int pid, saved;
+
+	dxs_fork_prepare();
+	pid = dxs_next.clone(run_cloned, stack, flags, &cloned, parent_tid, tls, child_tid);
+	saved = errno;
+	dxs_fork_in_parent();
+	errno = saved;
+	return pid;
+}
+
+// A process of its own is a fork. What shares the memory is a thread, or runs on in the place of this one.
+DXS_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
+{
+	pid_t *parent_tid, *child_tid;
+	va_list args;
+	void *tls;
+
+	va_start(args, arg); // libc takes all of them too, whether they are there or not
+	parent_tid = va_arg(args, pid_t *);
+	tls = va_arg(args, void *);
+	child_tid = va_arg(args, pid_t *);
+	va_end(args);
+	dxs_hooks_fill();
+	if (flags & CLONE_VM || !run || !stack || !dxs_hook_enter())
+		return dxs_next.clone(run, stack, flags, arg, parent_tid, tls, child_tid);
+	return clone_process(run, stack, flags, arg, parent_tid, tls, child_tid);
+}

@@ -1,51 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// table.c [PREFIX]: prints one line for each row whose name begins with PREFIX: its name, what it said, how it ended:
-// exit status, or signal, core dump, and the si_code and si_addr of the signal that killed it, as a tracer sees them.
+// table.c [PREFIX]: prints one line for each row whose name begins with PREFIX (tests/rows).
 //
 // compare.sh runs it with and without the shim and compares the lines.
 #include "table.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define TIMEOUT 10 // seconds for a row
 
 char *map, *private;
 
-static int out;       // what the row says
 static struct shown { // where the memory of the row is, for the tracer
 	char *map, *private;
 } * shown;
-static const char *prefix = "";
-static unsigned nr_rows;
-
-void say(const char *format, ...)
-{
-	char text[256];
-	va_list args;
-	int len, saved = errno;
-
-	va_start(args, format);
-	len = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (len > 0 && write(out, text, (size_t)len) != len)
-		_exit(99);
-	errno = saved;
-}
-
-void broken(int line, const char *what)
-{
-	say(" [broken: line %d: %s, errno %d]", line, what, errno);
-	_exit(98);
-}
 
 void memory_close(void)
 {
@@ -128,88 +99,43 @@ void say_action(int sig)
 	    (unsigned)act.sa_flags, members(&act.sa_mask));
 }
 
-// Hands every signal on to the row, and remembers the last one.
-static int trace(pid_t pid, siginfo_t *last)
-{
-	int status, sig = 0;
-
-	for (;;) {
-		MUST(waitpid(pid, &status, 0) == pid);
-		if (!WIFSTOPPED(status))
-			return status;
-		sig = WSTOPSIG(status);
-		if (ptrace(PTRACE_GETSIGINFO, pid, NULL, last) || sig == SIGSTOP || sig == SIGTRAP)
-			sig = 0;
-		ptrace(PTRACE_CONT, pid, NULL, (long)sig);
-	}
-}
-
 // Dumping core takes its time: only rows without a handler do.
-static void child(const char *name, row_fn *run, const void *arg)
+static rlim_t core(const char *name)
 {
-	rlim_t size = strstr(name, "/default/") || strstr(name, "/ignored/") ? 1 << 26 : 0;
-	struct rlimit core = {size, size};
-
-	alarm(TIMEOUT);
-	setrlimit(RLIMIT_CORE, &core);
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
-	run(arg);
-	say_mask("end");
-	_exit(0);
+	return strstr(name, "/default/") || strstr(name, "/ignored/") ? 1 << 26 : 0;
 }
 
-static void say_end(const char *name, int status, const siginfo_t *last)
+static const char *place_shown(const void *addr)
 {
-	if (WIFEXITED(status)) {
-		printf(" exit %d\n", WEXITSTATUS(status));
-		return;
-	}
-	printf(" killed by %d%s", WTERMSIG(status), WCOREDUMP(status) ? ", core" : "");
-	if (strstr(name, "thread")) // only the first thread is traced
-		;
-	else if (last->si_signo == WTERMSIG(status) && last->si_code > 0)
-		printf(", code %d at %s", last->si_code, place(last->si_addr));
-	else if (last->si_signo == WTERMSIG(status))
-		printf(", code %d", last->si_code);
-	putchar('\n');
-}
-
-void row(const char *name, row_fn *run, const void *arg)
-{
-	siginfo_t last = {0};
-	char said[4096];
-	int status;
-	ssize_t len;
-	pid_t pid;
-
-	if (strncmp(name, prefix, strlen(prefix)) != 0)
-		return;
-	nr_rows++;
-	MUST(!ftruncate(out, 0) && !lseek(out, 0, SEEK_SET));
-	fflush(stdout);
-	pid = fork();
-	MUST(pid >= 0);
-	if (!pid)
-		child(name, run, arg);
-	status = trace(pid, &last);
-	len = pread(out, said, sizeof(said), 0);
 	map = shown->map;
 	private = shown->private;
-	printf("%s:%.*s", name, (int)(len > 0 ? len : 0), said);
-	say_end(name, status, &last);
+	return place(addr);
+}
+
+static void all(void)
+{
+	rows_product();
+	rows_single();
+}
+
+static void end(void)
+{
+	say_mask("end");
 }
 
 int main(int argc, char **argv)
 {
-	if (argc > 1)
-		prefix = argv[1];
-	out = memfd_create("said", MFD_CLOEXEC);
+	static const struct table table = {
+		.all = all,
+		.place = place_shown,
+		.core = core,
+		.end = end,
+		.killed_elsewhere = "thread", // only the first thread is traced
+		.timeout = TIMEOUT,
+	};
+
 	shown = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (out < 0 || shown == MAP_FAILED)
+	if (shown == MAP_FAILED)
 		return 2;
-	rows_product();
-	rows_single();
-	fprintf(stderr, "%u rows\n", nr_rows);
-	return nr_rows ? 0 : 2;
+	return rows_print(&table, argc > 1 ? argv[1] : "");
 }

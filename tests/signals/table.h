@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // table.h: what the rows of the signal table share.
 //
-// A row is a small program about SIGSEGV and SIGBUS. It runs in a process of its own, with a shared mapping of a file
-// that has closed pages under the shim. What it says, and how it ends, must be the same as without the shim.
+// A row is a small program about SIGSEGV and SIGBUS, with a shared mapping of a file that has closed pages under the shim.
 #ifndef TABLE_H
 #define TABLE_H
 
@@ -12,23 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../rows/rows.h"
+
 #define PAGE ((size_t)4096)
 #define NR_PAGES ((size_t)8)
-
-// Runs one row in a child and prints its line.
-typedef void row_fn(const void *arg);
-void row(const char *name, row_fn *run, const void *arg);
-
-// Says something; async-signal-safe.
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-// Ends the row as broken unless the condition holds.
-#define MUST(condition)                                                                                                \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			broken(__LINE__, #condition);                                                                  \
-	} while (0)
-void broken(int line, const char *what) __attribute__((noreturn));
 
 // The memory of a row.
 extern char *map;     // shared, of a file of NR_PAGES pages; closed where the shim tracks it
