@@ -938,6 +938,15 @@ static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dx
 	track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
 }
 
+// What somebody else has mapped: shared, readable and writable, from that file.
+static int look_at_foreign(uintptr_t addr, size_t len, int fd, off_t off, const struct dxs_candidate *candidate,
+			   int *prot)
+{
+	int err = dxs_mapped_from(addr, len, fd, (size_t)1 << candidate->page_shift, off, prot);
+
+	return !err && ~*prot & (PROT_READ | PROT_WRITE) ? -EINVAL : err;
+}
+
 int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 {
 	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
@@ -953,7 +962,9 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	change_begin(&change, (uintptr_t)addr, 0);
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;
-	else
+	else if (!prot)
+		err = look_at_foreign((uintptr_t)addr, len, fd, off, &candidate, &prot);
+	if (!err)
 		adopt(addr, len, prot, fd, off, &candidate);
 	change_end(&change);
 	return err;
