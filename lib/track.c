@@ -263,6 +263,13 @@ static int change_begin(struct change *change, uintptr_t addr, size_t len)
 	return len ? range_shut(addr, change->end) : 0;
 }
 
+// Whether a part of it is not mapped any more: an mmap that fails may have taken away what was there. MS_ASYNC only looks
+// (mm/msync.c, Linux 6.18).
+static bool is_unmapped(const struct dxs_map *map)
+{
+	return dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_ASYNC, 0, 0, 0) == -ENOMEM;
+}
+
 // The protection that the application has set, after map_shut.
 static void map_restore(struct dxs_map *map)
 {
@@ -273,7 +280,7 @@ static void map_restore(struct dxs_map *map)
 	if (!dxs_sys_mprotect((void *)map->addr, map->len, map->prot))
 		return;
 	dxs_budget_release(); // a neighbour of the same file that merged with it has to be split from it again
-	if (dxs_sys_mprotect((void *)map->addr, map->len, map->prot))
+	if (dxs_sys_mprotect((void *)map->addr, map->len, map->prot) && !is_unmapped(map))
 		dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
 }
 
