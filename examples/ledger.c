@@ -3,8 +3,8 @@
 // entry and makes it durable with msync before it says so; `ledger FILE` lists the entries.
 //
 // Two ways to daxsync without a change:
-//   daxsync run -- ledger FILE TEXT                        (LD_PRELOAD)
-//   cc ledger.c -ldaxsync-preload -ldaxsync -o ledger      (linked: the same hooks, no environment variable)
+//   daxsync run -- ledger FILE TEXT                                           (LD_PRELOAD)
+//   cc ledger.c -Wl,--no-as-needed -ldaxsync-preload -ldaxsync -o ledger      (linked: the same hooks)
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -37,9 +37,9 @@ static int opts_read(const struct daxsync_opts *opts, unsigned *flags)
 	return 0;
 }
 
-static int track(void *addr, size_t len, int fd, off_t off, unsigned flags)
+static int track(void *addr, size_t len, int prot, int fd, off_t off, unsigned flags)
 {
-	int err = dxs_adopt(addr, len, PROT_READ | PROT_WRITE, fd, off, flags & DAXSYNC_OPT_EMULATE);
+	int err = dxs_adopt(addr, len, prot, fd, off, flags & DAXSYNC_OPT_EMULATE);
 
 	if (!err && flags & DAXSYNC_OPT_STRICT && daxsync_mode_of(addr) <= DAXSYNC_MODE_KERNEL) {
 		dxs_release(addr, len);
@@ -59,7 +59,7 @@ EXPORT int daxsync_map(int fd, size_t len, off_t off, const struct daxsync_opts 
 	map = dxs_sys_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off);
 	if (dxs_is_err(map))
 		return (int)(intptr_t)map;
-	err = track(map, len, fd, off, flags);
+	err = track(map, len, PROT_READ | PROT_WRITE, fd, off, flags);
 	if (err == -EOPNOTSUPP && !(flags & DAXSYNC_OPT_STRICT))
 		err = 0; // mode PASS
 	if (err) {
@@ -75,7 +75,7 @@ EXPORT int daxsync_adopt(void *addr, size_t len, int fd, off_t off, const struct
 	unsigned flags;
 	int err = opts_read(opts, &flags);
 
-	return err ? err : track(addr, len, fd, off, flags);
+	return err ? err : track(addr, len, PROT_NONE, fd, off, flags);
 }
 
 EXPORT int daxsync_unmap(void *addr, size_t len)
@@ -192,7 +192,8 @@ EXPORT const char *daxsync_strerror(int err)
 	case 0:
 		return "success";
 	case -EINVAL:
-		return "invalid argument: alignment, length, or options of an unknown size";
+		return "invalid argument: alignment, length, options of an unknown size, or not a shared mapping of "
+		       "that file";
 	case -EOPNOTSUPP:
 		return "this file cannot be tracked";
 	case -EEXIST:

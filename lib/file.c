@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "alloc.h"
+#include "config.h"
 #include "image.h"
 #include "log.h"
 #include "stats.h"
@@ -119,8 +120,8 @@ void dxs_file_join(struct dxs_file *file, int fd)
 	int err = dxs_writers_join(&file->writers, fd, file->dev, file->ino);
 
 	if (err)
-		dxs_warn("%s: other writers of it cannot be known: %s (error %d)", file->path,
-			 atomic_load(&file->writers.reason), -err);
+		dxs_warn("%s: the kernel keeps it: %s (DAXSYNC_REGISTRY=%s, error %d)", file->path,
+			 atomic_load(&file->writers.reason), dxs_config.registry, -err);
 	dxs_file_tell(file);
 }
 

@@ -328,13 +328,15 @@ static void name_make(struct dxs_image *image, char *name, size_t size)
 
 static void run_note(const struct dxs_image *image, const char *name)
 {
+	static atomic_flag said = ATOMIC_FLAG_INIT;
 	struct dxs_run *run = dxs_run();
 	uint32_t nr = atomic_load(&run->nr_images);
 	struct dxs_run_image *note = &run->image[nr];
 
 	if (nr == DXS_RUN_IMAGES) {
-		dxs_warn("more than %d files in one run: a power cut leaves the rest at their last sync",
-			 DXS_RUN_IMAGES);
+		if (!atomic_flag_test_and_set(&said))
+			dxs_warn("more than %d files in one run: a power cut leaves the rest at their last sync",
+				 DXS_RUN_IMAGES);
 		return;
 	}
 	note->dev = image->file->dev;

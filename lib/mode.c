@@ -44,6 +44,7 @@ static bool is_dax(int fd)
 // An attribute of a device, or of the nearest device above it that has it: -1, or its length in `to`.
 static long attribute_read(char kind, dev_t dev, const char *name, char *to, size_t size)
 {
+	static const char above[] = "../../../../../";
 	char path[128];
 	int up, fd = -1;
 	long len;
@@ -53,7 +54,7 @@ static long attribute_read(char kind, dev_t dev, const char *name, char *to, siz
 
 		dxs_text_init(&text, path, sizeof(path));
 		dxs_text_add(&text, "/sys/dev/%s/%u:%u/%s%s", kind == 'c' ? "char" : "block", major(dev), minor(dev),
-			     "../../../../../" + (size_t)(5 - up) * 3, name);
+			     &above[(5 - up) * 3], name);
 		fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	}
 	if (fd < 0)

@@ -27,6 +27,47 @@ static bool identity_find(uintptr_t addr, char *identity, size_t size)
 	return found;
 }
 
+// The file as a mapping of it shows it. 0 or -errno.
+static int identity_of(int fd, size_t page, char *identity, size_t size)
+{
+	void *sample = dxs_sys_mmap(NULL, page, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	bool found;
+
+	if (dxs_is_err(sample))
+		return (int)(intptr_t)sample;
+	found = identity_find((uintptr_t)sample, identity, size);
+	dxs_sys_munmap(sample, page);
+	return found ? 0 : -ENOENT;
+}
+
+int dxs_mapped_from(uintptr_t addr, size_t len, int fd, size_t page, off_t off, int *prot)
+{
+	char identity[sizeof(((struct dxs_vma *)0)->identity)];
+	uintptr_t at = addr, end = addr + ((len + page - 1) & ~(page - 1));
+	struct dxs_vma_reader reader;
+	struct dxs_vma line;
+	int err;
+
+	if (addr % page || (uint64_t)off % page || end <= addr)
+		return -EINVAL;
+	err = identity_of(fd, page, identity, sizeof(identity));
+	if (!err)
+		err = dxs_vma_open(&reader);
+	if (err)
+		return err == -EACCES ? -EINVAL : -EOPNOTSUPP; // with such a descriptor nothing was mapped; no /proc
+	while (at < end && dxs_vma_next(&reader, &line) && line.addr <= at) {
+		if (at - line.addr >= line.len)
+			continue;
+		if (!line.shared || strcmp(line.identity, identity) ||
+		    line.off + (off_t)(at - line.addr) != off + (off_t)(at - addr) || (at > addr && line.prot != *prot))
+			break;
+		*prot = line.prot;
+		at = line.addr + line.len;
+	}
+	dxs_vma_close(&reader);
+	return at >= end ? 0 : -EINVAL;
+}
+
 int dxs_strangers(uintptr_t addr, void (*fn)(const struct dxs_vma *stranger, void *arg), void *arg)
 {
 	char identity[sizeof(((struct dxs_vma *)0)->identity)];

@@ -55,6 +55,7 @@ struct sync {
 	bool partial;         // the range begins or ends inside an entry
 	bool close_all;       // the mapping is going: close whatever the policy says
 	bool alone;           // no other sync of this file runs
+	struct dxs_due *due;  // of the verifier
 	unsigned nr_waits;
 	unsigned nr, nr_pages;
 	struct taken taken[BATCH_LEAVES];
@@ -247,7 +248,7 @@ static void complete(struct sync *sync)
 		struct taken *taken = &sync->taken[i];
 
 		// The closed ones are looked at later, together with all others (V1).
-		dxs_verify_taken(sync->file, taken->leaf, taken->pages & ~taken->failed & ~taken->closed);
+		dxs_verify_taken(sync->file, sync->due, taken->leaf, taken->pages & ~taken->failed & ~taken->closed);
 	}
 	// Each flush before this point was made by this thread. After the drain its lines are durable, whoever had
 	// stored them: a close that returned had made the stores visible to this CPU.
@@ -506,20 +507,19 @@ static struct sync sync_make(struct dxs_file *file, uint64_t off, uint64_t end)
 
 static int run_verified(struct sync *sync)
 {
-	struct dxs_due *due;
 	int err;
 
 	if (!sync->file->image)
 		return sync_run(sync);
-	due = dxs_image_stage();
-	if (!due)
+	sync->due = dxs_image_stage();
+	if (!sync->due)
 		return -ENOMEM; // what nobody keeps, no fence makes durable
-	dxs_verify_begin(sync->file, due, sync->first, sync->last);
+	dxs_verify_begin(sync->file, sync->due, sync->first, sync->last);
 	err = sync_run(sync);
 	if (!err && !sync->partial)
-		dxs_verify_end(sync->file, due);
+		dxs_verify_end(sync->file, sync->due);
+	dxs_verify_range(sync->file, sync->due, sync->first, sync->last);
 	dxs_image_unstage();
-	dxs_verify_range(sync->file, sync->first, sync->last);
 	return err;
 }
 

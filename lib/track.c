@@ -265,6 +265,13 @@ static int change_begin(struct change *change, uintptr_t addr, size_t len)
 	return len ? range_shut(addr, change->end) : 0;
 }
 
+// Whether a part of it is not mapped any more: an mmap that fails may have taken away what was there. MS_ASYNC only looks
+// (mm/msync.c, Linux 6.18).
+static bool is_unmapped(const struct dxs_map *map)
+{
+	return dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_ASYNC, 0, 0, 0) == -ENOMEM;
+}
+
 // The protection that the application has set, after map_shut.
 static void map_restore(struct dxs_map *map)
 {
@@ -275,7 +282,7 @@ static void map_restore(struct dxs_map *map)
 	if (!dxs_sys_mprotect((void *)map->addr, map->len, map->prot))
 		return;
 	dxs_budget_release(); // a neighbour of the same file that merged with it has to be split from it again
-	if (dxs_sys_mprotect((void *)map->addr, map->len, map->prot))
+	if (dxs_sys_mprotect((void *)map->addr, map->len, map->prot) && !is_unmapped(map))
 		dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
 }
 
@@ -978,6 +985,15 @@ static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dx
 	track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
 }
 
+// What somebody else has mapped: shared, readable and writable, from that file.
+static int look_at_foreign(uintptr_t addr, size_t len, int fd, off_t off, const struct dxs_candidate *candidate,
+			   int *prot)
+{
+	int err = dxs_mapped_from(addr, len, fd, (size_t)1 << candidate->page_shift, off, prot);
+
+	return !err && ~*prot & (PROT_READ | PROT_WRITE) ? -EINVAL : err;
+}
+
 int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 {
 	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
@@ -993,7 +1009,9 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	change_begin(&change, (uintptr_t)addr, 0);
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;
-	else
+	else if (!prot)
+		err = look_at_foreign((uintptr_t)addr, len, fd, off, &candidate, &prot);
+	if (!err)
 		adopt(addr, len, prot, fd, off, &candidate);
 	change_end(&change);
 	return err;

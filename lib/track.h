@@ -32,7 +32,8 @@ int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags); 
 int dxs_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags);
 void *dxs_shmat(int id, const void *addr, int flags);
 
-// Tracks from now on a mapping of fd that exists already, all of it taken as dirty. 0 or -errno.
+// Tracks from now on a mapping of fd that exists already, all of it taken as dirty. prot: PROT_NONE for a mapping that
+// somebody else has made, which is looked at first. 0 or -errno.
 int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate);
 
 // Stops tracking without unmapping: flushes what is dirty, opens all.

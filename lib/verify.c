@@ -29,11 +29,34 @@ static bool is_disturbed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t 
 	       dxs_leaf_get(leaf, DXS_KWRITE) & pages;
 }
 
-static void report(const struct dxs_map *map, uint64_t pgoff, const char *what)
+// Whether this sync has not reported the page yet: several checks may find it, and one check in several mappings.
+static bool is_news(struct dxs_due *due, uint64_t pgoff)
+{
+	uint64_t bit = 1ULL << (pgoff % DXS_LEAF_PAGES), first = pgoff - pgoff % DXS_LEAF_PAGES;
+	unsigned i = due->nr_missed;
+
+	while (i-- > 0) {
+		if (due->missed[i].first == first) {
+			bool is_old = due->missed[i].pages & bit;
+
+			due->missed[i].pages |= bit;
+			return !is_old;
+		}
+	}
+	if (due->nr_missed < DXS_DUE_LEAVES) {
+		due->missed[due->nr_missed].first = first;
+		due->missed[due->nr_missed++].pages = bit;
+	}
+	return true;
+}
+
+static void report(struct dxs_due *due, const struct dxs_map *map, uint64_t pgoff, const char *what)
 {
 	char line[480];
 	struct dxs_text text;
 
+	if (!is_news(due, pgoff))
+		return;
 	dxs_count(missed_pages, 1);
 	atomic_fetch_add(&dxs_run()->missed_pages, 1);
 	if (atomic_fetch_add(&nr_reports, 1) >= REPORTS)
@@ -137,7 +160,7 @@ static bool is_cut(struct dxs_file *file, uint64_t pgoff)
 }
 
 // One leaf's entries `pages`, populated in `map`. Caller holds their locks.
-static void check_locked(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t pages)
+static void check_locked(struct dxs_due *due, struct dxs_map *map, struct dxs_leaf *leaf, uint64_t pages)
 {
 	uint64_t writable = writable_anywhere(map->file, leaf) & pages;
 	uint64_t dirty = dxs_leaf_get(leaf, DXS_DIRTY);
@@ -149,16 +172,16 @@ static void check_locked(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t pa
 		uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(bit);
 
 		if (writable & bit & ~dirty)
-			report(map, pgoff, "writable but not marked");
+			report(due, map, pgoff, "writable but not marked");
 		else if (!((writable | excused) & bit) && !is_cut(map->file, pgoff) && !equals_image(map, pgoff) &&
 			 !is_disturbed(map->file, leaf, bit))
-			report(map, pgoff, "closed but not durable");
+			report(due, map, pgoff, "closed but not durable");
 	}
 	dxs_count(verified_pages, (uint64_t)__builtin_popcountll(pages));
 }
 
 // Entries [first, last], populated in `map`. A part that was never closed is open by definition (V2) and is left out.
-static void check_entries(struct dxs_map *map, uint64_t first, uint64_t last)
+static void check_entries(struct dxs_due *due, struct dxs_map *map, uint64_t first, uint64_t last)
 {
 	while (first <= last) {
 		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
@@ -168,13 +191,13 @@ static void check_entries(struct dxs_map *map, uint64_t first, uint64_t last)
 			return;
 		mask = dxs_leaf_mask(leaf, first, last);
 		dxs_leaf_lock(leaf, mask);
-		check_locked(map, leaf, mask);
+		check_locked(due, map, leaf, mask);
 		dxs_leaf_unlock(leaf, mask);
 		first = leaf->first + DXS_LEAF_PAGES;
 	}
 }
 
-static void check_map(struct dxs_map *map, uint64_t first, uint64_t last)
+static void check_map(struct dxs_due *due, struct dxs_map *map, uint64_t first, uint64_t last)
 {
 	uintptr_t at = dxs_map_addr(map, first), end = dxs_map_addr(map, last) + dxs_file_page_size(map->file);
 	struct dxs_region region[32];
@@ -189,7 +212,8 @@ static void check_map(struct dxs_map *map, uint64_t first, uint64_t last)
 				uintptr_t to = map->engine->known(map, &part->start, part->end);
 
 				if (part->start < to)
-					check_entries(map, dxs_map_pgoff(map, part->start), dxs_map_pgoff(map, to - 1));
+					check_entries(due, map, dxs_map_pgoff(map, part->start),
+						      dxs_map_pgoff(map, to - 1));
 				part->start = to;
 			}
 		}
@@ -208,7 +232,7 @@ static struct dxs_map *map_with(const struct dxs_file *file, uint64_t pgoff)
 	return NULL;
 }
 
-void dxs_verify_taken(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
+void dxs_verify_taken(struct dxs_file *file, struct dxs_due *due, struct dxs_leaf *leaf, uint64_t pages)
 {
 	uint64_t missing = pages & ~dxs_image_staged(file->image, leaf->first);
 	struct dxs_map *map;
@@ -218,7 +242,7 @@ void dxs_verify_taken(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pag
 
 		map = map_with(file, pgoff);
 		if (map && !equals_image(map, pgoff))
-			report(map, pgoff, "taken up by a sync and not flushed");
+			report(due, map, pgoff, "taken up by a sync and not flushed");
 	}
 }
 
@@ -227,7 +251,7 @@ void dxs_verify_begin(struct dxs_file *file, struct dxs_due *due, uint64_t first
 	struct dxs_leaf *leaf;
 
 	due->event = dxs_history_next();
-	due->nr = 0;
+	due->nr = due->nr_missed = 0;
 	while (dxs_config.verify && due->nr < DXS_DUE_LEAVES &&
 	       (leaf = dxs_tree_next(&file->tree, first, last, 1U << DXS_DIRTY))) {
 		due->leaf[due->nr].leaf = leaf;
@@ -271,12 +295,12 @@ void dxs_verify_end(struct dxs_file *file, struct dxs_due *due)
 
 			if (map && !is_cut(file, pgoff) && !equals_image(map, pgoff) &&
 			    !is_disturbed(file, due->leaf[i].leaf, todo & -todo))
-				report(map, pgoff, "dirty when a sync began, and flushed by none");
+				report(due, map, pgoff, "dirty when a sync began, and flushed by none");
 		}
 	}
 }
 
-void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last)
+void dxs_verify_range(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last)
 {
 	struct dxs_map *map;
 
@@ -287,6 +311,6 @@ void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last)
 		uint64_t from = first, to = last;
 
 		if (map->engine && map->prot && dxs_map_clip(map, &from, &to))
-			check_map(map, from, to);
+			check_map(due, map, from, to);
 	}
 }

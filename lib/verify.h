@@ -19,15 +19,16 @@ struct dxs_leaf;
 //   V4 (dxs_verify_begin, dxs_verify_end) DIRTY when a sync began: flushed by some sync since, or equal to its image. That
 //      finds a sync that passes over pages, whatever the reason. Not looked at in a sync with more than 1024 dirty leaves,
 //      or during which thousands of other events happened.
-// A page that fails is a missed page: a power cut would lose it. It is reported and counted.
+// A page that fails is a missed page: a power cut would lose it. It is reported and counted,
+// once a sync, however many checks and mappings show it.
 // Caller holds maps_lock. Pages written by write(2) and not yet synced by the kernel are not the tracker's.
-void dxs_verify_range(struct dxs_file *file, uint64_t first, uint64_t last);
+void dxs_verify_range(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last);
 
 // V4, around a sync: notes what is DIRTY in [first, last]; checks it.
 void dxs_verify_begin(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last);
 void dxs_verify_end(struct dxs_file *file, struct dxs_due *due);
 
 // V3 for the entries of `pages` in a leaf that a sync says it has flushed. Called after its flushes, before its fence.
-void dxs_verify_taken(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages);
+void dxs_verify_taken(struct dxs_file *file, struct dxs_due *due, struct dxs_leaf *leaf, uint64_t pages);
 
 #endif

@@ -282,7 +282,10 @@ static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
 	int fd, ret = name_make(writers, &name);
 
 	if (ret)
-		return fail(writers, "the directory of the registry of writers cannot be used", ret);
+		return fail(writers,
+			    ret == -ENOENT ? "the directory of the registry of writers does not exist"
+					   : "the directory of the registry of writers cannot be used",
+			    ret);
 	fd = file_take(&name, &st, &first);
 	if (fd >= 0) {
 		ret = place_take(writers, fd, &st, first, alone_at);

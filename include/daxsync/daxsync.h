@@ -76,8 +76,10 @@ int daxsync_map(int fd, size_t len, off_t off, const struct daxsync_opts *opts, 
  *
  * Guarantee: all of it is taken as dirty, so stores made before the call are covered too.
  *
- * Return: 0; -EINVAL (bad alignment or length, unknown `opts->size`); -EEXIST (a part of it is tracked already);
- * -EOPNOTSUPP (the file is not one to be tracked; with strict also when no engine can).
+ * Return: 0; -EINVAL (bad alignment or length, unknown `opts->size`; not all of the range is a shared mapping of that
+ * file from `off` on, readable and writable, with one protection); -EEXIST (a part of it is tracked already);
+ * -EOPNOTSUPP (the file is not one to be tracked; without /proc, which tells what is mapped; with strict also when no
+ * engine can).
  */
 int daxsync_adopt(void *addr, size_t len, int fd, off_t off, const struct daxsync_opts *opts);
 

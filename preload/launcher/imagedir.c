@@ -50,7 +50,10 @@ int dxs_imagedir_open(struct dxs_imagedir *dir)
 		return make_temporary(dir);
 	snprintf(dir->path, sizeof(dir->path), "%s", given); // one that is too long, the library refuses
 	dxs_run_read(dir->path, &dir->before);               // a new directory has no earlier run
-	return 0;
+	if (!dir->before.frozen)
+		return 0;
+	dxs_error("%s holds what survived a power cut: use an empty directory", dir->path);
+	return -EBUSY;
 }
 
 static void remove_files(DIR *stream)
@@ -102,7 +105,7 @@ int dxs_imagedir_close(const struct dxs_imagedir *dir, bool is_verified, int sta
 
 	if (is_verified)
 		status = judge(dir, &run, err, status);
-	if (run.frozen && !dir->before.frozen)
+	if (run.frozen)
 		dxs_error("the power was cut at fence %lu; the durable images are in %s", run.fences, dir->path);
 	else if (dir->is_temporary)
 		remove_dir(dir->path);

@@ -96,13 +96,15 @@ static int set_variable(const struct dxs_config_row *row, const char *value)
 }
 
 // The library would go on without a directory it cannot use; who names one here wants to hear of it before the start.
-static int make_dir(const char *path)
+// A registry is not made: with a slip of the pen in its name, writers of a file would not find each other.
+static int prepare_dir(const struct dxs_config_row *row, const char *path)
 {
+	bool makes = !strcmp(row->name, "DAXSYNC_IMAGE_DIR");
 	struct stat st;
 
-	if (!mkdir(path, 0700))
+	if (makes && !mkdir(path, 0700))
 		return 0;
-	if (errno != EEXIST || stat(path, &st))
+	if ((makes && errno != EEXIST) || stat(path, &st))
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
@@ -127,7 +129,7 @@ static int set_option(const struct dxs_config_row *row, const char *value)
 		dxs_error("--%s=%s: %s", row->option, value, why);
 		return -EINVAL;
 	}
-	err = row->kind == DXS_CONFIG_DIR ? make_dir(value) : 0;
+	err = row->kind == DXS_CONFIG_DIR ? prepare_dir(row, value) : 0;
 	if (!err)
 		err = set_variable(row, value);
 	if (err)

@@ -265,7 +265,7 @@ static void exec_over_dirty_pages(void *arg)
 
 	store_pages(map, NR_PAGES, 'e');
 	execv("/bin/true", argv);
-	CHECK(!"exec failed");
+	cell_fail(__FILE__, __LINE__, "exec failed");
 }
 
 // What is dirty at an exec is in the file afterwards.

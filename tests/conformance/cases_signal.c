@@ -55,7 +55,7 @@ static void check_store_faults(char *addr)
 
 	if (!sigsetjmp(out, 1)) {
 		*(volatile char *)addr = 'X';
-		CHECK(!"the store should not have succeeded");
+		cell_fail(__FILE__, __LINE__, "the store should not have succeeded");
 	}
 	CHECK(nr_segv + nr_bus == before + 1 && fault_addr == (uintptr_t)addr);
 }

@@ -355,7 +355,7 @@ static void check_store_is_sigbus(char *addr)
 	nr_faults = 0;
 	if (!sigsetjmp(out, 1)) {
 		*(volatile char *)addr = 'X';
-		CHECK(!"the store should not have succeeded");
+		cell_fail(__FILE__, __LINE__, "the store should not have succeeded");
 	}
 	CHECK(nr_faults == 1);
 	CHECK(fault_code == BUS_ADRERR);

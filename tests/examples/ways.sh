@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# ways.sh BUILD: the three ways in, by the example programs: each tracks, and what it wrote is there without it.
+# ways.sh BUILD: the three ways in, by the example programs: each tracks, and what it wrote is there without it. The
+# README's line links also a program of which only another library maps files, where the linker drops what is not needed.
 set -eu
 build=$1
+source=$(cd "${0%/*}/../.." && pwd)
 work=$(mktemp -d /dev/shm/daxsync-ways.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
@@ -23,8 +25,26 @@ tracked LD_PRELOAD
 DAXSYNC_EMULATE=1 DAXSYNC_STATS=$work/stats "$build/bin/examples/ledger_linked" "$work/ledger" two
 tracked linked
 
+# shellcheck disable=SC2016 # backquotes of the README's
+options=$(sed -n 's/.*`cc program\.c \([^`]*\)`.*/\1/p' "$source/README.md")
+cat >"$work/linked.c" <<'C'
+int ledger(int argc, char **argv);
+
+int main(int argc, char **argv)
+{
+	return ledger(argc, argv);
+}
+C
+"${CC:-cc}" -D_GNU_SOURCE -Dmain=ledger -shared -fPIC "$source/examples/ledger.c" -o "$work/libledger.so"
+# shellcheck disable=SC2086 # several words
+"${CC:-cc}" "$work/linked.c" "$work/libledger.so" -o "$work/linked" -Wl,-rpath,"$work:$build/lib" -L"$build/lib" \
+	-Wl,--as-needed $options
+DAXSYNC_EMULATE=1 DAXSYNC_STATS=$work/stats "$work/linked" "$work/ledger" three
+tracked "linked with $options"
+
 [ "$("$build/bin/examples/ledger" "$work/ledger")" = "one
-two" ]
+two
+three" ]
 
 "$build/bin/examples/api" "$work/api" 'hello' | tee "$work/out"
 grep -q '^mode emulated' "$work/out"

@@ -77,9 +77,12 @@ says "the power was cut at fence 7; the durable images are in $TMPDIR/daxsync-"
 kept=$(sed 's/.* are in //' "$scratch/err")
 [ -f "$kept/daxsync.run" ] || fail "$kept holds no control file"
 equals 'the mode of the directory' "$(stat -c %a "$kept")" 700
-# What was frozen by an earlier run is not this one's.
-run 0 "$daxsync" run --emulate --verify --image-dir="$kept" true
-says 'nothing was verified'
+# In it nothing can be verified any more, and nothing cut.
+for option in --verify --powercut=1; do
+	run 125 "$daxsync" run --emulate $option --image-dir="$kept" touch "$scratch/started"
+	says "$kept holds what survived a power cut: use an empty directory"
+	[ ! -e "$scratch/started" ] || fail 'the program was started all the same'
+done
 rm -rf "$kept"
 is_empty "$TMPDIR"
 

@@ -59,6 +59,9 @@ refused '--=x is no option' --=x
 refused '--image-dir=/dev/null/images: Not a directory' --image-dir=/dev/null/images
 refused '--image-dir=/dev/null: Not a directory' --image-dir=/dev/null
 refused "--image-dir=$scratch/no/such: No such file or directory" --image-dir="$scratch/no/such"
+refused '--registry=/dev/null: Not a directory' --registry=/dev/null
+refused "--registry=$scratch/registry: No such file or directory" --registry="$scratch/registry"
+[ ! -e "$scratch/registry" ] || fail 'a registry was made: writers with another one do not see each other'
 DAXSYNC_EMULATE=0 refused '--powercut needs --emulate' --powercut=5
 run 125 "$daxsync" run
 says 'no program is given'
@@ -98,6 +101,7 @@ unset DAXSYNC_ENGINE
 cd "$scratch"
 here=$(pwd -P)
 in_environment DAXSYNC_STATS "$here/stats.json" --stats=stats.json
+mkdir registry
 in_environment DAXSYNC_REGISTRY "$here/registry" --registry=registry
 in_environment DAXSYNC_IMAGE_DIR "$here/images" --image-dir=images
 [ -d images ] || fail 'the image directory was not made'

@@ -81,6 +81,8 @@ what='no directory'
 file_new
 rmdir "$registry"
 modes kernel kernel
+grep -qF "the registry of writers does not exist (DAXSYNC_REGISTRY=$registry," "$scratch/err" || fail "$what: not said"
+[ ! -e "$registry" ] || fail "$what: made"
 mkdir -m 700 "$registry"
 
 what='a process that was killed'

@@ -328,6 +328,57 @@ Test(api, adopt_refuses_bad_arguments)
 	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_PASS);
 }
 
+// Only a shared, readable and writable mapping of the file from that offset on can be adopted.
+static void expect_foreign(char *addr, size_t len, off_t off, const char *what)
+{
+	cr_assert_neq(addr, MAP_FAILED);
+	cr_expect_eq(daxsync_adopt(addr, len, fd, off, &emulate), -EINVAL, "%s", what);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_PASS, "%s", what);
+}
+
+Test(api, adopt_refuses_what_is_not_a_mapping_of_the_file)
+{
+	int both_ways = PROT_READ | PROT_WRITE, other = memfd_create("other", MFD_CLOEXEC);
+	char *addr = map_by_hand(both_ways);
+
+	cr_assert(other >= 0 && !ftruncate(other, (off_t)BYTES));
+	expect_foreign(mmap(NULL, BYTES, both_ways, MAP_PRIVATE, fd, 0), BYTES, 0, "private");
+	expect_foreign(mmap(NULL, BYTES, both_ways, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), BYTES, 0, "anonymous");
+	expect_foreign(mmap(NULL, BYTES, both_ways, MAP_SHARED | MAP_ANONYMOUS, -1, 0), BYTES, 0, "shared anonymous");
+	expect_foreign(mmap(NULL, BYTES, both_ways, MAP_SHARED, other, 0), BYTES, 0, "another file");
+	expect_foreign(map_by_hand(PROT_READ), BYTES, 0, "not writable");
+	expect_foreign(addr, PAGE, (off_t)PAGE, "another offset");
+	expect_foreign(addr + PAGE, PAGE, 0, "another offset");
+	expect_foreign(addr, SIZE_MAX, 0, "around the end of the address space");
+	expect_foreign(addr, SIZE_MAX - 2 * PAGE, 0, "around the end of the address space");
+	expect_foreign((char *)0x10000, PAGE, 0, "nothing");
+	cr_assert_neq(mmap(addr + BYTES - PAGE, PAGE, both_ways, MAP_SHARED | MAP_FIXED, other, 0), MAP_FAILED);
+	expect_foreign(addr, BYTES, 0, "another file at the end");
+	munmap(addr + BYTES - PAGE, PAGE);
+	expect_foreign(addr, BYTES, 0, "nothing at the end");
+	munmap(addr + PAGE, PAGE);
+	expect_foreign(addr, BYTES - PAGE, 0, "a hole");
+	cr_expect_eq(daxsync_adopt(addr + 2 * PAGE, BYTES - 3 * PAGE, fd, 2 * PAGE, &emulate), 0, "what is left");
+	cr_expect_eq(daxsync_adopt(addr, PAGE, fd, 0, &emulate), -EEXIST, "found when the file became known");
+}
+
+Test(api, adopt_keeps_the_protection)
+{
+	char *addr = map_by_hand(PROT_READ | PROT_WRITE), code[] = {(char)0xc3};
+
+	if (mprotect(addr, BYTES, PROT_READ | PROT_WRITE | PROT_EXEC))
+		cr_skip_test("no memory can be written and executed on this machine");
+	cr_assert_eq(mprotect(addr + PAGE, PAGE, PROT_READ | PROT_WRITE), 0);
+	expect_foreign(addr, BYTES, 0, "two protections");
+	cr_assert_eq(daxsync_adopt(addr, PAGE, fd, 0, &emulate), 0);
+	cr_expect_eq(daxsync_sync(addr, PAGE), 0);
+	memcpy(addr, code, sizeof(code));
+	cr_expect_eq(daxsync_release(addr, PAGE), 0);
+#ifdef __x86_64__
+	((void (*)(void))addr)(); // a return
+#endif
+}
+
 Test(api, stats_are_filled_as_far_as_the_caller_knows_them)
 {
 	struct daxsync_stats part = {.size = 2 * sizeof(uint64_t), .traps = 4711};

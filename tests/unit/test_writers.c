@@ -45,7 +45,7 @@ TestSuite(writers, .init = begin, .fini = end);
 
 static struct dxs_writers joined(void)
 {
-	struct dxs_writers writers = {0};
+	struct dxs_writers writers = {.page = NULL};
 
 	dxs_writers_init(&writers);
 	cr_assert(dxs_writers_alone(&writers));
@@ -325,7 +325,7 @@ Test(writers, who_waits_for_one_that_leaves_begins_again)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_len = 1};
 	int leaver = open(registry, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	struct dxs_writers a = {0}, b;
+	struct dxs_writers a = {.page = NULL}, b;
 	pthread_t thread;
 
 	cr_assert(leaver >= 0 && !fcntl(leaver, F_OFD_SETLK, &lock));
@@ -345,7 +345,7 @@ Test(writers, who_waits_for_one_that_leaves_begins_again)
 // Never alone with it, then with a good one in its place.
 static void check_refused(const char *what)
 {
-	struct dxs_writers a = {0};
+	struct dxs_writers a = {.page = NULL};
 
 	dxs_writers_init(&a);
 	cr_expect_lt(dxs_writers_join(&a, fd, dev, ino), 0, "%s", what);
@@ -414,7 +414,7 @@ Test(writers, spoilt_files)
 
 Test(writers, directories_that_cannot_be_used)
 {
-	struct dxs_writers a = {0};
+	struct dxs_writers a = {.page = NULL};
 
 	dxs_writers_init(&a);
 	cr_assert(!chmod(dir, 0777));
@@ -426,7 +426,7 @@ Test(writers, directories_that_cannot_be_used)
 
 	snprintf(dxs_config.registry, sizeof(dxs_config.registry), "%s/none", dir);
 	dxs_writers_init(&a);
-	a = (struct dxs_writers){0};
+	a = (struct dxs_writers){.page = NULL};
 	dxs_writers_init(&a);
 	cr_expect_eq(dxs_writers_join(&a, fd, dev, ino), -ENOENT);
 	cr_expect(!dxs_writers_alone(&a));
@@ -449,7 +449,7 @@ Test(writers, nobody_comes_back)
 // Processes come and go at random, some by SIGKILL. Whenever one finds itself alone, nobody else holds the token.
 static void come_and_go(unsigned seed, _Atomic int *token)
 {
-	struct dxs_writers a = {0};
+	struct dxs_writers a = {.page = NULL};
 	int i;
 
 	dxs_writers_init(&a);
