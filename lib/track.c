@@ -265,8 +265,8 @@ static int change_begin(struct change *change, uintptr_t addr, size_t len)
 	return len ? range_shut(addr, change->end) : 0;
 }
 
-// Whether a part of it is not mapped any more: an mmap that fails may have taken away what was there. MS_ASYNC only looks
-// (mm/msync.c, Linux 6.18).
+// Whether a call that has failed has taken a mapping away all the same: an mmap with MAP_FIXED does, when the file system
+// refuses (mm/mmap.c mmap_region, Linux 6.12). MS_ASYNC only looks (mm/msync.c).
 static bool is_unmapped(const struct dxs_map *map)
 {
 	return dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_ASYNC, 0, 0, 0) == -ENOMEM;
@@ -284,13 +284,6 @@ static void map_restore(struct dxs_map *map)
 	dxs_budget_release(); // a neighbour of the same file that merged with it has to be split from it again
 	if (dxs_sys_mprotect((void *)map->addr, map->len, map->prot) && !is_unmapped(map))
 		dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
-}
-
-// Whether a call that has failed has taken a mapping away all the same: an mmap with MAP_FIXED does, when the file system
-// refuses (mm/mmap.c mmap_region, Linux 6.12).
-static bool is_unmapped(const struct dxs_map *map)
-{
-	return dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_ASYNC, 0, 0, 0) == -ENOMEM;
 }
 
 // After the kernel call: forgets the mappings if they are `gone`, else puts them back as they were.
