@@ -273,7 +273,7 @@ static int mark_found(struct dxs_map *map, bool touched)
 {
 	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT || !touched)
 		return dxs_mark_mapped(map, map->addr, dxs_map_end(map)); // all else: see forget()
-	return dxs_mark_resident(map, map->addr, dxs_map_end(map));
+	return dxs_mark_touched(map);
 }
 
 static int close_all(struct dxs_map *map)

@@ -177,7 +177,7 @@ static int start(int fd, bool signal, const char **why)
 {
 	int err;
 
-	can_be_lazy = dxs_pagemap_can_scan() && !dxs_has_swap();
+	can_be_lazy = dxs_leaves_trace();
 
 	by_signal = signal;
 	*why = "the SIGBUS handler cannot be installed";
@@ -400,34 +400,9 @@ static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched
 	return 0;
 }
 
-static uintptr_t clip_low(const struct dxs_map *map, uintptr_t addr)
+static int arm_touched(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
-	return addr < map->addr ? map->addr : addr;
-}
-
-static uintptr_t clip_high(const struct dxs_map *map, uintptr_t addr)
-{
-	return addr > dxs_map_end(map) ? dxs_map_end(map) : addr;
-}
-
-// Arms the chunks in [start, end), all unarmed, in which a page is populated.
-static int arm_populated(struct dxs_map *map, uintptr_t start, uintptr_t end)
-{
-	while (start < end) {
-		struct dxs_region region;
-		int nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &start);
-		uintptr_t to;
-		int err;
-
-		if (nr <= 0)
-			return nr;
-		to = clip_high(map, ((region.end - 1) & ~(CHUNK - 1)) + CHUNK);
-		err = arm(map, clip_low(map, region.start & ~(CHUNK - 1)), to, true);
-		if (err)
-			return err;
-		start = to;
-	}
-	return 0;
+	return arm(map, start, end, true);
 }
 
 static int arm_all(struct dxs_map *map)
@@ -450,7 +425,7 @@ static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 		return is_armed(map, map->addr) ? 0 : arm_all(map);
 	for (; !err && addr < end; addr = stop) {
 		stop = stretch(map, false, &addr, end);
-		err = arm_populated(map, addr, stop);
+		err = dxs_each_touched(map, addr, stop, arm_touched);
 	}
 	return err;
 }

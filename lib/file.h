@@ -48,10 +48,12 @@ struct dxs_file {
 	unsigned nr_pins;           // kernel writes into mappings that are under way (M9); under pin_mutex
 	_Atomic uint32_t kwriters;  // kernel writes into the file that are under way
 	_Atomic bool widened;       // a trap has opened pages that were not stored to: some may be holes
-	bool is_device;             // device DAX: the kernel syncs nothing; constant
-	bool changing;              // maps_lock is held exclusively by the registry's owner
-	struct dxs_image *image;    // the durable image in verify mode, else NULL
-	char path[256];             // where it was when first mapped, for people; cut if longer
+	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks for them.
+	_Atomic bool is_plain_memory;
+	bool is_device;          // device DAX: the kernel syncs nothing; constant
+	bool changing;           // maps_lock is held exclusively by the registry's owner
+	struct dxs_image *image; // the durable image in verify mode, else NULL
+	char path[256];          // where it was when first mapped, for people; cut if longer
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.

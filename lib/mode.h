@@ -13,8 +13,9 @@ struct dxs_candidate {
 	enum dxs_mode mode; // PASS or KERNEL: final. EMULATED, DIRECT: if an engine can track it
 	const char *reason; // static text
 	unsigned page_shift;
-	bool is_device; // device DAX: no file system, no kernel sync
-	struct stat st; // st_size: of a device too
+	bool is_device;       // device DAX: no file system, no kernel sync
+	bool is_plain_memory; // see struct dxs_file
+	struct stat st;       // st_size: of a device too
 	char path[512];
 };
 
