@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "bitmap.h"
 #include "budget.h"
 #include "file.h"
 #include "log.h"
@@ -43,7 +44,6 @@
 #define GAP 4 // entries between open ones that are opened as well: flushing them costs less than two VMAs
 
 struct dxs_protection {
-	size_t bytes;           // of this allocation
 	uintptr_t base;         // where bit 0 is: a region's begin, at or below the mapping's
 	bool can_be_huge;       // the kernel can have mapped huge pages
 	struct dxs_mutex mutex; // P.1
@@ -51,7 +51,7 @@ struct dxs_protection {
 	int64_t nr_edges; // entries whose neighbour is open when they are closed, or the other way round: more VMAs
 	_Atomic uintptr_t next; // behind what was opened last
 	_Atomic unsigned order; // log2 of its entries
-	_Atomic uint64_t open[];
+	struct dxs_bitmap *open;
 };
 
 static const char *mprotect_name(void)
@@ -59,48 +59,28 @@ static const char *mprotect_name(void)
 	return "mprotect";
 }
 
-static unsigned entry_of(const struct dxs_map *map, uintptr_t addr)
+static uint64_t entry_of(const struct dxs_map *map, uintptr_t addr)
 {
-	return (unsigned)((addr - map->protection->base) >> map->file->page_shift);
+	return (addr - map->protection->base) >> map->file->page_shift;
 }
 
 static bool is_open(const struct dxs_map *map, uintptr_t addr)
 {
-	unsigned entry = entry_of(map, addr);
-
-	return atomic_load_explicit(&map->protection->open[entry / 64], memory_order_relaxed) >> (entry % 64) & 1;
+	return dxs_bitmap_get(map->protection->open, entry_of(map, addr));
 }
 
-// Edges at the two ends of [addr, end) if all of it is open (or closed), and inside it as it is.
-static int64_t edges(const struct dxs_map *map, uintptr_t addr, uintptr_t end, bool inside)
+// Edges inside [addr, end) and at its two ends.
+static int64_t edges(const struct dxs_map *map, uintptr_t addr, uintptr_t end)
 {
-	uintptr_t at, size = dxs_file_page_size(map->file);
-	int64_t nr = 0;
+	uint64_t first = entry_of(map, addr), beyond = entry_of(map, end);
 
-	for (at = addr > map->addr ? addr : addr + size; at <= end && at < dxs_map_end(map); at += size)
-		if (inside || at == addr || at == end)
-			nr += is_open(map, at - size) != is_open(map, at);
-	return nr;
+	return (int64_t)dxs_bitmap_edges(map->protection->open, addr > map->addr ? first - 1 : first,
+					 end < dxs_map_end(map) ? beyond + 1 : beyond);
 }
 
 static void bits_set(const struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 {
-	unsigned at = entry_of(map, addr), to = entry_of(map, end - 1);
-
-	while (at <= to) {
-		unsigned last = at | 63;
-		uint64_t mask = ~0ULL << (at % 64);
-
-		if (last > to) {
-			last = to;
-			mask &= ~0ULL >> (63 - to % 64);
-		}
-		if (open)
-			atomic_fetch_or(&map->protection->open[at / 64], mask);
-		else
-			atomic_fetch_and(&map->protection->open[at / 64], ~mask);
-		at = last + 1;
-	}
+	(open ? dxs_bitmap_set : dxs_bitmap_reset)(map->protection->open, entry_of(map, addr), entry_of(map, end));
 }
 
 static void edges_add(struct dxs_protection *protection, int64_t nr)
@@ -113,15 +93,9 @@ static void edges_add(struct dxs_protection *protection, int64_t nr)
 static void bits_clear(struct dxs_map *map)
 {
 	struct dxs_protection *protection = map->protection;
-	uintptr_t from = ((uintptr_t)protection->open + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
-	uintptr_t end = (uintptr_t)protection + protection->bytes;
-	size_t i;
 
 	edges_add(protection, -protection->nr_edges);
-	for (i = 0; (uintptr_t)&protection->open[i] < (from < end ? from : end); i++)
-		atomic_store(&protection->open[i], 0);
-	if (from < end)
-		dxs_sys6(SYS_madvise, (long)from, (long)(end - from), MADV_DONTNEED, 0, 0, 0);
+	dxs_bitmap_reset_all(protection->open);
 }
 
 static int protect(const struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
@@ -143,9 +117,9 @@ static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 	dxs_mutex_lock(&protection->mutex);
 	err = protect(map, addr, end, open);
 	if (!err && !atomic_load(&protection->open_all)) {
-		before = edges(map, addr, end, true);
+		before = edges(map, addr, end);
 		bits_set(map, addr, end, open);
-		edges_add(protection, edges(map, addr, end, false) - before);
+		edges_add(protection, edges(map, addr, end) - before);
 	}
 	dxs_mutex_unlock(&protection->mutex);
 	return err;
@@ -169,12 +143,9 @@ static bool region_fits(const struct dxs_map *map, uintptr_t addr)
 
 static bool region_is_open(const struct dxs_map *map, uintptr_t addr)
 {
-	unsigned i, word = entry_of(map, region_of(addr)) / 64;
+	uint64_t first = entry_of(map, region_of(addr)), end = first + (REGION >> DXS_PAGE_SHIFT);
 
-	for (i = 0; i < (REGION >> DXS_PAGE_SHIFT) / 64; i++)
-		if (~atomic_load(&map->protection->open[word + i]))
-			return false;
-	return true;
+	return dxs_bitmap_next_zero(map->protection->open, first, end) == end;
 }
 
 // A region that is open as a whole is closed as a whole, with the first of its pages: they may be one huge page. More is
@@ -237,16 +208,18 @@ static void mprotect_unprotected(struct dxs_map *map)
 
 static int protection_alloc(struct dxs_map *map)
 {
-	uintptr_t base = region_of(map->addr);
-	uint64_t entries = (dxs_map_end(map) - base + REGION) >> map->file->page_shift;
-	size_t bytes = sizeof(struct dxs_protection) + (entries + 63) / 64 * sizeof(uint64_t);
-	struct dxs_protection *protection = dxs_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-							 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	// Not from the allocator, because a trap in a forked child may come to free it.
+	struct dxs_protection *protection = dxs_sys_mmap(NULL, sizeof(*protection), PROT_READ | PROT_WRITE,
+							 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (dxs_is_err(protection))
 		return -ENOMEM;
-	protection->bytes = bytes;
-	protection->base = base;
+	protection->base = region_of(map->addr);
+	protection->open = dxs_bitmap_new((dxs_map_end(map) - protection->base) >> map->file->page_shift);
+	if (!protection->open) {
+		dxs_sys_munmap(protection, sizeof(*protection));
+		return -ENOMEM;
+	}
 	protection->can_be_huge = map->file->page_shift == DXS_PAGE_SHIFT && dxs_pagemap_can_scan() &&
 				  (map->addr - (map->first << DXS_PAGE_SHIFT)) % REGION == 0 && map->len >= REGION;
 	atomic_store(&protection->open_all, true);
@@ -276,25 +249,22 @@ static void mprotect_detach(struct dxs_map *map, bool gone)
 	else
 		edges_add(protection, -protection->nr_edges);
 	map->protection = NULL;
-	dxs_sys_munmap(protection, protection->bytes);
+	dxs_bitmap_free(protection->open);
+	dxs_sys_munmap(protection, sizeof(*protection));
 }
 
 static int mprotect_inherit(struct dxs_map *made, const struct dxs_map *map)
 {
-	uintptr_t at, size = dxs_file_page_size(map->file);
+	uint64_t first = entry_of(map, made->addr), end = entry_of(map, dxs_map_end(made)), run, stop;
+	uint64_t shift; // the entry of `map` that is entry 0 of `made`
 	int err = protection_alloc(made);
 
 	if (err || atomic_load(&map->protection->open_all))
 		return err;
-	for (at = made->addr; at < dxs_map_end(made); at += size) {
-		if (!atomic_load(&map->protection->open[entry_of(map, at) / 64])) { // nothing for a while
-			at += (63 - entry_of(map, at) % 64) * size;
-			continue;
-		}
-		if (is_open(map, at))
-			bits_set(made, at, at + size, true);
-	}
-	edges_add(made->protection, edges(made, made->addr, dxs_map_end(made), true));
+	shift = first - entry_of(made, made->addr);
+	for (run = first; (stop = dxs_bitmap_run(map->protection->open, &run, end)) > run; run = stop)
+		dxs_bitmap_set(made->protection->open, run - shift, stop - shift);
+	edges_add(made->protection, edges(made, made->addr, dxs_map_end(made)));
 	atomic_store(&made->protection->open_all, false);
 	return 0;
 }
@@ -304,7 +274,7 @@ static int mark_found(struct dxs_map *map, bool touched)
 {
 	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT || !touched)
 		return dxs_mark_mapped(map, map->addr, dxs_map_end(map)); // all else: see forget()
-	return dxs_mark_resident(map, map->addr, dxs_map_end(map));
+	return dxs_mark_touched(map);
 }
 
 static int close_all(struct dxs_map *map)

@@ -38,6 +38,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "bitmap.h"
 #include "config.h"
 #include "fd.h"
 #include "file.h"
@@ -235,7 +236,7 @@ static int start(int fd, bool signal, const char **why)
 {
 	int err;
 
-	can_be_lazy = dxs_pagemap_can_scan() && !dxs_has_swap();
+	can_be_lazy = dxs_leaves_trace();
 
 	by_signal = signal;
 	*why = "the SIGBUS handler cannot be installed";
@@ -332,10 +333,8 @@ static bool uffd_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *start, u
 
 static int uffd_open_all(struct dxs_map *map)
 {
-	size_t i, nr = map->len / CHUNK + 2;
-
-	for (i = 0; map->armed && i < (nr + 63) / 64; i++)
-		atomic_store(&map->armed[i], 0); // not known clean from now on; then open
+	if (map->armed)
+		dxs_bitmap_reset_all(map->armed); // not known clean from now on; then open
 	return uffd_open(map, map->addr, map->len);
 }
 
@@ -350,29 +349,30 @@ static size_t chunk_index(const struct dxs_map *map, uintptr_t addr)
 	return (addr - chunk_base(map)) / CHUNK;
 }
 
-static size_t armed_bytes(const struct dxs_map *map)
-{
-	return ((map->len / CHUNK + 2 + 63) / 64) * sizeof(uint64_t);
-}
-
 static bool is_armed(const struct dxs_map *map, uintptr_t addr)
 {
-	size_t i = chunk_index(map, addr);
-
-	return !map->armed || atomic_load(&map->armed[i / 64]) & 1ULL << (i % 64);
+	return !map->armed || dxs_bitmap_get(map->armed, chunk_index(map, addr));
 }
 
 // The first stretch of [*start, end) whose chunks are armed, or are not: sets *start, returns its end (*start: none).
 static uintptr_t stretch(const struct dxs_map *map, bool armed, uintptr_t *start, uintptr_t end)
 {
-	uintptr_t at = *start;
+	uint64_t first, stop, beyond;
 
-	while (at < end && is_armed(map, at) != armed)
-		at = (at & ~(CHUNK - 1)) + CHUNK;
-	*start = at < end ? at : end;
-	while (at < end && is_armed(map, at) == armed)
-		at = (at & ~(CHUNK - 1)) + CHUNK;
-	return at < end ? at : end;
+	if (*start >= end || !map->armed) {
+		*start = armed ? *start : end;
+		return end;
+	}
+	first = chunk_index(map, *start);
+	beyond = chunk_index(map, end - 1) + 1;
+	if (armed) {
+		stop = dxs_bitmap_run(map->armed, &first, beyond);
+	} else {
+		first = dxs_bitmap_next_zero(map->armed, first, beyond);
+		stop = dxs_bitmap_next_one(map->armed, first, beyond);
+	}
+	*start = dxs_min64(dxs_max64(*start, chunk_base(map) + first * CHUNK), end);
+	return dxs_min64(chunk_base(map) + stop * CHUNK, end);
 }
 
 static uintptr_t uffd_known(const struct dxs_map *map, uintptr_t *start, uintptr_t end)
@@ -396,12 +396,8 @@ static void unregister(const struct dxs_map *map)
 // All bits zero: all open.
 static int armed_alloc(struct dxs_map *map)
 {
-	map->armed = dxs_sys_mmap(NULL, armed_bytes(map), PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (!dxs_is_err((void *)map->armed))
-		return 0;
-	map->armed = NULL;
-	return -ENOMEM;
+	map->armed = dxs_bitmap_new(chunk_index(map, dxs_map_end(map) - 1) + 1);
+	return map->armed ? 0 : -ENOMEM;
 }
 
 static int uffd_attach(struct dxs_map *map)
@@ -430,42 +426,30 @@ static void uffd_detach(struct dxs_map *map, bool gone)
 		uffd_wake(map->addr, map->len);
 	else
 		unregister(map);
-	if (map->armed)
-		dxs_sys_munmap((void *)map->armed, armed_bytes(map));
+	dxs_bitmap_free(map->armed);
 	map->armed = NULL;
 }
 
-static void armed_set(struct dxs_map *map, uintptr_t addr)
+// The chunks of [start, end).
+static void armed_set(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
-	size_t i = chunk_index(map, addr);
-
-	atomic_fetch_or(&map->armed[i / 64], 1ULL << (i % 64));
+	dxs_bitmap_set(map->armed, chunk_index(map, start), chunk_index(map, end - 1) + 1);
 }
 
 static int uffd_inherit(struct dxs_map *made, const struct dxs_map *map)
 {
-	uintptr_t addr = made->addr;
+	uintptr_t start = made->addr, stop;
 	int err = armed_alloc(made);
 
-	if (err)
-		return err;
-	while (addr < dxs_map_end(made)) {
-		uintptr_t start = addr;
-
-		addr = uffd_known(map, &start, dxs_map_end(made));
-		if (start == addr)
-			break;
-		for (; start < addr; start = (start & ~(CHUNK - 1)) + CHUNK)
-			armed_set(made, start);
-	}
-	return 0;
+	for (; !err && (stop = uffd_known(map, &start, dxs_map_end(made))) > start; start = stop)
+		armed_set(made, start, stop);
+	return err;
 }
 
 // E.4 for the part [start, end) of one chunk or more: close, look, mark, arm. `touched`: something was mapped there
 // before, so that stores may have been made through entries that are not there any more.
 static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched)
 {
-	uintptr_t addr;
 	int err;
 
 	dxs_mutex_lock(&map->file->pin_mutex);
@@ -479,40 +463,14 @@ static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched
 		err = touched ? dxs_mark_resident(map, start, end) : dxs_mark_mapped(map, start, end);
 	if (err)
 		return err;
-	for (addr = start; addr < end; addr = (addr & ~(CHUNK - 1)) + CHUNK)
-		armed_set(map, addr); // after the marks: E.4
+	armed_set(map, start, end); // after the marks: E.4
 	dxs_count(chunks_armed, (end - 1) / CHUNK - start / CHUNK + 1);
 	return 0;
 }
 
-static uintptr_t clip_low(const struct dxs_map *map, uintptr_t addr)
+static int arm_touched(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
-	return addr < map->addr ? map->addr : addr;
-}
-
-static uintptr_t clip_high(const struct dxs_map *map, uintptr_t addr)
-{
-	return addr > dxs_map_end(map) ? dxs_map_end(map) : addr;
-}
-
-// Arms the chunks in [start, end), all unarmed, in which a page is populated.
-static int arm_populated(struct dxs_map *map, uintptr_t start, uintptr_t end)
-{
-	while (start < end) {
-		struct dxs_region region;
-		int nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &start);
-		uintptr_t to;
-		int err;
-
-		if (nr <= 0)
-			return nr;
-		to = clip_high(map, ((region.end - 1) & ~(CHUNK - 1)) + CHUNK);
-		err = arm(map, clip_low(map, region.start & ~(CHUNK - 1)), to, true);
-		if (err)
-			return err;
-		start = to;
-	}
-	return 0;
+	return arm(map, start, end, true);
 }
 
 static int arm_all(struct dxs_map *map)
@@ -535,7 +493,7 @@ static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 		return is_armed(map, map->addr) ? 0 : arm_all(map);
 	for (; !err && addr < end; addr = stop) {
 		stop = stretch(map, false, &addr, end);
-		err = arm_populated(map, addr, stop);
+		err = dxs_each_touched(map, addr, stop, arm_touched);
 	}
 	return err;
 }

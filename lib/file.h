@@ -50,11 +50,13 @@ struct dxs_file {
 	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (image.c)
 	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
 	_Atomic bool widened;          // a trap has opened pages that were not stored to: some may be holes
-	bool in_memory;                // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
-	bool is_device;                // device DAX: the kernel syncs nothing; constant
-	bool changing;                 // maps_lock is held exclusively by the registry's owner
-	struct dxs_image *image;       // the durable image in verify mode, else NULL
-	char path[256];                // where it was when first mapped, for people; cut if longer
+	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks for them.
+	_Atomic bool is_plain_memory;
+	bool in_memory;          // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
+	bool is_device;          // device DAX: the kernel syncs nothing; constant
+	bool changing;           // maps_lock is held exclusively by the registry's owner
+	struct dxs_image *image; // the durable image in verify mode, else NULL
+	char path[256];          // where it was when first mapped, for people; cut if longer
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.

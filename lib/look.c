@@ -6,6 +6,8 @@
 #include "pagemap.h"
 #include "sys.h"
 
+#define CHUNK ((uintptr_t)2 << 20)
+
 void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
 	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
@@ -56,6 +58,38 @@ int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 		start += len;
 	}
 	return 0;
+}
+
+bool dxs_leaves_trace(void)
+{
+	return dxs_pagemap_can_scan() && !dxs_has_swap();
+}
+
+int dxs_each_touched(struct dxs_map *map, uintptr_t start, uintptr_t end,
+		     int (*fn)(struct dxs_map *map, uintptr_t start, uintptr_t end))
+{
+	while (start < end) {
+		struct dxs_region region;
+		int nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &start);
+		int err;
+
+		if (nr <= 0)
+			return nr;
+		start = dxs_min64(((region.end - 1) | (CHUNK - 1)) + 1, dxs_map_end(map));
+		err = fn(map, dxs_max64(region.start & ~(CHUNK - 1), map->addr), start);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+// Huge pages that the kernel makes of small ones, and reclaim of what a disk has too, empty page tables without a trace:
+// where that can be, the whole mapping is asked for, page by page.
+int dxs_mark_touched(struct dxs_map *map)
+{
+	if (atomic_load(&map->file->is_plain_memory) && dxs_leaves_trace())
+		return dxs_each_touched(map, map->addr, dxs_map_end(map), dxs_mark_resident);
+	return dxs_mark_resident(map, map->addr, dxs_map_end(map));
 }
 
 int dxs_is_touched(const struct dxs_map *map)

@@ -17,6 +17,19 @@ void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end); // all
 int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end);
 int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end);
 
+// Whether a page that lies in memory and nowhere else leaves a trace in the page tables once it was stored to, which can be
+// looked for: not where it may be swapped out, and not before Linux 6.7.
+bool dxs_leaves_trace(void);
+
+// Calls fn for the 2 MiB chunks (what one page table maps) of [start, end) in which the page tables hold anything, as far
+// as the mapping goes: pages, and what stands for a page that the kernel is just moving. Neighbours are given together. 0,
+// or the first error.
+int dxs_each_touched(struct dxs_map *map, uintptr_t start, uintptr_t end,
+		     int (*fn)(struct dxs_map *map, uintptr_t start, uintptr_t end));
+
+// Marks DIRTY what can have been stored to in a mapping in which something was mapped. 0 or -errno.
+int dxs_mark_touched(struct dxs_map *map);
+
 // Whether any page of the mapping is mapped: 1, 0 or -errno.
 int dxs_is_touched(const struct dxs_map *map);
 

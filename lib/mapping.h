@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct dxs_bitmap;
 struct dxs_engine;
 struct dxs_file;
 struct dxs_protection;
@@ -26,7 +27,7 @@ struct dxs_map {
 	_Atomic bool going;              // the kernel is about to take it away: traps wait (M10)
 	// One bit per 2 MiB of addresses: closed at least once, so that its closed pages are known clean. A chunk
 	// that is not armed is all open. NULL: all of the mapping is armed.
-	_Atomic uint64_t *armed;
+	struct dxs_bitmap *armed;
 	struct dxs_protection *protection; // (engine mprotect) what is open
 };
 

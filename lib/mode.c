@@ -134,16 +134,19 @@ bool dxs_mode_is_possible(void)
 	return atomic_load(&answer) == 2;
 }
 
-static void look_at_file_system(int fd, struct dxs_candidate *out)
+static void look_at_file_system(struct dxs_candidate *out, int fd)
 {
 	struct statfs fs;
 
 	out->page_shift = DXS_PAGE_SHIFT;
+	out->is_plain_memory = out->in_memory = false;
 	if (dxs_sys6(SYS_fstatfs, fd, (long)&fs, 0, 0, 0, 0))
 		return;
 	out->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC;
 	if (fs.f_type == HUGETLBFS_MAGIC)
 		out->page_shift = (unsigned)__builtin_ctzl((unsigned long)fs.f_bsize);
+	// st_blksize is a huge page where tmpfs makes them unasked (mm/shmem.c, shmem_getattr, Linux 6.18).
+	out->is_plain_memory = fs.f_type == TMPFS_MAGIC && out->st.st_blksize == (blksize_t)DXS_PAGE_SIZE;
 }
 
 static void verdict(struct dxs_candidate *out, enum dxs_mode mode, const char *reason)
@@ -195,7 +198,7 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 		verdict(out, DXS_MODE_PASS, "excluded by configuration");
 		return;
 	}
-	look_at_file_system(fd, out);
+	look_at_file_system(out, fd);
 	if (is_device)
 		look_at_device(out);
 	else if (is_dax(fd))

@@ -13,9 +13,10 @@ struct dxs_candidate {
 	enum dxs_mode mode; // PASS or KERNEL: final. EMULATED, DIRECT: if an engine can track it
 	const char *reason; // static text
 	unsigned page_shift;
-	bool is_device; // device DAX: no file system, no kernel sync
-	bool in_memory; // tmpfs, hugetlbfs: what is not in memory is not there
-	struct stat st; // st_size: of a device too
+	bool is_device;       // device DAX: no file system, no kernel sync
+	bool in_memory;       // tmpfs, hugetlbfs: what is not in memory is not there
+	bool is_plain_memory; // see struct dxs_file
+	struct stat st;       // st_size: of a device too
 	char path[512];
 };
 

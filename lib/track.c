@@ -36,9 +36,10 @@
 
 // Advice that libc's headers may not know yet.
 #define POPULATE_READ 22  // Linux 5.14
-#define POPULATE_WRITE 23 // Linux 5.14
-#define GUARD_INSTALL 102 // Linux 6.13; for files 6.15
-#define GUARD_REMOVE 103  // Linux 6.13
+#define POPULATE_WRITE 23 // 5.14
+#define COLLAPSE 25       // 6.1
+#define GUARD_INSTALL 102 // 6.13; for files 6.15
+#define GUARD_REMOVE 103  // 6.13
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
 
@@ -414,6 +415,7 @@ static struct dxs_file *file_make(const struct dxs_candidate *candidate)
 	atomic_store(&file->size, (uint64_t)candidate->st.st_size);
 	file->is_device = candidate->is_device;
 	file->in_memory = candidate->in_memory;
+	atomic_store(&file->is_plain_memory, candidate->is_plain_memory);
 	return file;
 }
 
@@ -498,6 +500,7 @@ static void stranger_add(const struct dxs_vma *stranger, void *arg)
 	if (dxs_maps_first(stranger->addr, stranger->addr + stranger->len))
 		return;
 	sync_check(file, stranger->addr, stranger->len);
+	atomic_store(&file->is_plain_memory, false); // what was asked for there is not known
 	map = map_make(file, stranger->addr, stranger->len, stranger->prot, MAP_SHARED, stranger->off);
 	if (!map || map_add(map)) {
 		dxs_free(map);
@@ -538,6 +541,8 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 		return DXS_MODE_KERNEL;
 	}
 	file_lock(file);
+	if (!candidate->is_plain_memory)
+		atomic_store(&file->is_plain_memory, false);
 	if (map_add(map)) {
 		file_unlock(file);
 		dxs_free(map);
@@ -944,6 +949,25 @@ static bool leaves_page_tables(int advice)
 	       advice == MADV_COLD || advice == POPULATE_READ || advice == POPULATE_WRITE || advice == GUARD_REMOVE;
 }
 
+// From now on page tables may be emptied at any time. No sync is looking at them meanwhile.
+static void traces_may_go(uintptr_t addr, uintptr_t end)
+{
+	struct change change;
+	struct dxs_map *map;
+
+	change_begin(&change, addr, 0);
+	for_each_map (map, addr, end) {
+		file_lock(map->file);
+		atomic_store(&map->file->is_plain_memory, false);
+	}
+	change_end(&change);
+}
+
+static bool is_about_huge_pages(int advice)
+{
+	return advice == MADV_HUGEPAGE || advice == COLLAPSE;
+}
+
 int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags)
 {
 	uintptr_t at = (uintptr_t)addr, end = at + len;
@@ -960,6 +984,8 @@ int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags)
 	// What may empty page tables, in which the first sync of a mapping looks for what was stored to: synced before.
 	if (!leaves_page_tables(advice))
 		dxs_msync_bytes(at, end);
+	if (is_about_huge_pages(advice) && is_known(at, len))
+		traces_may_go(at, end);
 	// MADV_POPULATE_WRITE makes pages writable as far as the mapping is. MADV_GUARD_INSTALL takes pages out until none is
 	// left, and a write-protected one leaves a userfaultfd marker: it would go on for ever (mm/madvise.c, Linux 6.18).
 	if (advice == POPULATE_WRITE || advice == GUARD_INSTALL)
@@ -975,6 +1001,7 @@ static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dx
 		candidate->mode = DXS_MODE_KERNEL;
 		candidate->reason = "a mapping that was made without MAP_SYNC";
 	}
+	candidate->is_plain_memory = false; // what was asked for there before is not known
 	track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
 }
 
