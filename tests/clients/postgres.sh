@@ -25,7 +25,10 @@ need setpriv util-linux
 # The server refuses to run as root, and nobody may not be able to reach the build directory.
 as_user=
 place=
+postmaster=
 postgres_end() {
+	# a test that fails leaves no server behind
+	[ -z "$postmaster" ] || kill -QUIT "$postmaster" 2>/dev/null || true
 	[ -z "$place" ] || rm -rf "$place"
 	client_end
 }
@@ -36,7 +39,6 @@ if [ "$(id -u)" -eq 0 ]; then
 	# shellcheck disable=SC2086 # several words
 	! $as_user $ptrace true 2>/dev/null || as_user="$as_user $ptrace"
 	place=$(mktemp -d)
-	trap postgres_end EXIT
 	mkdir "$place/bin" "$place/lib"
 	cp "$daxsync" "$place/bin/"
 	cp -P "$build"/lib/libdaxsync*.so* "$place/lib/"
@@ -44,6 +46,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	daxsync=$place/bin/daxsync
 	chmod 711 "$scratch"
 fi
+trap postgres_end EXIT
 export PGHOST="$scratch/work" PGUSER=tester PGDATABASE=postgres PGOPTIONS='--client-min-messages=warning' LC_ALL=C
 
 as() { # COMMAND...
@@ -70,6 +73,7 @@ server_begin() {
 server_end() { # STATUS
 	status=0
 	wait "$server" || status=$?
+	postmaster=
 	[ "$status" -eq "$1" ] || fail "the server has ended with $status instead of $1"
 }
 

@@ -20,6 +20,12 @@ need_file "${module:=/usr/lib/ldap/back_mdb.so}" slapd
 need_file /etc/ldap/schema/inetorgperson.schema slapd
 cuts=${SLAPD_CUTS:-2}
 seed=${SLAPD_SEED:-$(date +%s)}
+# A test that fails leaves no server behind.
+slapd_end() {
+	[ ! -s "$scratch/pid" ] || kill -KILL "$(cat "$scratch/pid")" 2>/dev/null || true
+	client_end
+}
+trap slapd_end EXIT
 url=ldapi://$(echo "$scratch/socket" | sed 's|/|%2F|g')
 
 cat >"$scratch/ldif.py" <<'PYTHON'
@@ -144,6 +150,7 @@ server_begin() {
 server_end() { # STATUS
 	status=0
 	wait "$server" || status=$?
+	rm -f "$scratch/pid"
 	[ "$status" -eq "$1" ] || fail "slapd has ended with $status instead of $1"
 	! grep -q '^daxsync: MISSED PAGE' "$scratch/err" || fail 'a missed page'
 }

@@ -10,22 +10,20 @@ set -eu
 # shellcheck source=tests/neighbours/lib.sh
 . "${0%/*}/lib.sh"
 neighbours_begin exceptions "$@"
-need g++ g++
 export PLUGIN_FILE="$memory/plugin-file"
 
-build_all() { # COMPILER: sets $program and $plugin
-	program=$scratch/program.${1%%+*}
-	plugin=$scratch/plugin.${1%%+*}.so
-	"$1" -O2 -Wall -Wextra -pthread "$source/tests/neighbours/exceptions.cc" -o "$program" 2>"$scratch/err" ||
-		fail "$1 cannot compile it"
-	"$1" -O2 -Wall -Wextra -shared -fPIC "$source/tests/neighbours/plugin.cc" -o "$plugin" 2>"$scratch/err" ||
-		fail "$1 cannot compile the plugin"
-}
+for compiler in g++ clang++; do
+	need "$compiler" "g++ clang"
+	"$compiler" -O2 -Wall -Wextra -pthread "$source/tests/neighbours/exceptions.cc" -o "$scratch/$compiler.program" \
+		2>"$scratch/err" || fail "$compiler cannot compile the program"
+	"$compiler" -O2 -Wall -Wextra -shared -fPIC "$source/tests/neighbours/plugin.cc" -o "$scratch/$compiler.so" \
+		2>"$scratch/err" || fail "$compiler cannot compile the plugin"
+done
 
 run_exceptions() {
 	for compiler in g++ clang++; do
-		command -v "$compiler" >/dev/null || continue
-		build_all "$compiler"
+		program=$scratch/$compiler.program
+		plugin=$scratch/$compiler.so
 		run 3 "$program" "$file" "$plugin"
 		prints 'the unwinder is in libgcc_s'
 		cp "$scratch/out" "$scratch/native"
