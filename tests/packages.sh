@@ -16,7 +16,7 @@ quickstart="$build liblmdb-dev lmdb-utils unicode-data jq"
 
 # libclang-rt-dev and gcc's own dependencies bring the sanitizers.
 test="$quickstart g++ clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck
-	libcriterion-dev spin
+	libcriterion-dev spin libpmem1
 	python3 python3-lmdb kyotocabinet-utils tkrzw-utils fio
 	git strace gdb time procps
 	qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"

@@ -32,6 +32,7 @@ struct table {
 	void (*ended)(const char *name);        // in the parent, behind it
 	const char *killed_elsewhere;           // in a name: a thread that is not traced is killed
 	unsigned timeout;                       // seconds for a row
+	unsigned part, parts;                   // of all rows only each parts-th, from number `part` on; 0: all
 };
 
 // main() of a table: prints the lines of all rows whose name begins with `prefix`.
