@@ -22,7 +22,7 @@
 #endif
 
 // What MAP_SHARED_VALIDATE takes besides MAP_SYNC (include/linux/mman.h, LEGACY_MAP_MASK, Linux 6.12); under MAP_SHARED the
-// kernel ignores other bits.
+// kernel ignores other bits, under MAP_SHARED_VALIDATE it refuses them.
 #define VALID_FLAGS                                                                                                    \
 	(MAP_FIXED | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |      \
 	 MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT)
@@ -238,6 +238,13 @@ static void *map_without_sync(struct dxs_candidate *candidate, void *addr, size_
 	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
 }
 
+static int flags_with_sync(int flags)
+{
+	bool validated = (flags & MAP_TYPE) == MAP_SHARED_VALIDATE;
+
+	return (validated ? flags : flags & VALID_FLAGS) | MAP_SHARED_VALIDATE | MAP_SYNC;
+}
+
 void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	void *ret;
@@ -253,7 +260,7 @@ void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int 
 		addr = ret;
 		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 	}
-	ret = dxs_sys_mmap(addr, len, prot, (flags & VALID_FLAGS) | MAP_SHARED_VALIDATE | MAP_SYNC, fd, off);
+	ret = dxs_sys_mmap(addr, len, prot, flags_with_sync(flags), fd, off);
 	if (!sync_is_refused(ret))
 		return ret;
 	return map_without_sync(candidate, addr, len, prot, flags, fd, off);
