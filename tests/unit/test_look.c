@@ -4,9 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "file.h"
 #include "look.h"
 #include "pagemap.h"
+#include "track.h"
 
 #define PAGE 4096UL
 #define CHUNK (2UL << 20)
@@ -135,4 +137,37 @@ Test(look, a_chunk_that_is_not_mapped_any_more_is_found_where_that_can_be)
 	cr_expect_eq(dxs_mark_touched(&map), 0);
 	cr_expect(is_dirty(100) && is_dirty(2000));
 	cr_expect_eq(nr_dirty(), 2);
+}
+
+static struct dxs_file *mapped_file(char **addr)
+{
+	int fd = memfd_create("look", MFD_CLOEXEC);
+
+	dxs_init();
+	dxs_config.emulate = true;
+	cr_assert_eq(ftruncate(fd, CHUNK), 0);
+	*addr = dxs_mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cr_assert_not(dxs_is_err(*addr));
+	close(fd);
+	if (!dxs_maps_find((uintptr_t)*addr)->engine)
+		cr_skip_test("no engine can track tmpfs on this machine");
+	return dxs_maps_find((uintptr_t)*addr)->file;
+}
+
+Test(look, huge_pages_that_the_program_asks_for_end_the_narrow_look)
+{
+	const int advice[] = {MADV_HUGEPAGE, 25}; // MADV_COLLAPSE
+
+	for (int i = 0; i < 2; i++) {
+		char *addr;
+		struct dxs_file *mapped = mapped_file(&addr);
+
+		if (!atomic_load(&mapped->is_plain_memory))
+			cr_skip_test("tmpfs makes huge pages unasked on this machine");
+		dxs_madvise(-1, addr, CHUNK, MADV_RANDOM, 0);
+		cr_expect(atomic_load(&mapped->is_plain_memory));
+		dxs_madvise(-1, addr, CHUNK, advice[i], 0);
+		cr_expect_not(atomic_load(&mapped->is_plain_memory));
+		cr_expect_eq(dxs_munmap(addr, CHUNK), 0);
+	}
 }
