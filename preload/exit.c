@@ -179,7 +179,7 @@ struct cloned {
 	void *arg;
 };
 
-// On a stack of its own, with a copy of the parent's memory. libc ends it with the function, by a call that nobody sees.
+// On a stack of its own, with a copy of the parent's memory. It ends with the function.
 static int run_cloned(void *arg)
 {
 	const struct cloned *cloned = arg;
@@ -188,7 +188,10 @@ static int run_cloned(void *arg)
 	dxs_fork_in_child();
 	ret = cloned->run(cloned->arg);
 	dxs_finish();
-	return ret;
+	// libc would end this thread only, and the library may have one as well by now. The program has none here: libc's
+	// threads cannot be started in such a child (clone(2)).
+	for (;;)
+		dxs_sys6(SYS_exit_group, ret, 0, 0, 0, 0, 0);
 }
 
 static int clone_process(int (*run)(void *), void *stack, int flags, void *arg, pid_t *parent_tid, void *tls,
