@@ -190,8 +190,8 @@ static int run_cloned(void *arg)
 	dxs_finish();
 	// libc would end this thread only, and the library may have one as well by now. The program has none here: libc's
 	// threads cannot be started in such a child (clone(2)).
-	for (;;)
-		dxs_sys6(SYS_exit_group, ret, 0, 0, 0, 0, 0);
+	dxs_sys6(SYS_exit_group, ret, 0, 0, 0, 0, 0);
+	return ret;
 }
 
 static int clone_process(int (*run)(void *), void *stack, int flags, void *arg, pid_t *parent_tid, void *tls,
