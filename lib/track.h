@@ -41,4 +41,24 @@ int dxs_release(void *addr, size_t len);
 
 #pragma GCC visibility pop
 
+// The rest is for those that change mappings (remap.c, protect.c), inside a change.
+struct dxs_file;
+struct dxs_map;
+
+// A map of bytes from `off` of a file. NULL: no memory.
+struct dxs_map *dxs_map_make(struct dxs_file *file, uintptr_t addr, size_t len, int prot, int flags, off_t off);
+
+// Adds it to its file and to the table. The file is locked. 0 or -errno: then the caller frees it.
+int dxs_map_add(struct dxs_map *map);
+
+// Lets an engine at a map that is in the file's list. The kernel keeps the file if none can.
+void dxs_map_attach(struct dxs_map *map);
+
+// Tells the statistics of it.
+void dxs_map_note(const struct dxs_map *map);
+
+// Stops tracking [at, end): flushes what is dirty, opens all. With a reason, the files are the kernel's from then on. Begins
+// a change of its own. 0, or what the flush returned.
+int dxs_release_range(uintptr_t at, uintptr_t end, const char *reason);
+
 #endif

@@ -93,7 +93,7 @@ enum dxs_trap dxs_trap_store(uintptr_t addr)
 
 	if (!map || !map->engine || !(map->prot & PROT_WRITE)) {
 		result = DXS_TRAP_FOREIGN;
-	} else if (atomic_load(&map->going)) { // partner: range_shut() in track.c
+	} else if (atomic_load(&map->going)) { // partner: dxs_change_shut()
 		result = DXS_TRAP_GOING;
 	} else {
 		dxs_count(traps, 1);

@@ -14,7 +14,7 @@ layers='
 2 tree group mapping file history due
 3 engine engine_uffd engine_mprotect look trap signals flush flush_pmem2 image image_walk run powercut
 4 policy verify sync mode calls pin
-5 fork track api
+5 fork track change remap protect advise api
 '
 # What goes against the direction, with its reason.
 exceptions='
