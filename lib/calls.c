@@ -297,7 +297,8 @@ int dxs_sync_files(int fd)
 		return 0;
 	set = dxs_sig_block();
 	while (part_find(addr, UINTPTR_MAX, &part)) {
-		int ret = fd < 0 || part.file->dev == st.st_dev ? file_sync(part.file) : 0;
+		bool is_meant = fd < 0 || part.file->dev == st.st_dev || part.file->dev == dxs_identity_dev(&st);
+		int ret = is_meant ? file_sync(part.file) : 0;
 
 		err = err ? err : ret;
 		dxs_file_put(part.file);

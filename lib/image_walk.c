@@ -45,11 +45,12 @@ static void page_compare(const struct dxs_walk *walk, int fd, uint64_t off)
 
 	// Again if it was stored to meanwhile: another process may have published that, and fn what was there before.
 	for (tries = 0; tries < 100 && page_differs(walk, fd, off, now, durable); tries++) {
-		struct dxs_leaf *held = walk->hold(walk, off);
+		struct dxs_leaf *held = walk->hold ? walk->hold(walk, off) : NULL;
 
 		if (page_differs(walk, fd, off, now, durable))
 			walk->fn(walk, off, now, durable);
-		walk->release(walk, off, held);
+		if (held)
+			walk->release(walk, off, held);
 		memcpy(before, now, DXS_PAGE_SIZE);
 		page_read(fd, off, now);
 		if (!memcmp(now, before, DXS_PAGE_SIZE))
