@@ -123,6 +123,13 @@ static void answer(const struct uffd_msg *msg)
 		dxs_engine_uffd.wake(addr & ~(DXS_PAGE_SIZE - 1), DXS_PAGE_SIZE);
 }
 
+static _Atomic bool first_thread_ends;
+
+void dxs_uffd_first_thread_ends(void)
+{
+	atomic_store(&first_thread_ends, true);
+}
+
 // Whether the process's first thread has ended. No descriptor is opened for it: the program would see the numbers move.
 static bool first_thread_is_gone(void)
 {
@@ -185,7 +192,7 @@ static void *handler_run(void *arg)
 		struct pollfd poll = {.fd = fd, .events = POLLIN};
 		long i, len;
 
-		if (!dxs_sys6(SYS_poll, (long)&poll, 1, LAST_THREAD_MS, 0, 0, 0))
+		if (!dxs_sys6(SYS_poll, (long)&poll, 1, LAST_THREAD_MS, 0, 0, 0) && atomic_load(&first_thread_ends))
 			end_with_the_last_thread();
 		len = dxs_sys6(SYS_read, fd, (long)msg, sizeof(msg), 0, 0, 0);
 		if (len < 0 && len != -EAGAIN && len != -EINTR)

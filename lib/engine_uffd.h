@@ -14,6 +14,12 @@ extern const struct dxs_engine dxs_engine_uffd;
 // text) in *why. Context: init; may be called again.
 int dxs_uffd_open(const char **why);
 
+// The process's first thread is about to end, and the process not with it: from now on the handler thread looks whether it
+// is the last one.
+#pragma GCC visibility push(default) // the shim uses it
+void dxs_uffd_first_thread_ends(void);
+#pragma GCC visibility pop
+
 // What the machine grants, for `daxsync check`: opens and closes a descriptor of its own. Returns the features that
 // UFFDIO_API reports, or 0 with the reason (static text) in *why.
 uint64_t dxs_uffd_probe(bool privileged, const char **why);

@@ -45,17 +45,21 @@ static void child_announce(void)
 
 void dxs_fork_prepare(void)
 {
-	set = dxs_sig_block();
+	dxs_sigset before = dxs_sig_block();
+
 	dxs_registry_lock();
+	set = before; // two threads may fork at once
 	dxs_writers_fork_begin();
 	child_announce();
 }
 
 void dxs_fork_in_parent(void)
 {
+	dxs_sigset mine = set;
+
 	dxs_writers_fork_end();
 	dxs_registry_unlock();
-	dxs_sig_setmask(set);
+	dxs_sig_setmask(mine);
 }
 
 // MADV_DONTFORK: the mapping is not there in the child, or a part of it is not. MS_ASYNC does nothing else but say so.

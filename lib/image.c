@@ -590,13 +590,10 @@ static void mapped_page_publish(struct dxs_image *image, uintptr_t addr, uint64_
 	unsigned char page[DXS_PAGE_SIZE] = {0}, resident = 0;
 	struct lines lines = {page, addr, DXS_PAGE_SIZE};
 	struct dxs_fault_at fault;
-	struct dxs_leaf *held;
 
-	held = page_hold(image->file, off);
 	dxs_sys6(SYS_mincore, (long)addr, DXS_PAGE_SIZE, (long)&resident, 0, 0, 0);
 	if (!(resident & 1) || !dxs_flush_guard(page_copy_guarded, &lines, &fault))
 		dxs_sys6(SYS_pwrite64, image->fd, (long)page, DXS_PAGE_SIZE, (long)off, 0, 0);
-	page_release(image->file, off, held);
 }
 
 static const struct dxs_map *map_of(const struct dxs_file *file, uint64_t pgoff)
@@ -609,6 +606,23 @@ static const struct dxs_map *map_of(const struct dxs_file *file, uint64_t pgoff)
 	return NULL;
 }
 
+// One entry that the kernel wrote. Held, so that nobody compares it between the mark and the image. One that is in no
+// mapping is for a sync that can open the file.
+static void entry_publish(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pgoff)
+{
+	const struct dxs_map *map = map_of(file, pgoff);
+	uint64_t off = pgoff << file->page_shift, at;
+	struct dxs_leaf *held;
+
+	if (!map)
+		return;
+	held = page_hold(file, off);
+	dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, 1ULL << (pgoff - leaf->first)); // before the look
+	for (at = 0; at < dxs_file_page_size(file); at += DXS_PAGE_SIZE)
+		mapped_page_publish(file->image, dxs_map_addr(map, pgoff) + at, off + at);
+	page_release(file, off, held);
+}
+
 // For a file that cannot be opened again because it has no name (memfd, or unlinked): what the mappings show of the
 // entries that the kernel wrote.
 static void mapped_publish(struct dxs_file *file)
@@ -619,18 +633,8 @@ static void mapped_publish(struct dxs_file *file)
 	while ((leaf = dxs_tree_next(&file->tree, at, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE))) {
 		uint64_t todo = dxs_leaf_get(leaf, DXS_KWRITE);
 
-		for (; todo; todo &= todo - 1) {
-			uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(todo), end, off;
-			const struct dxs_map *map = map_of(file, pgoff);
-
-			end = map ? (pgoff + 1) << file->page_shift : 0;
-			if (map) // before the look; the others are for a sync that can open the file
-				dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, 1ULL << (pgoff - leaf->first));
-			for (off = pgoff << file->page_shift; off < end; off += DXS_PAGE_SIZE)
-				mapped_page_publish(file->image,
-						    dxs_map_addr(map, pgoff) + (off - (pgoff << file->page_shift)),
-						    off);
-		}
+		for (; todo; todo &= todo - 1)
+			entry_publish(file, leaf, leaf->first + (uint64_t)__builtin_ctzll(todo));
 		at = leaf->first + DXS_LEAF_PAGES;
 	}
 }
@@ -641,6 +645,7 @@ static void resident_publish(struct dxs_file *file, uint64_t from)
 	unsigned char vec[512];
 	const struct dxs_map *map;
 	uintptr_t addr, end;
+	struct dxs_leaf *held;
 	size_t i, len;
 
 	for (map = file->maps; map; map = map->next) {
@@ -652,8 +657,11 @@ static void resident_publish(struct dxs_file *file, uint64_t from)
 			for (i = 0; i < len; i += DXS_PAGE_SIZE) {
 				uint64_t off = (map->first << file->page_shift) + (addr + i - map->addr);
 
-				if (vec[i / DXS_PAGE_SIZE] & 1 && off + DXS_PAGE_SIZE > from)
-					mapped_page_publish(file->image, addr + i, off);
+				if (!(vec[i / DXS_PAGE_SIZE] & 1) || off + DXS_PAGE_SIZE <= from)
+					continue;
+				held = page_hold(file, off);
+				mapped_page_publish(file->image, addr + i, off);
+				page_release(file, off, held);
 			}
 		}
 	}

@@ -5,8 +5,10 @@
 #include <stdarg.h>
 
 #include "calls.h"
+#include "engine_uffd.h"
 #include "fork.h"
 #include "hooks.h"
+#include "private_malloc.h"
 #include "signals.h"
 #include "stats.h"
 
@@ -154,6 +156,25 @@ DXS_EXPORT int execveat(int dir, const char *path, char *const argv[], char *con
 	return EXECUTES(dxs_next.execveat(dir, path, argv, envp, flags));
 }
 
+// The fork handlers, where libc does not run them.
+static void fork_begin(void)
+{
+	dxs_fork_prepare();
+	dxs_private_fork_begin();
+}
+
+static void fork_in_parent(void)
+{
+	dxs_private_fork_in_parent();
+	dxs_fork_in_parent();
+}
+
+static void fork_in_child(void)
+{
+	dxs_private_fork_in_child();
+	dxs_fork_in_child();
+}
+
 // fork() without the fork handlers.
 DXS_EXPORT pid_t _Fork(void)
 {
@@ -163,14 +184,12 @@ DXS_EXPORT pid_t _Fork(void)
 	dxs_hooks_fill();
 	if (!act)
 		return dxs_next._Fork();
-	dxs_fork_prepare();
-	dxs_stdio_fork_begin();
+	fork_begin();
 	pid = dxs_next._Fork();
-	dxs_stdio_fork_end();
 	if (pid)
-		dxs_fork_in_parent();
+		fork_in_parent();
 	else
-		dxs_fork_in_child();
+		fork_in_child();
 	return pid;
 }
 
@@ -185,7 +204,7 @@ static int run_cloned(void *arg)
 	const struct cloned *cloned = arg;
 	int ret;
 
-	dxs_fork_in_child();
+	fork_in_child();
 	ret = cloned->run(cloned->arg);
 	dxs_finish();
 	// libc would end this thread only, and the library may have one as well by now. The program has none here: libc's
@@ -200,10 +219,10 @@ static int clone_process(int (*run)(void *), void *stack, int flags, void *arg, 
 	struct cloned cloned = {run, arg};
 	int pid, saved;
 
-	dxs_fork_prepare();
+	fork_begin();
 	pid = dxs_next.clone(run_cloned, stack, flags, &cloned, parent_tid, tls, child_tid);
 	saved = errno;
-	dxs_fork_in_parent();
+	fork_in_parent();
 	errno = saved;
 	return pid;
 }
@@ -224,4 +243,14 @@ DXS_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
 	if (flags & CLONE_VM || !run || !stack || !dxs_hook_enter())
 		return dxs_next.clone(run, stack, flags, arg, parent_tid, tls, child_tid);
 	return clone_process(run, stack, flags, arg, parent_tid, tls, child_tid);
+}
+
+// libc ends the process with its last thread, and takes the handler thread for one (engine_uffd.c).
+DXS_EXPORT void pthread_exit(void *value)
+{
+	dxs_hooks_fill();
+	if (dxs_sys_tid() == getpid())
+		dxs_uffd_first_thread_ends();
+	dxs_next.pthread_exit(value);
+	__builtin_unreachable();
 }

@@ -171,7 +171,7 @@ DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *ou
 		       out_off, len, flags);
 	dxs_unpin(&pin);
 	if (out_off)
-		return at_offset(at.file, *out_off - (ret > 0 ? ret : 0), ret);
+		return at_offset(at.file, at.file && ret > 0 ? *out_off - ret : 0, ret);
 	return position_end(at, out, ret);
 }
 
@@ -210,7 +210,7 @@ DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, si
 		       flags);
 	dxs_unpin(&pin);
 	if (out_off)
-		return at_offset(at.file, *out_off - (ret > 0 ? ret : 0), ret);
+		return at_offset(at.file, at.file && ret > 0 ? *out_off - ret : 0, ret);
 	return position_end(at, out, ret);
 }
 

@@ -41,8 +41,7 @@ bool dxs_hook_enter(void)
 {
 	if (!dxs_hooks_active || dxs_inside)
 		return false;
-	if (dxs_unlikely(dxs_fork_check()))
-		dxs_stdio_lose();
+	dxs_fork_check();
 	return true;
 }
 
@@ -158,7 +157,6 @@ __attribute__((constructor(101))) static void begin(void)
 	// The allocator sets up its fork handlers with its first allocation, before dxs_init() does: so a fork takes the
 	// registry's lock first and the allocator's then, as all others do.
 	dxs_private_free(dxs_private_zalloc(1));
-	pthread_atfork(dxs_stdio_fork_begin, dxs_stdio_fork_end, dxs_stdio_fork_end);
 	dxs_real_sigaction = dxs_next.sigaction;
 	dxs_stdio_writes = dxs_hooks_stdio_writes;
 	dxs_init();

@@ -108,7 +108,7 @@ int siggetmask(void);
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
 	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                  \
 	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(execveat)                    \
-	X(_exit) X(_Exit) X(_Fork) X(clone)
+	X(_exit) X(_Exit) X(_Fork) X(clone) X(pthread_exit)
 // clang-format on
 
 struct dxs_next {
@@ -143,11 +143,8 @@ bool dxs_hooks_spare(void);
 // made without fork handlers.
 bool dxs_hook_enter(void);
 
-// Whether a stdio stream that can write is open on this file. Around a fork; in a child that was made without.
+// Whether a stdio stream that can write is open on this file.
 bool dxs_hooks_stdio_writes(dev_t dev, ino_t ino);
-void dxs_stdio_fork_begin(void);
-void dxs_stdio_fork_end(void);
-void dxs_stdio_lose(void);
 
 // The one place where -errno becomes -1 and errno.
 static inline long dxs_hook_return(long ret)

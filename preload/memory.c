@@ -62,6 +62,8 @@ DXS_EXPORT int madvise(void *addr, size_t len, int advice)
 	return (int)dxs_hook_return(dxs_madvise(-1, addr, len, advice, 0));
 }
 
+#define PIDFD_SELF (-10000) // and below, Linux 6.14: this process
+
 // One range after the other, as the kernel does it: the bytes up to the first error, or that error (mm/madvise.c
 // do_process_madvise, Linux 6.13). The process may be this one.
 DXS_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t nr, int advice, unsigned flags)
@@ -70,7 +72,7 @@ DXS_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t nr
 	ssize_t done = 0;
 	size_t i;
 
-	if (!dxs_hook_enter() || !dxs_known_any() || pidfd < 0 || !nr || nr > UIO_MAXIOV)
+	if (!dxs_hook_enter() || !dxs_known_any() || (pidfd < 0 && pidfd > PIDFD_SELF) || !nr || nr > UIO_MAXIOV)
 		return dxs_hook_return(dxs_sys6(SYS_process_madvise, pidfd, (long)iov, (long)nr, advice, flags, 0));
 	for (i = 0; i < nr; i++) {
 		int ret = dxs_peek(&one, &iov[i], sizeof(one))

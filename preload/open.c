@@ -8,7 +8,7 @@
 // What is opened, and cut off by that, if it is a known file.
 static struct dxs_file *cut_begin(int dir, const char *path, int flags)
 {
-	if (!(flags & O_TRUNC) || !dxs_hook_enter() || !dxs_known_any())
+	if (!(flags & O_TRUNC) || flags & O_PATH || !dxs_hook_enter() || !dxs_known_any())
 		return NULL;
 	return dxs_resize_begin_path(dir, path, !(flags & O_NOFOLLOW));
 }

@@ -11,6 +11,9 @@
 #include "private_malloc.h"
 
 char *__wrap_secure_getenv(const char *name);
+void je_jemalloc_prefork(void);
+void je_jemalloc_postfork_parent(void);
+void je_jemalloc_postfork_child(void);
 ssize_t __wrap_readlink(const char *path, char *buf, size_t size);
 double __wrap_exp(double x);
 double __wrap_log(double x);
@@ -57,4 +60,19 @@ void *dxs_private_zalloc(size_t size)
 void dxs_private_free(void *ptr)
 {
 	free(ptr);
+}
+
+void dxs_private_fork_begin(void)
+{
+	je_jemalloc_prefork();
+}
+
+void dxs_private_fork_in_parent(void)
+{
+	je_jemalloc_postfork_parent();
+}
+
+void dxs_private_fork_in_child(void)
+{
+	je_jemalloc_postfork_child();
 }

@@ -4,143 +4,104 @@
 // libc writes them out by calls of its own that no hook sees, so an msync would not know that the kernel's part is owed.
 // A file that has such a stream is left to the kernel, whichever of the two was there first. libc's own list of streams
 // cannot be asked: its lock is held by whoever waits for a stream in fflush(NULL), and that stream's by the program, which
-// may be mapping a file meanwhile. So the streams that write into files are listed here, as they come and go.
+// may be mapping a file meanwhile. So the streams that can write are listed here, as they come and go, without a lock or
+// memory of the allocator's: streams are opened and closed in fork handlers too, and before any constructor has run.
+#include <stdint.h>
 #include <stdio_ext.h>
 #include <sys/stat.h>
 
-#include "alloc.h"
 #include "calls.h"
 #include "hooks.h"
-#include "lock.h"
 #include "track.h"
 
-struct stream {
-	struct stream *next;
-	FILE *file; // NULL: being closed, and may still write
-	dev_t dev;
-	ino_t ino;
+#define MAX_STREAMS 4096
+#define HELD ((uintptr_t)1) // being listed, or being closed: it may still write
+
+struct slot {
+	_Atomic uintptr_t stream; // 0: free; the FILE's address; HELD
+	_Atomic int fd;
 };
 
-static struct stream *streams;    // under `mutex`
-static struct dxs_mutex mutex;    // no call is made and nothing is waited for while it is held
-static _Atomic bool is_uncertain; // a stream could not be listed, for want of memory, or the list was lost
-static dxs_sigset fork_set;       // of the thread that forks
+static struct slot slots[MAX_STREAMS];
+static _Atomic unsigned nr_slots; // that were ever in use
+static _Atomic bool is_uncertain; // there were more streams than slots
 
-static dxs_sigset list_lock(void)
+static struct slot *slot_take(void)
 {
-	dxs_sigset set = dxs_sig_block();
+	unsigned i, nr;
 
-	dxs_mutex_lock(&mutex);
-	return set;
-}
+	for (i = 0; i < MAX_STREAMS; i++) {
+		uintptr_t is_free = 0;
 
-static void list_unlock(dxs_sigset set)
-{
-	dxs_mutex_unlock(&mutex);
-	dxs_sig_setmask(set);
-}
-
-void dxs_stdio_fork_begin(void)
-{
-	fork_set = list_lock();
-}
-
-void dxs_stdio_fork_end(void)
-{
-	list_unlock(fork_set);
-}
-
-// What another thread was about to change.
-void dxs_stdio_lose(void)
-{
-	mutex = (struct dxs_mutex){0};
-	streams = NULL;
+		if (!atomic_compare_exchange_strong(&slots[i].stream, &is_free, HELD))
+			continue;
+		nr = atomic_load(&nr_slots);
+		while (nr <= i && !atomic_compare_exchange_weak(&nr_slots, &nr, i + 1))
+			;
+		return &slots[i];
+	}
 	atomic_store(&is_uncertain, true);
+	return NULL;
 }
 
-// A stream that writes into a regular file, or NULL: no, or no memory.
-static struct stream *stream_new(FILE *file)
+static void stream_add(FILE *stream)
 {
-	struct stream *stream;
+	int fd = fileno_unlocked(stream);
+	struct slot *slot = __fwritable(stream) && fd >= 0 ? slot_take() : NULL;
+
+	if (!slot)
+		return;
+	atomic_store(&slot->fd, fd);
+	atomic_store(&slot->stream, (uintptr_t)stream);
+}
+
+// From now on the address of the stream may be another one's. NULL: it is not listed.
+static struct slot *stream_closing(FILE *stream)
+{
+	unsigned i, nr = atomic_load(&nr_slots);
+
+	for (i = 0; i < nr; i++) {
+		uintptr_t it = (uintptr_t)stream;
+
+		if (atomic_load(&slots[i].stream) == it && atomic_compare_exchange_strong(&slots[i].stream, &it, HELD))
+			return &slots[i];
+	}
+	return NULL;
+}
+
+static void stream_closed(struct slot *slot)
+{
+	if (slot)
+		atomic_store(&slot->stream, 0);
+}
+
+static bool is_file(int fd, dev_t dev, ino_t ino)
+{
 	struct stat st;
 
-	if (!__fwritable(file) || dxs_sys6(SYS_fstat, fileno_unlocked(file), (long)&st, 0, 0, 0, 0) ||
-	    !S_ISREG(st.st_mode))
-		return NULL;
-	stream = dxs_zalloc(sizeof(*stream));
-	if (!stream) {
-		atomic_store(&is_uncertain, true);
-		return NULL;
-	}
-	*stream = (struct stream){NULL, file, st.st_dev, st.st_ino};
-	return stream;
+	return !dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && st.st_dev == dev && st.st_ino == ino;
 }
 
-static void stream_add(FILE *file)
-{
-	struct stream *stream = stream_new(file);
-	dxs_sigset set;
-
-	if (!stream)
-		return;
-	set = list_lock();
-	stream->next = streams;
-	streams = stream;
-	list_unlock(set);
-}
-
-// From now on the address of the stream may be another one's.
-static struct stream *stream_closing(FILE *file)
-{
-	dxs_sigset set = list_lock();
-	struct stream *stream;
-
-	for (stream = streams; stream && stream->file != file;)
-		stream = stream->next;
-	if (stream)
-		stream->file = NULL;
-	list_unlock(set);
-	return stream;
-}
-
-static void stream_closed(struct stream *stream)
-{
-	struct stream **at;
-	dxs_sigset set;
-
-	if (!stream)
-		return;
-	set = list_lock();
-	for (at = &streams; *at && *at != stream;)
-		at = &(*at)->next;
-	if (*at)
-		*at = stream->next;
-	list_unlock(set);
-	dxs_free(stream);
-}
-
+// Descriptors are asked now: a program may have put another file behind one.
 static bool is_listed(dev_t dev, ino_t ino)
 {
-	dxs_sigset set = list_lock();
-	const struct stream *stream;
+	unsigned i, nr = atomic_load(&nr_slots);
 
-	for (stream = streams; stream && (stream->dev != dev || stream->ino != ino);)
-		stream = stream->next;
-	list_unlock(set);
-	return stream;
+	for (i = 0; i < nr; i++)
+		if (atomic_load(&slots[i].stream) && is_file(atomic_load(&slots[i].fd), dev, ino))
+			return true;
+	return false;
 }
 
 // The three that nobody opens; a program may have put others in their place.
 static bool is_standard(dev_t dev, ino_t ino)
 {
 	FILE *const standard[] = {stdin, stdout, stderr};
-	struct stat st;
 	int i, fd;
 
 	for (i = 0; i < 3; i++) {
 		fd = standard[i] ? fileno_unlocked(standard[i]) : -1;
-		if (fd >= 0 && !dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && st.st_dev == dev &&
-		    st.st_ino == ino && __fwritable(standard[i]))
+		if (fd >= 0 && is_file(fd, dev, ino) && __fwritable(standard[i]))
 			return true;
 	}
 	return false;
@@ -155,12 +116,12 @@ bool dxs_hooks_stdio_writes(dev_t dev, ino_t ino)
 	return writes;
 }
 
-// A mode that begins with `w` cuts the file off. path NULL: that of a stream which is opened anew.
+// A mode that begins with `w` cuts the file off: the one of that path, or of a stream which is opened anew.
 static struct dxs_file *cut_begin(const char *path, const char *mode, FILE *stream)
 {
 	if (*mode != 'w' || !dxs_hook_enter() || !dxs_known_any())
 		return NULL;
-	return path ? dxs_resize_begin_path(AT_FDCWD, path, true) : dxs_resize_begin(fileno(stream));
+	return path || !stream ? dxs_resize_begin_path(AT_FDCWD, path, true) : dxs_resize_begin(fileno(stream));
 }
 
 static FILE *opened(FILE *stream, struct dxs_file *cut)
@@ -190,9 +151,8 @@ static FILE *opened(FILE *stream, struct dxs_file *cut)
 #define FREOPEN(name)                                                                                                  \
 	DXS_EXPORT FILE *name(const char *path, const char *mode, FILE *stream)                                        \
 	{                                                                                                              \
-		bool act = dxs_hook_enter();                                                                           \
-		struct dxs_file *cut = act ? cut_begin(path, mode, stream) : NULL;                                     \
-		struct stream *before = stream_closing(stream);                                                        \
+		struct dxs_file *cut = cut_begin(path, mode, stream);                                                  \
+		struct slot *before = stream_closing(stream);                                                          \
 		FILE *after;                                                                                           \
                                                                                                                        \
 		dxs_hooks_fill();                                                                                      \
@@ -223,11 +183,9 @@ DXS_EXPORT FILE *fdopen(int fd, const char *mode)
 
 DXS_EXPORT int fclose(FILE *stream)
 {
-	struct stream *listed;
+	struct slot *listed = stream_closing(stream);
 	int ret;
 
-	dxs_hook_enter(); // notices a child that was made without fork handlers
-	listed = stream_closing(stream);
 	dxs_hooks_fill();
 	ret = dxs_next.fclose(stream);
 	stream_closed(listed);
