@@ -126,9 +126,8 @@ static struct dxs_file *cut_begin(const char *path, const char *mode, FILE *stre
 
 static FILE *opened(FILE *stream, struct dxs_file *cut)
 {
-	int saved = errno;
-
 	bool act = dxs_hook_enter();
+	int saved = errno;
 
 	dxs_resize_end(cut, stream, 0);
 	if (stream && !dxs_inside)
