@@ -336,6 +336,21 @@ static void map_fixed_of_another_file_over_tracked(void)
 	CHECK(!fsync(fd) && !fsync(other));
 }
 
+// The kernel covers whole pages, which may be huge: the last one, that the length names in part, is the new file's as well.
+static void map_fixed_of_an_odd_length(void)
+{
+	int fd = file_new(FILE_SIZE), other = file_new(FILE_SIZE);
+	char *map = map_closed(fd);
+
+	store_pages(map, NR_PAGES, 'b');
+	CHECK(mmap(map, page + page / 2, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, other, 0) == map);
+	store_pages(map, NR_PAGES, 'n');
+	sync_all(map, FILE_SIZE);
+	check_is_tracked(map, NR_PAGES, 'c');
+	CHECK(file_has(other, page, 'd') && file_has(fd, page, 'b') && file_has(fd, 2 * page, 'd'));
+	CHECK(!munmap(map, FILE_SIZE));
+}
+
 // M10: the new memory is none of the library's.
 static void map_fixed_of_memory_over_tracked(void)
 {
@@ -734,6 +749,7 @@ const struct test_case cases_map[] = {
 	CASE(mremap_errors_equal_kernel, NO_HUGETLBFS),
 	CASE(partial_munmap_middle, ALL),
 	CASE(map_fixed_of_another_file_over_tracked, ALL),
+	CASE(map_fixed_of_an_odd_length, FILES),
 	CASE(map_fixed_of_memory_over_tracked, ALL),
 	CASE(map_fixed_that_fails_leaves_the_old, ALL),
 	CASE(map_fixed_that_fails_and_takes_away, SMALL),
