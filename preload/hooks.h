@@ -31,6 +31,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <threads.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -106,7 +107,7 @@ int siggetmask(void);
 	X(pselect) X(ppoll) X(__ppoll_chk) X(epoll_pwait) X(epoll_pwait2)                                              \
 	X(sigpending) X(sigwait) X(sigwaitinfo) X(sigtimedwait)                                                        \
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
-	X(pthread_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(mq_notify)                                  \
+	X(pthread_create) X(thrd_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(timer_delete)                \
 	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(execveat)                    \
 	X(_exit) X(_Exit) X(_Fork) X(clone) X(pthread_exit)
 // clang-format on

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // inherit.c: hooks of what makes a thread or a process that inherits the mask, which in truth never has our signals.
-#include <mqueue.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,31 +12,45 @@
 
 struct start {
 	void *(*run)(void *);
+	int (*run_c11)(void *); // in its place
 	void *arg;
 	unsigned bits;
 };
 
-static void *start(void *arg)
+// libc has set the mask that the attributes ask for. Nothing stores to closed pages before: a stack of the program's is
+// pinned.
+static struct start begin(void *arg)
 {
 	struct start begun = *(struct start *)arg;
+	dxs_sigset ours = ~DXS_SIG_ALL;
 
 	dxs_free(arg);
-	dxs_sigmask_set(begun.bits);
+	dxs_sigmask_set(begun.bits); // before: a signal that waits comes now, and is held back
+	dxs_sys6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, 0, sizeof(ours), 0, 0);
+	return begun;
+}
+
+static void *start(void *arg)
+{
+	struct start begun = begin(arg);
+
 	return begun.run(begun.arg);
 }
 
-static int create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg, unsigned bits)
+static int start_c11(void *arg)
 {
-	struct start *begin = bits ? dxs_zalloc(sizeof(*begin)) : NULL;
-	int ret;
+	struct start begun = begin(arg);
 
-	if (!begin) // without memory the thread believes that nothing is blocked
-		return dxs_next.pthread_create(thread, attr, run, arg);
-	*begin = (struct start){run, arg, bits};
-	ret = dxs_next.pthread_create(thread, attr, start, begin);
-	if (ret)
-		dxs_free(begin);
-	return ret;
+	return begun.run_c11(begun.arg);
+}
+
+static struct start *start_new(struct start begun)
+{
+	struct start *to = dxs_zalloc(sizeof(*to));
+
+	if (to)
+		*to = begun;
+	return to;
 }
 
 // A stack that the program has chosen stays open for good: signals, traps too, are delivered there.
@@ -51,24 +64,46 @@ static void stack_stays(const pthread_attr_t *attr)
 		dxs_pin(&pin, addr, len);
 }
 
+// Of the two, what a new thread believes to be blocked.
+static unsigned bits_of(const pthread_attr_t *attr)
+{
+	sigset_t set;
+
+	return attr && !pthread_attr_getsigmask_np(attr, &set) ? dxs_sigmask_bits(&set) : dxs_sigmask_get();
+}
+
 DXS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
-	pthread_attr_t *changed = (pthread_attr_t *)(uintptr_t)attr;
-	sigset_t set, spared;
+	struct start *to;
+	unsigned bits;
 	int ret;
 
 	dxs_hooks_fill();
 	stack_stays(attr);
-	if (!dxs_hooks_spare() || dxs_inside)
+	bits = dxs_hooks_spare() && !dxs_inside ? bits_of(attr) : 0;
+	if (!bits)
 		return dxs_next.pthread_create(thread, attr, run, arg);
-	if (!attr || pthread_attr_getsigmask_np(attr, &set))
-		return create(thread, attr, run, arg, dxs_sigmask_get());
-	spared = set;
-	dxs_sigmask_spare(&spared);
-	ret = pthread_attr_setsigmask_np(changed, &spared);
-	if (!ret)
-		ret = create(thread, attr, run, arg, dxs_sigmask_bits(&set));
-	pthread_attr_setsigmask_np(changed, &set);
+	to = start_new((struct start){.run = run, .arg = arg, .bits = bits});
+	ret = to ? dxs_next.pthread_create(thread, attr, start, to) : EAGAIN;
+	if (ret)
+		dxs_free(to);
+	return ret;
+}
+
+DXS_EXPORT int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
+{
+	struct start *to;
+	unsigned bits;
+	int ret;
+
+	dxs_hooks_fill();
+	bits = dxs_hooks_spare() ? dxs_sigmask_get() : 0;
+	if (!bits)
+		return dxs_next.thrd_create(thread, run, arg);
+	to = start_new((struct start){.run_c11 = run, .arg = arg, .bits = bits});
+	ret = to ? dxs_next.thrd_create(thread, start_c11, to) : thrd_nomem;
+	if (ret != thrd_success)
+		dxs_free(to);
 	return ret;
 }
 
@@ -111,50 +146,4 @@ DXS_EXPORT int posix_spawnp(pid_t *pid, const char *path, const posix_spawn_file
 {
 	dxs_hooks_fill();
 	return spawn(dxs_next.posix_spawnp, pid, path, actions, attr, argv, envp);
-}
-
-// Threads in which libc calls a function of the program are made inside libc, with everything blocked.
-struct notify {
-	void (*run)(union sigval);
-	union sigval value;
-};
-
-static void notify(union sigval value)
-{
-	const struct notify *to = value.sival_ptr;
-
-	dxs_sig_setmask(dxs_sigmask_adopt(dxs_sig_block()));
-	to->run(to->value);
-}
-
-// The event to give to libc. What it points to stays: a notification may be under way when its cause is deleted.
-static struct sigevent *event_wrapped(struct sigevent *event, struct sigevent *copy)
-{
-	struct notify *to;
-
-	dxs_hooks_fill();
-	if (!event || event->sigev_notify != SIGEV_THREAD || !dxs_hooks_spare())
-		return event;
-	to = dxs_zalloc(sizeof(*to));
-	if (!to)
-		return event;
-	*to = (struct notify){event->sigev_notify_function, event->sigev_value};
-	*copy = *event;
-	copy->sigev_notify_function = notify;
-	copy->sigev_value.sival_ptr = to;
-	return copy;
-}
-
-DXS_EXPORT int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
-{
-	struct sigevent copy;
-
-	return dxs_next.timer_create(clock, event_wrapped(event, &copy), timer);
-}
-
-DXS_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event)
-{
-	struct sigevent copy;
-
-	return dxs_next.mq_notify(queue, event_wrapped((struct sigevent *)(uintptr_t)event, &copy));
 }
