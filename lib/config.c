@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "log.h"
+#include "observer.h"
 #include "pattern.h"
 #include "sys.h"
 
@@ -48,8 +49,6 @@ static const struct dxs_config_row rows[] = {
 	 false, FIELD(include)},
 	{"DAXSYNC_EXCLUDE", "exclude", "PATTERNS", "", "do not track files whose absolute path matches one of these",
 	 DXS_CONFIG_TEXT, false, FIELD(exclude)},
-	{"DAXSYNC_FAULT", "fault", "SPEC", "", "make something fail, and lose data; for daxsync's own tests",
-	 DXS_CONFIG_TEXT, false, FIELD(fault)},
 };
 
 const struct dxs_config_row *dxs_config_rows(size_t *nr)
@@ -233,6 +232,11 @@ static void load_row(const struct dxs_config_row *row)
 		dxs_error("%s: %s; \"%s\" is ignored", row->name, buf, value);
 }
 
+static bool is_observers(const char *name, size_t len)
+{
+	return dxs_observer && strlen(dxs_observer->variable) == len && !memcmp(dxs_observer->variable, name, len);
+}
+
 static void warn_unknown(void)
 {
 	for (char **entry = environ; entry && *entry; entry++) {
@@ -241,7 +245,7 @@ static void warn_unknown(void)
 		char name[128];
 		struct dxs_text text;
 
-		if (strncmp(*entry, PREFIX, strlen(PREFIX)) || find_row(*entry, len))
+		if (strncmp(*entry, PREFIX, strlen(PREFIX)) || find_row(*entry, len) || is_observers(*entry, len))
 			continue;
 		dxs_text_init(&text, name, len + 1 < sizeof(name) ? len + 1 : sizeof(name));
 		dxs_text_add(&text, "%s", *entry);
@@ -251,7 +255,7 @@ static void warn_unknown(void)
 
 static bool is_set(const struct dxs_config_row *row)
 {
-	static const char nothing[sizeof(dxs_config.fault)];
+	static const char nothing[sizeof(dxs_config.exclude)];
 	size_t size = row->size < sizeof(nothing) ? row->size : sizeof(nothing);
 
 	return memcmp((char *)&dxs_config + row->offset, nothing, size);

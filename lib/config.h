@@ -43,7 +43,6 @@ struct dxs_config {
 	char stats[PATH_MAX];     // "-" or absolute with %p, or empty
 	char include[PATH_MAX];   // path patterns, ':' between them; empty: every file
 	char exclude[PATH_MAX];
-	char fault[256];
 };
 
 extern struct dxs_config dxs_config;

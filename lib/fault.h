@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fault.h: planted failures, so that tests can show that each defence and each check works. On memory that is not
-// emulated they lose data, and a line on stderr says so.
+// fault.h: the places at which tests make something fail, to show that each defence and each check works. Who does it is
+// an observer (tests/planted), which is never installed.
 #ifndef DXS_FAULT_H
 #define DXS_FAULT_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
-// X(name in DAXSYNC_FAULT, enum suffix, what goes wrong)
+#include "observer.h"
+
+// X(name in the observer's DAXSYNC_FAULT, enum suffix, what goes wrong)
 #define DXS_FAULTS(X)                                                                                                  \
 	X("skip-flush", SKIP_FLUSH, "a page is closed and unmarked but not flushed")                                   \
 	X("open-unmarked", OPEN_UNMARKED, "a page is opened again without a mark")                                     \
@@ -42,22 +44,10 @@ enum dxs_fault {
 		DXS_NR_FAULTS
 };
 
-#pragma GCC visibility push(default) // the shim uses these
-
-extern uint32_t dxs_faults_active; // bit 1 << enum dxs_fault
-
-bool dxs_fault_roll(enum dxs_fault fault);
-
-// Whether the fault happens now. Costs a load and a branch when none was asked for.
+// Whether the fault happens now. Costs a load and a branch without an observer.
 static inline bool dxs_fault(enum dxs_fault fault)
 {
-	return __builtin_expect(dxs_faults_active != 0, 0) && dxs_fault_roll(fault);
+	return __builtin_expect(dxs_observer != NULL, 0) && dxs_observer->fails(fault);
 }
-
-// Reads DAXSYNC_FAULT: NAME, NAME:ONE_IN or NAME@NTH, with ',' between them: every time, by chance, or at the n-th
-// occasion in the process only. Returns 0, or -EINVAL with the part that is wrong in `why`.
-int dxs_fault_parse(const char *spec, char *why, unsigned long size);
-
-#pragma GCC visibility pop
 
 #endif

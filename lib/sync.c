@@ -189,7 +189,7 @@ static void error_note(struct sync *sync, int err)
 static void flush_taken(struct sync *sync, struct taken *taken)
 {
 	unsigned from, to;
-	bool one_by_one = dxs_faults_active != 0; // so that a planted failure hits a page, not a run
+	bool one_by_one = dxs_observer != NULL; // so that a planted failure hits a page, not a run
 
 	if (taken->flushed)
 		return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sys.c: where planted failures of system calls come in, and calls that are more than one.
+// sys.c: calls that are more than one, and where an observer makes one fail.
 #include "sys.h"
 
 #include <signal.h>

@@ -25,8 +25,8 @@
 #define DXS_THREAD __thread __attribute__((tls_model("initial-exec")))
 
 #pragma GCC visibility push(default) // the shim uses it
-// Planted failures (fault.c): -errno in the place of a call, or 0. NULL: none was asked for. A source file that defines
-// DXS_SYS_SPARED is left out: what only emulates.
+// An observer's (observer.h): -errno in the place of a call, or 0. A source file that defines DXS_SYS_SPARED is left out:
+// what only emulates.
 extern long (*dxs_sys_planted)(long nr);
 
 // A call that may make a file larger. Where RLIMIT_FSIZE forbids that, the kernel sends SIGXFSZ as well, which ends a

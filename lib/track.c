@@ -13,12 +13,12 @@
 #include "config.h"
 #include "diag.h"
 #include "engine.h"
-#include "fault.h"
 #include "flush.h"
 #include "fork.h"
 #include "image.h"
 #include "log.h"
 #include "mode.h"
+#include "observer.h"
 #include "run.h"
 #include "signals.h"
 #include "stats.h"
@@ -34,16 +34,13 @@ bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
 void dxs_init(void)
 {
 	static _Atomic bool done;
-	char why[128];
 
 	if (atomic_exchange(&done, true))
 		return;
 	dxs_log_init();
 	dxs_config_load();
-	if (dxs_fault_parse(dxs_config.fault, why, sizeof(why)))
-		dxs_error("DAXSYNC_FAULT=%s: %s; nothing is planted", dxs_config.fault, why);
-	else if (dxs_config.fault[0] && !dxs_config.emulate)
-		dxs_error("DAXSYNC_FAULT=%s: data will be lost, as was asked for", dxs_config.fault);
+	if (dxs_observer)
+		dxs_observer->begin();
 	dxs_fork_init();
 }
 

@@ -9,19 +9,17 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "fault.h"
 #include "imagedir.h"
 #include "launcher.h"
+#include "library.h"
 #include "log.h"
 #include "program.h"
 #include "supervise.h"
 
-#define PRELOAD "libdaxsync-preload.so"
-
 static const char help_head[] =
 	"Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 	"\n"
-	"Starts PROGRAM with " PRELOAD " preloaded, so that its msync and fsync calls for files on\n"
+	"Starts PROGRAM with " DXS_PRELOAD " preloaded, so that its msync and fsync calls for files on\n"
 	"persistent memory are served in user space. An option sets the environment variable in\n"
 	"brackets, which can be set directly as well.\n"
 	"\n";
@@ -58,6 +56,10 @@ static void print_help(void)
 	fputs(help_tail, stdout);
 }
 
+// Where the tests were built there is one option more, which only its library can read.
+static const struct dxs_config_row fault_option = {"DAXSYNC_FAULT", "fault", "SPEC", "", "",
+						   DXS_CONFIG_TEXT, false,   0,      0};
+
 static const struct dxs_config_row *find_option(const char *name, size_t len)
 {
 	size_t nr;
@@ -66,7 +68,7 @@ static const struct dxs_config_row *find_option(const char *name, size_t len)
 	for (size_t i = 0; i < nr; i++)
 		if (strlen(rows[i].option) == len && !memcmp(rows[i].option, name, len))
 			return &rows[i];
-	return NULL;
+	return len == 5 && !memcmp(name, "fault", len) && dxs_library_has_faults() ? &fault_option : NULL;
 }
 
 static bool is_on(const char *variable)
@@ -111,21 +113,12 @@ static int prepare_dir(const struct dxs_config_row *row, const char *path)
 	return access(path, R_OK | W_OK | X_OK) ? -errno : 0;
 }
 
-static int check_value(const struct dxs_config_row *row, const char *value, char *why, size_t size)
-{
-	int err = dxs_config_check(row->name, value, why, size);
-
-	if (!err && !strcmp(row->name, "DAXSYNC_FAULT"))
-		err = dxs_fault_parse(value, why, size);
-	return err;
-}
-
 static int set_option(const struct dxs_config_row *row, const char *value)
 {
 	char why[DXS_LOG_LINE];
 	int err;
 
-	if (check_value(row, value, why, sizeof(why))) {
+	if (row != &fault_option && dxs_config_check(row->name, value, why, sizeof(why))) {
 		dxs_error("--%s=%s: %s", row->option, value, why);
 		return -EINVAL;
 	}
@@ -191,51 +184,6 @@ static int take_options(char ***argv)
 	return -EINVAL;
 }
 
-// The library lies in ../lib as seen from the launcher, or where the build system says that it was installed.
-static bool find_library(char *path, size_t size)
-{
-	char exe[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	exe[len > 0 ? len : 0] = '\0';
-	for (int i = 0; i < 2 && strrchr(exe, '/'); i++)
-		*strrchr(exe, '/') = '\0';
-	if (len > 0 && snprintf(path, size, "%s/lib/" PRELOAD, exe) < (int)size && !access(path, R_OK))
-		return true;
-#ifdef DXS_PRELOAD_PATH
-	if (snprintf(path, size, "%s", DXS_PRELOAD_PATH) < (int)size && !access(path, R_OK))
-		return true;
-#endif
-	return false;
-}
-
-// Puts the library before what is preloaded already, so that its hooks are the first to be called.
-static int preload(void)
-{
-	char path[PATH_MAX];
-	const char *before = getenv("LD_PRELOAD");
-	char *value;
-	int err;
-
-	if (!find_library(path, sizeof(path))) {
-		dxs_error(PRELOAD " is not found: neither in ../lib beside the launcher nor where it was installed");
-		return -ENOENT;
-	}
-	if (strpbrk(path, " :")) {
-		dxs_error("%s cannot be preloaded: a space or a colon in its path would end it", path);
-		return -EINVAL;
-	}
-	if (before && *before)
-		err = asprintf(&value, "%s:%s", path, before) < 0;
-	else
-		err = asprintf(&value, "%s", path) < 0;
-	if (!err) {
-		err = setenv("LD_PRELOAD", value, 1);
-		free(value);
-	}
-	return err ? -ENOMEM : 0;
-}
-
 static void warn_if_out_of_reach(const char *name)
 {
 	struct dxs_program program;
@@ -263,7 +211,7 @@ int dxs_cmd_run(char **argv)
 		print_help();
 		return 0;
 	}
-	if (ret || preload())
+	if (ret || dxs_library_preload())
 		return DXS_EXIT_ERROR;
 	warn_if_out_of_reach(argv[0]);
 	if (!is_on("DAXSYNC_EMULATE") || !(is_on("DAXSYNC_VERIFY") || cuts_power()))

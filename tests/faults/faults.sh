@@ -9,6 +9,7 @@ shift 2
 [ $# -gt 0 ] || set -- alloc no-memory no-attach close-error flush-error sys-mmap sys-munmap sys-mremap sys-mprotect \
 	sys-mincore sys-openat sys-userfaultfd sys-ioctl-again sys-ioctl-gone sys-fsync sys-msync
 failed=0
+export LD_PRELOAD="$build/lib/libdaxsync-faults.so" # the generator sets DAXSYNC_FAULT for itself
 
 for fault in "$@"; do
 	"$build/bin/daxsync" run --emulate --engine="$engine" -- "$build/bin/tests/generator" -f "$fault" 2>/dev/null ||

@@ -51,12 +51,10 @@ shim 0 DAXSYNC_VERFY=1
 says 'DAXSYNC_VERFY is no setting of daxsync'
 shim 0 DAXSYNC_POWERCUT=1
 says 'ignored without DAXSYNC_EMULATE=1: DAXSYNC_POWERCUT'
-shim 0 DAXSYNC_FAULT=skip-flush
-says 'DAXSYNC_FAULT=skip-flush: data will be lost, as was asked for'
+shim 0 DAXSYNC_FAULT=skip-flush $emulate
+says 'DAXSYNC_FAULT is no setting of daxsync'
 shim 0 DAXSYNC_VERIFY=1
 says 'not verified: not on persistent memory'
-shim 0 $emulate DAXSYNC_FAULT=no-such-fault
-says 'no-such-fault'
 shim 0 DAXSYNC_STATS=/nonexistent/stats
 says 'the statistics cannot be written to /nonexistent/stats: No such file or directory'
 shim 0 DAXSYNC_STATS=/dev/full

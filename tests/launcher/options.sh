@@ -52,7 +52,7 @@ refused '--emulate takes no value' --emulate=1
 refused '--powercut=0: not N or N:SEED' --emulate --powercut=0
 refused '--powercut=1:x: not N or N:SEED' --emulate --powercut=1:x
 refused '--powercut needs --emulate' --powercut=5
-refused '--fault=no-such-fault: ' --emulate --fault=no-such-fault
+refused 'DAXSYNC_FAULT=no-such-fault: no such fault' --emulate --fault=no-such-fault
 refused '--verfy is no option of "daxsync run"' --verfy
 refused '-v is no option' -v
 refused '--=x is no option' --=x

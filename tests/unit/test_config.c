@@ -10,6 +10,7 @@
 #include "capture.h"
 #include "config.h"
 #include "log.h"
+#include "observer.h"
 
 static struct capture out;
 
@@ -80,7 +81,6 @@ Test(config, defaults_hold_without_an_environment)
 	cr_expect_eq(dxs_config.powercut_at, 0);
 	cr_expect_str_empty(dxs_config.image_dir);
 	cr_expect_str_empty(dxs_config.stats);
-	cr_expect_str_empty(dxs_config.fault);
 	cr_expect(dxs_config_wants("/any/file"));
 }
 
@@ -274,20 +274,28 @@ Test(config, settings_void_without_emulation_are_dropped_in_one_line)
 
 Test(config, settings_of_the_emulation_are_kept_with_it)
 {
-	setenv("DAXSYNC_VERIFY", "1", 1);
-	cr_expect_str_empty(load_emulated("DAXSYNC_FAULT", "flush:1/100"));
-	cr_expect(dxs_config.verify);
-	cr_expect_str_eq(dxs_config.fault, "flush:1/100");
+	cr_expect_str_empty(load_emulated("DAXSYNC_POWERCUT", "3"));
+	cr_expect_eq(dxs_config.powercut_at, 3);
 }
 
 Test(config, second_load_forgets_the_first)
 {
-	load_emulated("DAXSYNC_FAULT", "flush:1/100");
+	load_emulated("DAXSYNC_POWERCUT", "3");
 	unsetenv("DAXSYNC_EMULATE");
-	unsetenv("DAXSYNC_FAULT");
+	unsetenv("DAXSYNC_POWERCUT");
 	dxs_config_load();
 	cr_expect_not(dxs_config.emulate);
-	cr_expect_str_empty(dxs_config.fault);
+	cr_expect_eq(dxs_config.powercut_at, 0);
+}
+
+Test(config, what_an_observer_reads_is_a_setting_only_beside_it)
+{
+	static const struct dxs_observer observer = {.variable = "DAXSYNC_FAULT"};
+
+	load("DAXSYNC_FAULT", "skip-flush");
+	cr_expect_not_null(strstr(out.text, "DAXSYNC_FAULT is no setting of daxsync"));
+	dxs_observer = &observer;
+	cr_expect_str_empty(load("DAXSYNC_FAULT", "skip-flush"));
 }
 
 Test(config, check_says_what_the_loader_would)

@@ -9,9 +9,9 @@
 
 #include "config.h"
 #include "engine.h"
-#include "fault.h"
 #include "file.h"
 #include "flush.h"
+#include "planted.h"
 #include "signals.h"
 #include "stats.h"
 #include "sync.h"
@@ -121,9 +121,16 @@ static void setup(void)
 	map_make(&map[0]); // now the first of the list
 }
 
+static void fault(const char *spec)
+{
+	char why[64];
+
+	cr_assert_eq(planted_parse(spec, why, sizeof(why)), 0, "%s", why);
+}
+
 static void teardown(void)
 {
-	dxs_faults_active = 0;
+	fault("");
 	dxs_file_put(file);
 	munmap((void *)map[0].addr, BYTES);
 	munmap((void *)map[1].addr, BYTES);
@@ -153,13 +160,6 @@ static bool is_clean(uint64_t first, uint64_t last)
 static uint64_t bytes_flushed(void)
 {
 	return dxs_counter_get(DXS_bytes_flushed);
-}
-
-static void fault(const char *spec)
-{
-	char why[64];
-
-	cr_assert_eq(dxs_fault_parse(spec, why, sizeof(why)), 0, "%s", why);
 }
 
 Test(sync, a_clean_file_costs_neither_close_nor_flush_nor_fence)
@@ -369,7 +369,7 @@ Test(sync, an_error_of_the_flush_is_returned_and_puts_the_marks_back)
 	}
 	cr_expect_eq(bytes_flushed(), 0);
 	cr_expect_eq(dxs_counter_get(DXS_sync_errors), 1);
-	dxs_faults_active = 0;
+	fault("");
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect_eq(bytes_flushed(), 3 * 4096);
 	cr_expect(is_clean(0, PAGES - 1));
@@ -386,7 +386,7 @@ Test(sync, only_the_pages_that_failed_are_marked_again)
 		nr += has(DXS_DIRTY, at);
 	cr_expect_gt(nr, 0);
 	cr_expect_lt(nr, 200);
-	cr_expect_eq(nr, dxs_counter_get(DXS_faults_injected));
+	cr_expect_eq(nr, planted_nr_injected());
 	cr_expect_eq(bytes_flushed(), (200 - nr) * 4096);
 }
 
@@ -396,7 +396,7 @@ Test(sync, an_error_is_of_its_range_only)
 	dirty(3, 3);
 	dirty(100, 100);
 	cr_expect_eq(dxs_sync_range(file, 0, 10 * 4096), -EIO);
-	dxs_faults_active = 0;
+	fault("");
 	cr_expect(has(DXS_DIRTY, 100));
 	cr_expect_not(has(DXS_TOWRITE, 100));
 	cr_expect_eq(dxs_sync_range(file, 50 * 4096, BYTES), 0, "the other range knows nothing of it");

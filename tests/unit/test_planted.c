@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test_fault.c: planted failures: what DAXSYNC_FAULT says, and how often they happen.
+// test_planted.c: planted failures: what DAXSYNC_FAULT says, and how often they happen.
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
@@ -7,47 +7,54 @@
 
 #include "alloc.h"
 #include "fault.h"
-#include "stats.h"
+#include "planted.h"
 #include "sys.h"
 
 static char why[64];
 
 static int parse(const char *spec)
 {
-	return dxs_fault_parse(spec, why, sizeof(why));
+	return planted_parse(spec, why, sizeof(why));
 }
 
-Test(fault, nothing_fails_unless_asked_for)
+Test(planted, nothing_fails_unless_asked_for)
 {
 	for (int i = 0; i < DXS_NR_FAULTS; i++)
 		cr_expect_not(dxs_fault((enum dxs_fault)i));
 	cr_expect_eq(parse(""), 0);
-	cr_expect_eq(dxs_faults_active, 0);
+	cr_expect_null(dxs_observer);
+}
+
+static int nr_failing(void)
+{
+	int nr = 0;
+
+	for (int i = 0; i < DXS_NR_FAULTS; i++)
+		nr += dxs_fault((enum dxs_fault)i);
+	return nr;
 }
 
 // clang-format off: versions 14 and 19 disagree on the brace before the macro
-Test(fault, every_name_turns_on_its_own_fault)
+Test(planted, every_name_turns_on_its_own_fault)
 {
 #define X(name, suffix, meaning)                                                                                       \
-	dxs_faults_active = 0;                                                                                         \
 	cr_expect_eq(parse(name), 0, "%s", name);                                                                      \
-	cr_expect_eq(dxs_faults_active, 1U << DXS_FAULT_##suffix, "%s", name);                                         \
-	cr_expect(dxs_fault(DXS_FAULT_##suffix), "%s", name);
+	cr_expect(dxs_fault(DXS_FAULT_##suffix), "%s", name);                                                          \
+	cr_expect_eq(nr_failing(), 1, "%s", name);
 	DXS_FAULTS(X)
 #undef X
 }
 // clang-format on
 
-Test(fault, several_can_be_asked_for_at_once)
+Test(planted, several_can_be_asked_for_at_once)
 {
 	cr_expect_eq(parse("flush-error,close-error:1,no-putback:7,"), 0);
-	cr_expect_eq(dxs_faults_active,
-		     1U << DXS_FAULT_FLUSH_ERROR | 1U << DXS_FAULT_CLOSE_ERROR | 1U << DXS_FAULT_NO_PUTBACK);
+	cr_expect(dxs_fault(DXS_FAULT_FLUSH_ERROR));
 	cr_expect(dxs_fault(DXS_FAULT_CLOSE_ERROR));
 	cr_expect_not(dxs_fault(DXS_FAULT_SKIP_FLUSH), "another one is asked for");
 }
 
-Test(fault, wrong_text_is_refused_and_named)
+Test(planted, wrong_text_is_refused_and_named)
 {
 	static const char *const wrong[] = {
 		"bogus",
@@ -73,17 +80,18 @@ Test(fault, wrong_text_is_refused_and_named)
 		cr_expect_eq(parse(wrong[i]), -EINVAL, "%s", wrong[i]);
 		cr_expect_not_null(strstr(why, wrong[i]), "%s: %s", wrong[i], why);
 	}
-	cr_expect_eq(dxs_faults_active, 0);
+	cr_expect_null(dxs_observer);
 }
 
-// dxs_init() says "nothing is planted" then, and a run that plants some of the list only proves something else.
-Test(fault, a_list_with_a_wrong_part_plants_nothing)
+// A run that plants some of the list only proves something else.
+Test(planted, a_list_with_a_wrong_part_plants_nothing)
 {
+	cr_expect_eq(parse("flush-error"), 0);
 	cr_expect_eq(parse("flush-error,bogus"), -EINVAL);
-	cr_expect_eq(dxs_faults_active, 0);
+	cr_expect_null(dxs_observer);
 }
 
-Test(fault, one_in_n_happens_about_every_nth_time)
+Test(planted, one_in_n_happens_about_every_nth_time)
 {
 	enum { ROLLS = 100000 };
 	unsigned nr = 0;
@@ -93,10 +101,10 @@ Test(fault, one_in_n_happens_about_every_nth_time)
 		nr += dxs_fault(DXS_FAULT_SKIP_FLUSH);
 	cr_expect_gt(nr, ROLLS / 10 - ROLLS / 100);
 	cr_expect_lt(nr, ROLLS / 10 + ROLLS / 100);
-	cr_expect_eq(nr, dxs_counter_get(DXS_faults_injected));
+	cr_expect_eq(nr, planted_nr_injected());
 }
 
-Test(fault, the_nth_occasion_is_the_only_one)
+Test(planted, the_nth_occasion_is_the_only_one)
 {
 	cr_assert_eq(parse("flush-error@3,skip-flush@1"), 0);
 	cr_expect(dxs_fault(DXS_FAULT_SKIP_FLUSH));
@@ -105,7 +113,7 @@ Test(fault, the_nth_occasion_is_the_only_one)
 	cr_expect_not(dxs_fault(DXS_FAULT_SKIP_FLUSH));
 }
 
-Test(fault, a_system_call_is_refused_once)
+Test(planted, a_system_call_is_refused_once)
 {
 	cr_assert_eq(parse("sys-munmap@2"), 0);
 	cr_expect_eq(dxs_sys_munmap(NULL, 0), -EINVAL, "the kernel's answer");
@@ -113,7 +121,7 @@ Test(fault, a_system_call_is_refused_once)
 	cr_expect_eq(dxs_sys_munmap(NULL, 0), -EINVAL);
 }
 
-Test(fault, an_allocation_fails_once)
+Test(planted, an_allocation_fails_once)
 {
 	void *first, *third;
 
@@ -128,7 +136,7 @@ Test(fault, an_allocation_fails_once)
 }
 
 // Golden values: a run that is repeated, in another process, fails at the same places.
-Test(fault, the_nth_roll_is_the_same_in_every_run)
+Test(planted, the_nth_roll_is_the_same_in_every_run)
 {
 	static const char expected[] = "..xx..x....x....x....x.....x.x......x..x";
 	char rolls[sizeof(expected)] = "";

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fault.c: planted failures.
-#include "fault.h"
+// planted.c: makes the library fail where DAXSYNC_FAULT says so. libdaxsync-faults.so, loaded beside the shim.
+#include "planted.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
+#include "fault.h"
 #include "log.h"
-#include "stats.h"
 #include "sys.h"
+
+#define VARIABLE "DAXSYNC_FAULT"
 
 static const char *const names[DXS_NR_FAULTS] = {
 #define X(name, suffix, meaning) [DXS_FAULT_##suffix] = (name),
@@ -19,7 +24,8 @@ static const char *const names[DXS_NR_FAULTS] = {
 static uint32_t one_in[DXS_NR_FAULTS];
 static uint32_t nth[DXS_NR_FAULTS]; // 0: one_in decides
 static _Atomic uint64_t rolls[DXS_NR_FAULTS];
-uint32_t dxs_faults_active;
+static _Atomic uint64_t nr_injected;
+static uint32_t active; // bit 1 << enum dxs_fault
 
 // splitmix64's finisher: the n-th roll of a fault has the same outcome in every run.
 static uint64_t mix(uint64_t x)
@@ -31,16 +37,16 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-bool dxs_fault_roll(enum dxs_fault fault)
+static bool roll(enum dxs_fault fault)
 {
 	uint64_t n;
 
-	if (!(dxs_faults_active & 1U << fault))
+	if (!(active & 1U << fault))
 		return false;
 	n = atomic_fetch_add(&rolls[fault], 1);
 	if (nth[fault] ? n + 1 != nth[fault] : mix((n + 1) * 0x9e3779b97f4a7c15ULL + fault) % one_in[fault] != 0)
 		return false;
-	dxs_count(faults_injected, 1);
+	atomic_fetch_add(&nr_injected, 1);
 	return true;
 }
 
@@ -65,7 +71,7 @@ static const struct refusal refusals[] = {
 	{SYS_msync, DXS_FAULT_SYS_MSYNC, EIO},
 };
 
-static long sys_planted(long nr)
+static long refuse(long nr)
 {
 	size_t i;
 
@@ -105,26 +111,63 @@ static bool part_parse(const char *part, size_t len)
 		return false;
 	one_in[fault] = nr;
 	nth[fault] = part[name_len] == '@' ? nr : 0;
-	dxs_faults_active |= 1U << fault;
+	active |= 1U << fault;
 	return true;
 }
 
-int dxs_fault_parse(const char *spec, char *why, unsigned long size)
+static void begin(void);
+static const struct dxs_observer planted = {VARIABLE, begin, roll, refuse};
+
+int planted_parse(const char *spec, char *why, size_t size)
 {
-	while (*spec) {
+	struct dxs_text text;
+	int err = 0;
+
+	active = 0;
+	while (*spec && !err) {
 		size_t len = strcspn(spec, ",");
 
 		if (!part_parse(spec, len)) {
-			struct dxs_text text;
-
-			dxs_faults_active = 0; // all or nothing
 			dxs_text_init(&text, why, size);
 			dxs_text_add(&text, "no such fault: %s", spec);
-			return -EINVAL;
+			active = 0; // all or nothing
+			err = -EINVAL;
 		}
 		spec += len + (spec[len] == ',');
 	}
-	if (dxs_faults_active)
-		dxs_sys_planted = sys_planted;
-	return 0;
+	dxs_observe(active ? &planted : NULL);
+	return err;
+}
+
+uint64_t planted_nr_injected(void)
+{
+	return atomic_load(&nr_injected);
+}
+
+static void forget(void)
+{
+	atomic_store(&nr_injected, 0);
+}
+
+// A test whose fault has a slip of the pen in its name must not pass.
+static void begin(void)
+{
+	const char *spec = getenv(VARIABLE);
+	char why[128];
+
+	if (planted_parse(spec, why, sizeof(why))) {
+		dxs_error(VARIABLE "=%s: %s", spec, why);
+		_exit(125);
+	}
+	if (!dxs_config.emulate)
+		dxs_error(VARIABLE "=%s: data will be lost, as was asked for", spec);
+	pthread_atfork(NULL, NULL, forget);
+}
+
+__attribute__((constructor)) static void offer(void)
+{
+	const char *spec = getenv(VARIABLE);
+
+	if (spec && *spec)
+		dxs_observe(&planted);
 }
