@@ -168,7 +168,7 @@ int dxs_change_shut(uintptr_t addr, uintptr_t end)
 	dxs_change_split(end);
 	dxs_for_each_map (map, addr, end) {
 		dxs_change_lock(map->file);
-		atomic_store(&map->going, true); // partner: dxs_trap_store
+		atomic_store(&map->going, true); // partner: trap_store
 	}
 	dxs_maps_synchronize(); // traps that did not see `going` are over
 	dxs_for_each_map (map, addr, end) {
@@ -227,8 +227,6 @@ void dxs_change_commit(struct dxs_change *change, bool gone)
 		}
 		dxs_map_restore(map);
 		atomic_store(&map->going, false);
-		if (map->engine)
-			map->engine->wake(map->addr, map->len);
 	}
 }
 

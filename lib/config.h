@@ -18,9 +18,7 @@
 
 enum dxs_engine_choice {
 	DXS_ENGINE_AUTO,
-	DXS_ENGINE_UFFD,        // userfaultfd, best delivery to be had
-	DXS_ENGINE_UFFD_THREAD, // userfaultfd, traps answered by a handler thread
-	DXS_ENGINE_UFFD_SIGBUS, // userfaultfd, traps answered in the faulting thread
+	DXS_ENGINE_UFFD, // userfaultfd
 	DXS_ENGINE_MPROTECT,
 };
 

@@ -42,17 +42,10 @@ static const struct dxs_engine *mprotect_try(struct dxs_map *map, const char **w
 }
 
 // On DAX the kernel refuses it (EINVAL on all versions up to 7.3): not tried there unless it was asked for.
-static bool may_be_uffd(bool emulated)
+static bool may_be_uffd(const struct dxs_map *map)
 {
-	return dxs_config.engine != DXS_ENGINE_MPROTECT && (emulated || dxs_config.engine != DXS_ENGINE_AUTO);
-}
-
-void dxs_engine_prepare(bool emulated)
-{
-	const char *why;
-
-	if (may_be_uffd(emulated))
-		dxs_uffd_open(&why);
+	return dxs_config.engine == DXS_ENGINE_UFFD ||
+	       (dxs_config.engine == DXS_ENGINE_AUTO && dxs_file_own_mode(map->file) == DXS_MODE_EMULATED);
 }
 
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why)
@@ -62,9 +55,9 @@ const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why
 	*why = "no engine can track it";
 	if (dxs_fault(DXS_FAULT_NO_ATTACH))
 		return NULL;
-	if (may_be_uffd(dxs_file_own_mode(map->file) == DXS_MODE_EMULATED))
+	if (may_be_uffd(map))
 		engine = uffd_try(map, why);
-	if (!engine && (dxs_config.engine == DXS_ENGINE_AUTO || dxs_config.engine == DXS_ENGINE_MPROTECT))
+	if (!engine && dxs_config.engine != DXS_ENGINE_UFFD)
 		engine = mprotect_try(map, why);
 	if (engine)
 		atomic_store(&pins_wanted, true);

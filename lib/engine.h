@@ -6,11 +6,12 @@
 //       before it completes, for as long as the mapping exists. A new mapping is all open.
 //   E.2 After close() has returned 0, no CPU can store to the pages without a trap, and every store that completed
 //       before is visible to a flush that starts now. An error leaves any part of the range open or closed.
-//   E.3 open() makes pages writable, as far as the application's own protection goes, and lets trapped threads try
-//       again. It may be called for pages that are open.
+//   E.3 open() makes pages writable, as far as the application's own protection goes. It may be called for pages that are
+//       open.
 //   E.4 discover() marks, in the file's tree, every entry of the range that can have been stored to in a part of the
 //       mapping that was never closed, and closes that part: close first, then look, then mark, then arm.
-//   E.5 A trap reaches dxs_trap_store(). A load is never a trap.
+//   E.5 A trap is a signal in the storing thread, and reaches dxs_trap_signal(). A load is never a trap. The library has no
+//       thread of its own.
 //   E.6 open(), close() and writable() may be called with page locks held: they neither allocate nor wait for
 //       another thread of the process, but for one that is inside open() or close() itself.
 //   E.7 is_alive() is false from the moment on at which the engine may have lost the protection of any mapping.
@@ -24,7 +25,7 @@
 struct dxs_map;
 
 struct dxs_engine {
-	const char *(*name)(void);          // as DAXSYNC_ENGINE names it, with its delivery
+	const char *name;                   // as DAXSYNC_ENGINE names it
 	int (*attach)(struct dxs_map *map); // 0 or -errno: this engine cannot track it
 	// Lets go of a mapping, which the kernel has taken away already if `gone`.
 	void (*detach)(struct dxs_map *map, bool gone);
@@ -49,20 +50,14 @@ struct dxs_engine {
 	int (*writable)(struct dxs_map *map, uintptr_t addr, unsigned nr, uint64_t *mask);
 	// The first stretch of [*start, end) that was closed at least once: sets *start, returns its end (*start: none).
 	uintptr_t (*known)(const struct dxs_map *map, uintptr_t *start, uintptr_t end);
-	void (*wake)(uintptr_t addr, size_t len); // lets trapped threads of a range that was taken away try again
 	bool (*is_alive)(void);
 };
-
-// Makes what an engine needs once per process, before a mapping of this kind is made: starting a thread allocates, and so
-// no lock may be held that a fork takes as well. Context: hook or api, signals blocked.
-void dxs_engine_prepare(bool emulated);
 
 // The engine for a mapping, attached, or NULL with the reason (static text) in *why. Tries the engines that the
 // configuration allows on the mapping itself: what the kernel grants is seen, not guessed from its version.
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why);
 
-// Whether a mapping was ever attached to an engine: one load. Kernel writes are pinned with every engine: also where the
-// kernel's faults are served, because a device may write (O_DIRECT) long after the fault.
+// Whether a mapping was ever attached to an engine, so that kernel writes have to be pinned: one load.
 bool dxs_engine_pins_wanted(void);
 
 // In a forked child: no mapping is registered any more.

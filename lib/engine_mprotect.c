@@ -54,11 +54,6 @@ struct dxs_protection {
 	struct dxs_bitmap *open;
 };
 
-static const char *mprotect_name(void)
-{
-	return "mprotect";
-}
-
 static uint64_t entry_of(const struct dxs_map *map, uintptr_t addr)
 {
 	return (addr - map->protection->base) >> map->file->page_shift;
@@ -430,20 +425,13 @@ static bool mprotect_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *star
 	return true;
 }
 
-// A trapped thread tries again by itself.
-static void mprotect_wake(uintptr_t addr, size_t len)
-{
-	(void)addr;
-	(void)len;
-}
-
 static bool mprotect_is_alive(void)
 {
 	return true;
 }
 
 const struct dxs_engine dxs_engine_mprotect = {
-	.name = mprotect_name,
+	.name = "mprotect",
 	.attach = mprotect_attach,
 	.detach = mprotect_detach,
 	.inherit = mprotect_inherit,
@@ -457,6 +445,5 @@ const struct dxs_engine dxs_engine_mprotect = {
 	.in_child = mprotect_in_child,
 	.writable = mprotect_writable,
 	.known = mprotect_known,
-	.wake = mprotect_wake,
 	.is_alive = mprotect_is_alive,
 };

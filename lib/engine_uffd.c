@@ -2,9 +2,9 @@
 // engine_uffd.c: the userfaultfd write-protect engine.
 //
 // STRUCTURE
-//   One userfaultfd per process. A store to a protected page raises an event that a handler thread answers, or a
-//   SIGBUS in the storing thread (UFFD_FEATURE_SIGBUS), which needs no privilege and no thread but cannot serve
-//   faults of the kernel.
+//   One userfaultfd per process. A store to a protected page raises SIGBUS in the storing thread (UFFD_FEATURE_SIGBUS),
+//   which needs no privilege and no thread to answer it: nobody ever sleeps in the fault. Faults of the kernel are not
+//   served: kernel writes into closed pages fail with EFAULT, and so are pinned (M9).
 //   Protection lives in page-table entries. An entry that was never touched can be protected too, by a marker, but
 //   markers fill page tables: 1 GiB of them for a sparse file of 512 GiB. So a large mapping starts all open, and a
 //   2 MiB chunk (what one page table maps) is closed, markers and all, the first time a sync finds a page in it:
@@ -29,59 +29,28 @@
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include "bitmap.h"
-#include "config.h"
 #include "fd.h"
 #include "file.h"
-#include "log.h"
 #include "look.h"
 #include "pagemap.h"
 #include "signals.h"
 #include "stats.h"
 #include "sys.h"
-#include "trap.h"
 
 #define CHUNK ((uintptr_t)2 << 20)
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
-#define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
-#define HANDLER_STACK ((size_t)64 << 10)
-#define LAST_THREAD_MS 250 // between two looks whether the program's threads have all ended
+#define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_SIGBUS)
 
 static _Atomic int uffd = -1;
 static struct dxs_mutex opening;
-static bool by_signal;   // constant once uffd is open
 static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry
-static pthread_t handler;
 
-static const char *uffd_name(void)
-{
-	return by_signal ? "uffd-sigbus" : "uffd-thread";
-}
-
-static int open_privileged(void)
-{
-	int dev = dxs_sys_openat(AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0);
-	int fd;
-
-	if (dev >= 0) {
-		fd = dxs_sys_ioctl(dev, USERFAULTFD_IOC_NEW, (void *)(uintptr_t)(O_CLOEXEC | O_NONBLOCK));
-		dxs_sys_close(dev);
-		if (fd >= 0)
-			return fd;
-	}
-	return (int)dxs_sys6(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK, 0, 0, 0, 0, 0);
-}
-
-static int open_unprivileged(void)
+// The kernel need not serve its own faults: no privilege is asked for (Linux 5.11).
+static int open_uffd(void)
 {
 	return (int)dxs_sys6(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY, 0, 0, 0, 0, 0);
 }
@@ -97,9 +66,9 @@ static int handshake(int fd, uint64_t features, uint64_t *have)
 	return err < 0 ? err : 0;
 }
 
-uint64_t dxs_uffd_probe(bool privileged, const char **why)
+uint64_t dxs_uffd_probe(const char **why)
 {
-	int fd = privileged ? open_privileged() : open_unprivileged();
+	int fd = open_uffd();
 	uint64_t have = 0;
 
 	if (fd < 0) {
@@ -112,175 +81,40 @@ uint64_t dxs_uffd_probe(bool privileged, const char **why)
 	return have;
 }
 
-// E.5. The handler thread never touches tracked memory.
-static void answer(const struct uffd_msg *msg)
-{
-	uintptr_t addr = (uintptr_t)msg->arg.pagefault.address;
-
-	// A page that is no longer ours was taken away between the fault and here: its thread tries again and finds
-	// what is there now. One that is GOING is woken by whoever takes it away.
-	if (msg->event == UFFD_EVENT_PAGEFAULT && dxs_trap_store(addr) == DXS_TRAP_FOREIGN)
-		dxs_engine_uffd.wake(addr & ~(DXS_PAGE_SIZE - 1), DXS_PAGE_SIZE);
-}
-
-static _Atomic bool first_thread_ends;
-
-void dxs_uffd_first_thread_ends(void)
-{
-	atomic_store(&first_thread_ends, true);
-}
-
-// Whether the process's first thread has ended. No descriptor is opened for it: the program would see the numbers move.
-static bool first_thread_is_gone(void)
-{
-	char from = 0, to;
-	struct iovec local = {&to, 1}, remote = {&from, 1};
-
-	return dxs_sys6(SYS_process_vm_readv, getpid(), (long)&local, 1, (long)&remote, 1, 0) == -ESRCH; // no memory
-}
-
-// The 20th field of /proc/self/stat. 0: not known.
-static unsigned nr_threads(void)
-{
-	char stat[512];
-	unsigned field = 2, nr = 0;
-	int fd = dxs_sys_openat(AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
-	long len, i;
-
-	if (fd < 0)
-		return 0;
-	len = dxs_sys_pread(fd, stat, sizeof(stat), 0);
-	dxs_sys_close(fd);
-	for (i = len - 1; i > 0 && stat[i] != ')'; i--) // behind the name
-		;
-	for (; i > 0 && i < len && field <= 20; i++) {
-		if (stat[i] == ' ')
-			field++;
-		else if (field == 20)
-			nr = nr * 10 + (unsigned)(stat[i] - '0');
-	}
-	return nr;
-}
-
-static void *process_end(void *arg)
-{
-	(void)arg;
-	dxs_sig_setmask(0);
-	exit(0);
-}
-
-// libc ends a process with its last thread, and takes the handler thread for one. The exit handlers may store to tracked
-// memory, so another thread runs them.
-static void end_with_the_last_thread(void)
-{
-	static bool ending;
-	pthread_t thread;
-
-	if (ending || !first_thread_is_gone() || nr_threads() != 2) // the first one is still counted
-		return;
-	ending = true;
-	if (pthread_create(&thread, NULL, process_end, NULL))
-		dxs_sys6(SYS_exit_group, 0, 0, 0, 0, 0, 0);
-}
-
-static void *handler_run(void *arg)
-{
-	int fd = (int)(intptr_t)arg;
-
-	for (;;) {
-		struct uffd_msg msg[16] = {0};
-		struct pollfd poll = {.fd = fd, .events = POLLIN};
-		long i, len;
-
-		if (!dxs_sys6(SYS_poll, (long)&poll, 1, LAST_THREAD_MS, 0, 0, 0) && atomic_load(&first_thread_ends))
-			end_with_the_last_thread();
-		len = dxs_sys6(SYS_read, fd, (long)msg, sizeof(msg), 0, 0, 0);
-		if (len < 0 && len != -EAGAIN && len != -EINTR)
-			return NULL; // the descriptor is gone: is_alive says so to the next sync
-		for (i = 0; i < len / (long)sizeof(msg[0]); i++)
-			answer(&msg[i]);
-	}
-}
-
-static int handler_start(int fd)
-{
-	dxs_sigset set = dxs_sig_setmask(~0ULL); // inherited by the thread
-	pthread_attr_t attr;
-	int err;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, HANDLER_STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	err = pthread_create(&handler, &attr, handler_run, (void *)(intptr_t)fd);
-	pthread_attr_destroy(&attr);
-	dxs_sig_setmask(set);
-	return -err;
-}
-
-static bool may_use(enum dxs_engine_choice delivery)
-{
-	return dxs_config.engine == DXS_ENGINE_AUTO || dxs_config.engine == DXS_ENGINE_UFFD ||
-	       dxs_config.engine == (int)delivery;
-}
-
-// A descriptor for one delivery, or -errno.
-static int open_for(bool signal)
-{
-	int err, fd = signal ? open_unprivileged() : open_privileged();
-
-	if (fd < 0 && signal) // kernels before 5.11 know no UFFD_USER_MODE_ONLY, and it is not needed by the privileged
-		fd = open_privileged();
-	if (fd < 0)
-		return fd;
-	err = handshake(fd, FEATURES | (signal ? UFFD_FEATURE_SIGBUS : 0), NULL);
-	if (!err)
-		return fd;
-	dxs_sys_close(fd);
-	return err;
-}
-
-static int start(int fd, bool signal, const char **why)
+static int start(int fd, const char **why)
 {
 	int err;
 
 	can_be_lazy = dxs_leaves_trace();
-
-	by_signal = signal;
-	*why = "the SIGBUS handler cannot be installed";
-	err = dxs_signals_install(signal ? DXS_TRAP_BUS : 0);
-	if (!err && !signal) {
-		*why = "the handler thread cannot be started";
-		err = handler_start(fd);
-	}
+	err = dxs_signals_install(DXS_TRAP_BUS);
 	if (err) {
+		*why = "the SIGBUS handler cannot be installed";
 		dxs_fd_close(fd);
 		return err;
 	}
 	atomic_store(&uffd, fd);
-	dxs_info("engine uffd: traps answered %s", signal ? "by SIGBUS in the storing thread" : "by a handler thread");
 	return 0;
 }
 
 static int open_once(const char **why)
 {
-	int fd = -EPERM;
-	bool signal = false;
+	int err, fd;
 
 	*why = "/proc/self/pagemap cannot be read";
 	if (dxs_pagemap_open())
 		return -ENOENT;
-	if (may_use(DXS_ENGINE_UFFD_THREAD))
-		fd = open_for(false);
-	if (fd < 0 && may_use(DXS_ENGINE_UFFD_SIGBUS)) {
-		fd = open_for(true);
-		signal = true;
-	}
+	fd = open_uffd();
 	if (fd < 0) {
-		*why = fd == -EPERM ? "userfaultfd is not permitted to this process"
-				    : "this kernel has no userfaultfd write-protect for files";
+		*why = fd == -EPERM ? "userfaultfd is not permitted to this process" : "this kernel has no userfaultfd";
 		return fd;
 	}
-	return start(dxs_fd_hide(fd), signal, why);
+	err = handshake(fd, FEATURES, NULL);
+	if (err) {
+		*why = "this kernel has no userfaultfd write-protect for files";
+		dxs_sys_close(fd);
+		return err;
+	}
+	return start(dxs_fd_hide(fd), why);
 }
 
 int dxs_uffd_open(const char **why)
@@ -308,13 +142,6 @@ static int write_protect(uintptr_t addr, size_t len, bool protect)
 	return err;
 }
 
-static void uffd_wake(uintptr_t addr, size_t len)
-{
-	struct uffdio_range range = {.start = addr, .len = len};
-
-	dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WAKE, &range);
-}
-
 static int uffd_close(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	(void)map;
@@ -323,12 +150,8 @@ static int uffd_close(struct dxs_map *map, uintptr_t addr, size_t len)
 
 static int uffd_open(struct dxs_map *map, uintptr_t addr, size_t len)
 {
-	int err = write_protect(addr, len, false);
-
 	(void)map;
-	if (err)
-		uffd_wake(addr, len); // the mapping changed behind our back; the threads find out what is there now
-	return err;
+	return write_protect(addr, len, false);
 }
 
 static bool uffd_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *start, uintptr_t *end)
@@ -397,7 +220,6 @@ static void unregister(const struct dxs_map *map)
 	struct uffdio_range range = {.start = map->addr, .len = map->len};
 
 	dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_UNREGISTER, &range);
-	uffd_wake(map->addr, map->len); // UNREGISTER does not wake write-protect waiters (Linux 6.12, 7.2)
 }
 
 // All bits zero: all open.
@@ -429,9 +251,7 @@ static int uffd_attach(struct dxs_map *map)
 
 static void uffd_detach(struct dxs_map *map, bool gone)
 {
-	if (gone)
-		uffd_wake(map->addr, map->len);
-	else
+	if (!gone)
 		unregister(map);
 	dxs_bitmap_free(map->armed);
 	map->armed = NULL;
@@ -561,7 +381,7 @@ void dxs_uffd_reset(void)
 }
 
 const struct dxs_engine dxs_engine_uffd = {
-	.name = uffd_name,
+	.name = "uffd",
 	.attach = uffd_attach,
 	.detach = uffd_detach,
 	.close = uffd_close,
@@ -575,6 +395,5 @@ const struct dxs_engine dxs_engine_uffd = {
 	.inherit = uffd_inherit,
 	.writable = uffd_writable,
 	.known = uffd_known,
-	.wake = uffd_wake,
 	.is_alive = uffd_is_alive,
 };

@@ -281,7 +281,7 @@ static void engine_try(int fd, struct dxs_candidate *candidate, struct dxs_mode_
 	if (!dxs_is_err(addr) && (candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT))
 		map.engine = dxs_engine_attach(&map, &why);
 	if (map.engine) {
-		out->engine = map.engine->name();
+		out->engine = map.engine->name;
 		map.engine->detach(&map, false);
 	} else if (dxs_is_err(addr) || candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT) {
 		out->mode = dxs_mode_name(DXS_MODE_KERNEL);

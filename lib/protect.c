@@ -55,8 +55,6 @@ static void map_protect_end(struct dxs_map *map, int prot, bool done)
 	else // an engine that was let in may have made it readable
 		dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
 	atomic_store(&map->going, false);
-	if (map->engine)
-		map->engine->wake(map->addr, map->len);
 	if (!done || !(prot & PROT_WRITE))
 		return;
 	// Not left open until the next sync where the kernel may take a page that was stored to out of memory, and with it

@@ -67,8 +67,7 @@ static void say_emulated(void)
 }
 
 // Before the registry is locked: loading a library takes the loader's lock, under which another thread may be running
-// a constructor that maps files; and starting a thread allocates, by the program's allocator, which has locks that a fork
-// takes before the registry's. A device is flushed in mode kernel too, and what cannot be flushed is not the library's.
+// a constructor that maps files. A device is flushed in mode kernel too, and what cannot be flushed is not the library's.
 static void prepare(struct dxs_candidate *candidate)
 {
 	int err, saved = errno;
@@ -82,8 +81,6 @@ static void prepare(struct dxs_candidate *candidate)
 	err = dxs_flush_init(&why);
 	if (dxs_config.verify)
 		dxs_diag_load();
-	if (candidate->mode != DXS_MODE_BYTE)
-		dxs_engine_prepare(candidate->mode == DXS_MODE_EMULATED);
 	errno = saved;
 	dxs_inside--;
 	dxs_sig_setmask(set);
@@ -237,7 +234,7 @@ void dxs_map_note(const struct dxs_map *map)
 	struct dxs_file *file = map->file;
 
 	dxs_stats_map_add(file->path, dxs_mode_name(map->prot & PROT_WRITE ? dxs_file_mode(file) : DXS_MODE_PASS),
-			  map->engine ? map->engine->name() : "none",
+			  map->engine ? map->engine->name : "none",
 			  map->prot & PROT_WRITE ? dxs_file_reason(file) : "not writable", map->len);
 }
 

@@ -85,7 +85,7 @@ static bool mark_and_open(struct dxs_map *map, uintptr_t addr)
 	return entries_open(map, first, last, leaf, nr) != -ENOMEM || open_all(map);
 }
 
-enum dxs_trap dxs_trap_store(uintptr_t addr)
+static enum dxs_trap trap_store(uintptr_t addr)
 {
 	unsigned section = dxs_maps_enter(); // M10: whoever takes the mapping away waits for the end of the section
 	struct dxs_map *map = dxs_maps_find(addr);
@@ -139,7 +139,7 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr)
 	}
 	last_addr = addr;
 	last_closed = closed;
-	return dxs_trap_store(addr);
+	return trap_store(addr);
 }
 
 void dxs_trap_wait(void)

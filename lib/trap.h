@@ -12,12 +12,10 @@ enum dxs_trap {
 	DXS_TRAP_FOREIGN, // not a tracked page, or not closed: the application's own fault
 };
 
-// Context: the handler thread, or the signal handler of the storing thread. Neither allocates nor takes the
-// registry's lock; waits only for the page lock.
-enum dxs_trap dxs_trap_store(uintptr_t addr);
-
-// The same for a trap that came as a signal, which a store beyond the end of the file looks like (M8): a page that is
-// open already is tried once more; the same fault again, with nothing closed in between, is the application's.
+// A trap, which a store beyond the end of the file looks like (M8): a page that is open already is tried once more; the same
+// fault again, with nothing closed in between, is the application's.
+// Context: the signal handler of the storing thread. Neither allocates nor takes the registry's lock; waits only for the
+// page lock.
 enum dxs_trap dxs_trap_signal(uintptr_t addr);
 
 // Whether a fault that is no trap hit a mapping that is being taken away: GOING, or FOREIGN.

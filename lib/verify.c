@@ -64,7 +64,7 @@ static void report(struct dxs_due *due, const struct dxs_map *map, uint64_t pgof
 	dxs_text_init(&text, line, sizeof(line));
 	dxs_text_add(&text, "MISSED PAGE: %s: offset %lu, address %p, engine %s: %s; history:", map->file->path,
 		     (unsigned long)(pgoff << map->file->page_shift), (void *)dxs_map_addr(map, pgoff),
-		     map->engine->name(), what);
+		     map->engine->name, what);
 	dxs_history_print(map->file, pgoff, &text);
 	dxs_error("%s", line);
 	dxs_diag_backtrace();

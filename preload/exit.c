@@ -5,7 +5,6 @@
 #include <stdarg.h>
 
 #include "calls.h"
-#include "engine_uffd.h"
 #include "fork.h"
 #include "hooks.h"
 #include "private_malloc.h"
@@ -207,9 +206,6 @@ static int run_cloned(void *arg)
 	fork_in_child();
 	ret = cloned->run(cloned->arg);
 	dxs_finish();
-	// libc would end this thread only, and the library may have one as well by now. The program has none here: libc's
-	// threads cannot be started in such a child (clone(2)).
-	dxs_sys6(SYS_exit_group, ret, 0, 0, 0, 0, 0);
 	return ret;
 }
 
@@ -243,14 +239,4 @@ DXS_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
 	if (flags & CLONE_VM || !run || !stack || !dxs_hook_enter())
 		return dxs_next.clone(run, stack, flags, arg, parent_tid, tls, child_tid);
 	return clone_process(run, stack, flags, arg, parent_tid, tls, child_tid);
-}
-
-// libc ends the process with its last thread, and takes the handler thread for one (engine_uffd.c).
-DXS_EXPORT void pthread_exit(void *value)
-{
-	dxs_hooks_fill();
-	if (dxs_sys_tid() == getpid())
-		dxs_uffd_first_thread_ends();
-	dxs_next.pthread_exit(value);
-	__builtin_unreachable();
 }

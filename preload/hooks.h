@@ -109,7 +109,7 @@ int siggetmask(void);
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
 	X(pthread_create) X(thrd_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(timer_delete)                \
 	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(execveat)                    \
-	X(_exit) X(_Exit) X(_Fork) X(clone) X(pthread_exit)
+	X(_exit) X(_Exit) X(_Fork) X(clone)
 // clang-format on
 
 struct dxs_next {

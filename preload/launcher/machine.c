@@ -27,38 +27,20 @@ static void say_kernel(void)
 		dxs_check_say("kernel", "%s %s, %s", name.sysname, name.release, name.machine);
 }
 
-static void say_write_protect(uint64_t features)
+static void say_userfaultfd(void)
 {
+	const char *why = "";
+	uint64_t features = dxs_uffd_probe(&why);
+
+	if (!features) {
+		dxs_check_say("userfaultfd", "refused: %s", why);
+		return;
+	}
+	dxs_check_say("userfaultfd", "granted");
 	if (features & UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
 		dxs_check_say("  write-protect", "on tmpfs, memfd and hugetlbfs");
 	else
 		dxs_check_say("  write-protect", "not on files (Linux 5.19 and newer have it)");
-}
-
-static void say_userfaultfd(void)
-{
-	const char *why = "", *why_unprivileged = "";
-	uint64_t features = dxs_uffd_probe(true, &why);
-	uint64_t unprivileged = dxs_uffd_probe(false, &why_unprivileged);
-
-	if (features)
-		dxs_check_say("userfaultfd", "granted, for faults inside the kernel too (privileged)");
-	else if (unprivileged)
-		dxs_check_say("userfaultfd", "granted for faults of user code only (privileged: %s)", why);
-	else
-		dxs_check_say("userfaultfd", "refused: %s", why_unprivileged);
-	if (features | unprivileged)
-		say_write_protect(features | unprivileged);
-}
-
-static void say_device(void)
-{
-	if (access("/dev/userfaultfd", F_OK))
-		dxs_check_say("/dev/userfaultfd", "not there (Linux 6.1 and newer have it)");
-	else if (access("/dev/userfaultfd", R_OK | W_OK))
-		dxs_check_say("/dev/userfaultfd", "no permission");
-	else
-		dxs_check_say("/dev/userfaultfd", "can be opened");
 }
 
 static void say_pagemap(void)
@@ -175,7 +157,6 @@ bool dxs_check_machine(void)
 	puts("this machine");
 	say_kernel();
 	say_userfaultfd();
-	say_device();
 	say_pagemap();
 	dxs_check_say("flush instruction", "%s", flush_instruction());
 	say_library("libpmem2", "libpmem2.so.1", "libpmem2-1");

@@ -88,8 +88,10 @@ fi
 for name; do
 	if [ -f "$here/$name.sh" ]; then
 		own_script "$name" "$build/bin/tests/cases/$name" "$scratch/$name"
-	else
+	elif [ -x "$build/bin/tests/cases/$name" ]; then
 		both_sides "$name" "$build/bin/tests/cases/$name" "$scratch/$name"
+	else
+		failed "$name" 'was not built'
 	fi
 	rm -rf "${scratch:?}/$name" "$scratch"/native.* "$scratch"/shim.*
 done

@@ -17,7 +17,7 @@
 #
 # Exit status: 0 passed, 1 failed, 77 something is missing (named).
 
-default_engines='uffd-thread uffd-sigbus mprotect'
+default_engines='uffd mprotect'
 # shellcheck disable=SC2034 # for those who read this file
 unicode_table=/usr/share/unicode/UnicodeData.txt
 
@@ -103,14 +103,10 @@ has_userfaultfd() {
 each_engine() { # FUNCTION
 	nr_run=0
 	for engine in $engines; do
-		case $engine in
-		uffd*)
-			if ! has_userfaultfd; then
-				echo "$client $engine: left out, userfaultfd is not to be had here"
-				continue
-			fi
-			;;
-		esac
+		if [ "$engine" = uffd ] && ! has_userfaultfd; then
+			echo "$client $engine: left out, userfaultfd is not to be had here"
+			continue
+		fi
 		work=$scratch/work
 		mkdir "$work" "$scratch/stats" "$scratch/images"
 		"$1"
@@ -171,7 +167,7 @@ expect_served() { # FILE
 	[ -n "$modes" ] || fail "no mapping of $1 in the statistics"
 	[ "$modes" = "${expected_modes:-emulated}" ] || fail "mappings of $1 had the modes: $modes"
 	case $engine:$used in
-	auto:* | "$engine:$engine" | uffd-*:uffd) ;;
+	auto:* | "$engine:$engine") ;;
 	*) fail "asked for the engine $engine, $1 was tracked by: $used" ;;
 	esac
 	[ "$(sum syncs)" -gt 0 ] || fail 'no sync was counted'

@@ -34,10 +34,6 @@ postgres_end() {
 }
 if [ "$(id -u)" -eq 0 ]; then
 	as_user='setpriv --reuid=65534 --regid=65534 --clear-groups'
-	# the right to userfaultfds that serve the kernel's faults, for uffd-thread
-	ptrace='--inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace'
-	# shellcheck disable=SC2086 # several words
-	! $as_user $ptrace true 2>/dev/null || as_user="$as_user $ptrace"
 	place=$(mktemp -d)
 	mkdir "$place/bin" "$place/lib"
 	cp "$daxsync" "$place/bin/"
@@ -178,7 +174,7 @@ expect_same() { # VARIANT
 run() {
 	how="$daxsync run --emulate --verify --engine=$engine --image-dir=$scratch/images --stats=$scratch/stats/%p.json"
 	kinds=mmap
-	[ "$engine" != uffd-thread ] || kinds=posix
+	[ "$engine" != uffd ] || kinds=posix
 	for kind in ${POSTGRES_KINDS:-$kinds}; do
 		life emulated "dynamic_shared_memory_type = $kind" 'shared_memory_type = sysv'
 		expect_same emulated

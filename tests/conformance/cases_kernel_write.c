@@ -518,8 +518,7 @@ static int direct_file(void)
 	return direct;
 }
 
-// A device writes to the pages a while after the kernel has made them writable: they stay open until the read is over,
-// also with an engine that serves the kernel's own faults.
+// A device writes to the pages a while after the kernel has made them writable: they stay open until the read is over.
 static void direct_read_while_syncing(void)
 {
 	int fd = direct_file(), nr = 0;

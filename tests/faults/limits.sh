@@ -31,7 +31,7 @@ limited() { # ENGINE LIMIT...
 	fi
 }
 
-for engine in auto uffd-thread uffd-sigbus mprotect; do
+for engine in auto uffd mprotect; do
 	limited "$engine" "$build/bin/tests/forbid" env
 	for limit in --as=2000000000 --as=400000000 --as=100000000 --nofile=64 --nofile=16 --nofile=10 --stack=65536; do
 		limited "$engine" prlimit "$limit" --

@@ -41,7 +41,7 @@ skip-flush:100000000 0" ] || complain "$1 on $2: the printed program: $(tr '\n' 
 	rm "$work/status"
 }
 
-for engine in uffd-thread uffd-sigbus mprotect; do
+for engine in uffd mprotect; do
 	for fault in skip-flush open-unmarked no-trap-mark no-tag foreign-fence one-mapping; do
 		missed $fault $engine
 	done

@@ -39,7 +39,7 @@ has_mode pass
 
 # Settings.
 shim 0 DAXSYNC_ENGINE=ufd
-says 'DAXSYNC_ENGINE: not one of auto|uffd|uffd-thread|uffd-sigbus|mprotect; auto is used instead of "ufd"'
+says 'DAXSYNC_ENGINE: not one of auto|uffd|mprotect; auto is used instead of "ufd"'
 shim 0 DAXSYNC_EMULATE=yes
 says 'DAXSYNC_EMULATE: not one of 0|1; 0 is used instead of "yes"'
 has_mode pass
@@ -77,26 +77,23 @@ shim 0 $emulate DAXSYNC_VERIFY=1 DAXSYNC_IMAGE_DIR="$memory/images"
 says "$memory/images"
 has_mode kernel
 
-# A user without the privilege for the handler thread.
-if [ "$(id -u)" -eq 0 ] && [ "$(cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null)" = 0 ] &&
-	[ "$(stat -c %a /dev/userfaultfd 2>/dev/null || echo 600)" = 600 ]; then
+# No engine needs a privilege.
+if [ "$(id -u)" -eq 0 ] && "$daxsync" check | grep -q '^  userfaultfd  *granted'; then
 	chmod 777 "$memory"
 	chmod 755 "$scratch"
 	rm -f "$memory/file"
 	as_nobody='setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all --'
 	# shellcheck disable=SC2086 # several words
-	run 0 env DAXSYNC_STATS="$memory/stats" $emulate DAXSYNC_ENGINE=uffd-thread LD_PRELOAD="$preload" \
+	run 0 env DAXSYNC_STATS="$memory/stats" $emulate DAXSYNC_ENGINE=uffd LD_PRELOAD="$preload" \
 		$as_nobody "$scratch/mapper" "$memory/file"
-	forget_emulation
-	says "$memory/file"
 	cp "$memory/stats" "$scratch/stats"
-	has_mode kernel
+	has_mode emulated
 	rm -f "$memory/file" "$memory/stats"
 	# shellcheck disable=SC2086 # several words
 	run 0 env DAXSYNC_STATS="$memory/stats" $emulate LD_PRELOAD="$preload" $as_nobody "$scratch/mapper" \
 		"$memory/file"
 else
-	echo "$name: left out: a user without privileges (not root, or everybody has them)"
+	echo "$name: left out: a user without privileges (not root, or no userfaultfd)"
 fi
 
 # A set-uid program, and what has its privileges, ignores the environment: the

@@ -42,7 +42,7 @@ refused() { # TEXT OPTION...
 	says "$text"
 	[ ! -e "$scratch/started" ] || fail 'the program was started all the same'
 }
-refused '--engine=ufd: not one of auto|uffd|uffd-thread|uffd-sigbus|mprotect' --engine=ufd
+refused '--engine=ufd: not one of auto|uffd|mprotect' --engine=ufd
 refused '--engine=ufd: not one of auto|' --engine ufd
 refused '--engine needs a value: auto|' --engine=
 refused '--engine needs a value: auto|' --engine ''
@@ -80,7 +80,6 @@ in_environment() { # VARIABLE EXPECTED OPTION...
 		"$expected_value"
 }
 in_environment DAXSYNC_EMULATE 1 --emulate
-in_environment DAXSYNC_ENGINE uffd-thread --engine=uffd-thread
 in_environment DAXSYNC_ENGINE mprotect --engine mprotect
 in_environment DAXSYNC_ENGINE uffd --engine=mprotect --engine=uffd
 in_environment DAXSYNC_POLICY never-close --policy=never-close

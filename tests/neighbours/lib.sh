@@ -20,7 +20,7 @@ neighbours_begin() { # NAME [BUILD [ENGINE...]]
 	launcher_begin "$1" ${2+"$2"}
 	[ $# -lt 2 ] || shift
 	shift
-	engines=${*:-uffd-thread uffd-sigbus mprotect}
+	engines=${*:-uffd mprotect}
 	need jq jq
 	[ -w /dev/shm ] || skip '/dev/shm is missing'
 	memory=$(mktemp -d "/dev/shm/daxsync-$name.XXXXXX")
@@ -37,12 +37,7 @@ each_engine() { # FUNCTION
 	nr_run=0
 	"$daxsync" check >"$memory/check" 2>&1 || true
 	for engine in $engines; do
-		case $engine in
-		uffd-thread) wanted='granted, for faults inside the kernel too' ;;
-		uffd-sigbus) wanted=granted ;;
-		*) wanted= ;;
-		esac
-		if ! grep -q "^  userfaultfd  *$wanted" "$memory/check"; then
+		if [ "$engine" = uffd ] && ! grep -q '^  userfaultfd  *granted' "$memory/check"; then
 			echo "$name $engine: left out, userfaultfd is not to be had here"
 			continue
 		fi

@@ -9,9 +9,7 @@
 # Engine and policy of the runs, in turn.
 configurations() {
 	for engine in $default_engines; do
-		case $engine in
-		uffd*) has_userfaultfd || continue ;;
-		esac
+		[ "$engine" != uffd ] || has_userfaultfd || continue
 		for policy in default always-close never-close; do
 			echo "$engine $policy"
 		done

@@ -39,9 +39,7 @@ several() { # POLICY FAULT [-a]
 }
 
 for engine in $engines; do
-	case $engine in
-	uffd*) has_userfaultfd || continue ;;
-	esac
+	[ "$engine" != uffd ] || has_userfaultfd || continue
 	several always-close skip-flush:10
 	several never-close skip-flush:10
 	several always-close no-tag:4

@@ -8,9 +8,8 @@ set -eu
 conformance=$BUILD/bin/tests/conformance
 
 if [ "${1:-}" != --table ]; then
-	tables='mprotect:device mprotect:hugetlbfs uffd-thread:hugetlbfs uffd-sigbus:hugetlbfs mprotect:ext4 mprotect:xfs
-		mprotect:ext2 mprotect:tmpfs uffd-thread:tmpfs uffd-sigbus:tmpfs mprotect:memfd uffd-thread:memfd
-		uffd-sigbus:memfd'
+	tables='mprotect:device mprotect:hugetlbfs uffd:hugetlbfs mprotect:ext4 mprotect:xfs mprotect:ext2 mprotect:tmpfs
+		uffd:tmpfs mprotect:memfd uffd:memfd'
 	only=
 	while [ "${1:-}" = -t ]; do
 		only="$only $2"
