@@ -13,6 +13,7 @@
 #include "stats.h"
 #include "sync.h"
 #include "sys.h"
+#include "verify.h"
 
 // One mapping's part of an msync range.
 struct part {
@@ -58,13 +59,12 @@ static struct debt debt_take(struct dxs_file *file, bool whole)
 
 // Only now that the kernel's sync has returned is what it covers not owed any more: a concurrent msync must not return
 // before.
-static void kernel_synced(struct dxs_file *file, int fd, struct debt debt)
+static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const struct dxs_asked *asked)
 {
 	uint64_t synced = atomic_load(&file->kernel_synced), changes = debt.changes;
-	bool complete = !file->image || dxs_image_kernel_synced(file, fd, dxs_file_mode(file) == DXS_MODE_KERNEL);
+	bool complete = !file->image ||
+			dxs_image_kernel_synced(file, fd, asked, dxs_file_mode(file) == DXS_MODE_KERNEL);
 
-	if (!complete && dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE))
-		return; // of what is mapped nowhere the image has nothing yet
 	while (changes > synced && !atomic_compare_exchange_weak(&file->kernel_synced, &synced, changes))
 		;
 	if (complete && changes == atomic_load(&file->kernel_changes))
@@ -78,16 +78,19 @@ static void kernel_synced(struct dxs_file *file, int fd, struct debt debt)
 static int owed_sync(struct dxs_file *file)
 {
 	struct debt debt = debt_take(file, false);
+	struct dxs_asked asked = {0};
 	struct dxs_map *map;
 	int err = 0;
 
 	dxs_shared_lock(&file->maps_lock);
-	for (map = file->maps; map && !err; map = map->next)
+	for (map = file->maps; map && !err; map = map->next) {
 		err = (int)dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_SYNC, 0, 0, 0);
+		dxs_asked_add(&asked, map->first, dxs_map_last(map));
+	}
 	dxs_shared_unlock(&file->maps_lock);
 	dxs_count(kernel_syncs, 1);
 	if (!err)
-		kernel_synced(file, -1, debt);
+		kernel_synced(file, -1, debt, &asked);
 	return err;
 }
 
@@ -116,19 +119,22 @@ static int kernel_msync(const struct part *part, int flags)
 	struct dxs_file *file = part->file;
 	bool whole = !part->off && part->end >= size_now(file);
 	struct debt debt = debt_take(file, whole);
+	struct dxs_asked asked = {0};
 	int ret = sys_msync(part->addr, part->next, flags);
 
 	dxs_count(kernel_syncs, 1);
+	dxs_asked_add(&asked, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
 	if (!ret && whole)
-		kernel_synced(file, -1, debt);
+		kernel_synced(file, -1, debt, &asked);
 	else if (!ret && file->image)
-		dxs_image_kernel_synced(file, -1, true);
+		dxs_image_kernel_synced(file, -1, &asked, true);
 	return ret;
 }
 
 static int part_sync(const struct part *part, int flags)
 {
 	struct dxs_file *file = part->file;
+	uint64_t kwrites = dxs_verify_kwrites(file);
 	int err = dxs_sync_range(file, part->off, part->end);
 	bool kernel = dxs_file_mode(file) == DXS_MODE_KERNEL; // once: it changes when other writers come and go
 	int ret = 0;
@@ -139,6 +145,8 @@ static int part_sync(const struct part *part, int flags)
 	if (!kernel && !file->is_device && dxs_file_owes_kernel(file))
 		ret = owed_sync(file);
 	ret = err ? err : ret;
+	if (!ret && !kernel)
+		dxs_verify_kernel(file, kwrites, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
 	if (!ret && flags & MS_INVALIDATE) // the kernel knows whether it is locked, and has nothing else to do
 		ret = sys_msync(part->addr, part->next, MS_ASYNC | MS_INVALIDATE);
 	return ret;
@@ -208,7 +216,7 @@ static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 
 	dxs_count(kernel_syncs, 1);
 	if (!ret)
-		kernel_synced(file, fd, debt);
+		kernel_synced(file, fd, debt, &DXS_ASKED_ALL);
 	return ret;
 }
 
@@ -380,12 +388,13 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 	if (!file)
 		return;
 	set = dxs_sig_block();
-	dxs_file_changed(file); // and again: a sync in between may have cleared it
 	if (len > 0 && off >= 0)
 		size_reaches(file, (uint64_t)(off + len));
 	if (file->image && len > 0 && off >= 0)
 		dxs_image_written(file, (uint64_t)off >> file->page_shift,
 				  (uint64_t)(off + len - 1) >> file->page_shift);
+	// And again: a sync in between may have cleared it. After the marks, which a sync of this change publishes.
+	dxs_file_changed(file);
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
@@ -464,13 +473,13 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 	if (!file)
 		return;
 	set = dxs_sig_block();
-	dxs_file_changed(file);
 	if (done) {
 		cut_at(file, (uint64_t)size);
 		size_reaches(file, (uint64_t)size);
 		atomic_store(&file->size, (uint64_t)size);
 		truncated(file, (uint64_t)size);
 	}
+	dxs_file_changed(file); // as in dxs_kwrite_end()
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
@@ -484,13 +493,13 @@ void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 	if (!file)
 		return;
 	set = dxs_sig_block();
-	dxs_file_changed(file);
 	reach = dxs_max64(atomic_load(&file->size), size < 0 ? 0 : (uint64_t)size);
 	end = dxs_min64((uint64_t)off + (uint64_t)len, reach);
 	if (size >= 0)
 		size_reaches(file, (uint64_t)size);
 	if (file->image && end > (uint64_t)off)
 		dxs_image_written(file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
+	dxs_file_changed(file); // as in dxs_kwrite_end()
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);

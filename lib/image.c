@@ -39,6 +39,7 @@
 struct dxs_image {
 	struct dxs_file *file;
 	int fd;
+	bool unmarked; // the kernel has written where there was no memory for a mark
 	char path[512];
 };
 
@@ -399,14 +400,51 @@ static void page_release(struct dxs_file *file, uint64_t off, struct dxs_leaf *h
 		dxs_leaf_unlock(held, page_bit(file, off));
 }
 
+void dxs_asked_add(struct dxs_asked *asked, uint64_t first, uint64_t last)
+{
+	struct dxs_stretch *stretch = asked->stretch, *end = stretch + asked->nr;
+
+	while (stretch < end && (first > stretch->last + 1 || stretch->first > last + 1))
+		stretch++;
+	if (stretch == end && asked->nr < DXS_STRETCHES) {
+		asked->nr++;
+		*stretch = (struct dxs_stretch){first, last};
+		return;
+	}
+	if (stretch == end)
+		stretch--;
+	stretch->first = dxs_min64(stretch->first, first);
+	stretch->last = dxs_max64(stretch->last, last);
+}
+
+static bool is_asked(const struct dxs_asked *asked, uint64_t pgoff)
+{
+	unsigned i;
+
+	for (i = 0; i < asked->nr; i++)
+		if (pgoff >= asked->stretch[i].first && pgoff <= asked->stretch[i].last)
+			return true;
+	return false;
+}
+
+// What a walk is about.
+struct walked {
+	struct dxs_file *file;
+	const struct dxs_asked *asked;
+};
+
 static struct dxs_leaf *walk_hold(const struct dxs_walk *walk, uint64_t off)
 {
-	return page_hold(walk->arg, off);
+	const struct walked *walked = walk->arg;
+
+	return page_hold(walked->file, off);
 }
 
 static void walk_release(const struct dxs_walk *walk, uint64_t off, struct dxs_leaf *held)
 {
-	page_release(walk->arg, off, held);
+	const struct walked *walked = walk->arg;
+
+	page_release(walked->file, off, held);
 }
 
 static void page_copy(const struct dxs_walk *walk, uint64_t off, const unsigned char *now, const unsigned char *durable)
@@ -427,9 +465,21 @@ static void entry_mark_dirty(struct dxs_file *file, uint64_t off)
 static void page_mark_dirty(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
 			    const unsigned char *durable)
 {
+	const struct walked *walked = walk->arg;
+
 	(void)now;
 	(void)durable;
-	entry_mark_dirty(walk->arg, off);
+	entry_mark_dirty(walked->file, off);
+}
+
+// What the kernel was asked for.
+static void page_copy_asked(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
+			    const unsigned char *durable)
+{
+	const struct walked *walked = walk->arg;
+
+	if (is_asked(walked->asked, off >> walked->file->page_shift))
+		page_copy(walk, off, now, durable);
 }
 
 // What write(2) changed, and nothing else: a page that the tracker is responsible for is left to it, or the kernel
@@ -437,13 +487,14 @@ static void page_mark_dirty(const struct dxs_walk *walk, uint64_t off, const uns
 static void page_copy_kwrite(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
 			     const unsigned char *durable)
 {
-	struct dxs_file *file = walk->arg;
+	const struct walked *walked = walk->arg;
+	struct dxs_file *file = walked->file;
 	uint64_t pgoff = off >> file->page_shift, cut = atomic_load(&file->cut);
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, false);
 
 	// No leaf: it never was in a mapping, or nothing ever happened to it there.
 	if (!leaf || off >= cut || dxs_leaf_get(leaf, DXS_KWRITE) & 1ULL << (pgoff % DXS_LEAF_PAGES))
-		page_copy(walk, off, now, durable);
+		page_copy_asked(walk, off, now, durable);
 	else if (cut - off < DXS_PAGE_SIZE) // the kernel has zeroed what lay behind
 		dxs_sys6(SYS_pwrite64, walk->image_fd, (long)(now + (cut - off)), (long)(DXS_PAGE_SIZE - (cut - off)),
 			 (long)cut, 0, 0);
@@ -458,8 +509,9 @@ static void proc_path(int fd, char *path, size_t size)
 }
 
 // Walks the pages in which the file and its image differ.
-static int image_walk(struct dxs_image *image, int fd, dxs_walk_fn fn)
+static int image_walk(struct dxs_image *image, int fd, dxs_walk_fn fn, const struct dxs_asked *asked)
 {
+	struct walked walked = {image->file, asked};
 	char path[32];
 	struct dxs_walk walk = {
 		.path = image->path,
@@ -469,7 +521,7 @@ static int image_walk(struct dxs_image *image, int fd, dxs_walk_fn fn)
 		.fn = fn,
 		.hold = walk_hold,
 		.release = walk_release,
-		.arg = image->file,
+		.arg = &walked,
 	};
 
 	if (fd >= 0) {
@@ -512,7 +564,7 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 	if (ret >= 0 && file->is_device) {
 		size_set(image, atomic_load(&file->size));
 	} else if (ret >= 0) {
-		int walked = image_walk(image, fd, ret ? page_copy : page_mark_dirty);
+		int walked = image_walk(image, fd, ret ? page_copy : page_mark_dirty, NULL);
 
 		if (ret && !walked)
 			size_set(image, dxs_image_file_size(image));
@@ -625,13 +677,13 @@ static void entry_publish(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t
 
 // For a file that cannot be opened again because it has no name (memfd, or unlinked): what the mappings show of the
 // entries that the kernel wrote.
-static void mapped_publish(struct dxs_file *file)
+static void mapped_publish(struct dxs_file *file, const struct dxs_stretch *stretch)
 {
+	uint64_t at = stretch->first;
 	struct dxs_leaf *leaf;
-	uint64_t at = 0;
 
-	while ((leaf = dxs_tree_next(&file->tree, at, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE))) {
-		uint64_t todo = dxs_leaf_get(leaf, DXS_KWRITE);
+	while (at <= stretch->last && (leaf = dxs_tree_next(&file->tree, at, stretch->last, 1U << DXS_KWRITE))) {
+		uint64_t todo = dxs_leaf_get(leaf, DXS_KWRITE) & dxs_leaf_mask(leaf, at, stretch->last);
 
 		for (; todo; todo &= todo - 1)
 			entry_publish(file, leaf, leaf->first + (uint64_t)__builtin_ctzll(todo));
@@ -639,8 +691,8 @@ static void mapped_publish(struct dxs_file *file)
 	}
 }
 
-// Of such a file, all from byte `from` on that is in memory and mapped.
-static void resident_publish(struct dxs_file *file, uint64_t from)
+// Of such a file, what is in memory and mapped: what was cut off, and if `all` what the kernel was asked for.
+static void resident_publish(struct dxs_file *file, const struct dxs_asked *asked, bool all, uint64_t cut)
 {
 	unsigned char vec[512];
 	const struct dxs_map *map;
@@ -657,7 +709,8 @@ static void resident_publish(struct dxs_file *file, uint64_t from)
 			for (i = 0; i < len; i += DXS_PAGE_SIZE) {
 				uint64_t off = (map->first << file->page_shift) + (addr + i - map->addr);
 
-				if (!(vec[i / DXS_PAGE_SIZE] & 1) || off + DXS_PAGE_SIZE <= from)
+				if (!(vec[i / DXS_PAGE_SIZE] & 1) ||
+				    (off + DXS_PAGE_SIZE <= cut && !(all && is_asked(asked, off >> file->page_shift))))
 					continue;
 				held = page_hold(file, off);
 				mapped_page_publish(file->image, addr + i, off);
@@ -674,7 +727,9 @@ void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last)
 	while (first <= last) {
 		struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, first, true);
 
-		if (leaf) { // none: not mapped, and then nothing of it is the tracker's
+		if (!leaf) { // not mapped, so nothing of it is the tracker's yet
+			file->image->unmarked = true;
+		} else {
 			dxs_tree_mark(&file->tree, leaf, DXS_KWRITE, dxs_leaf_mask(leaf, first, last));
 			dxs_history(file, DXS_EVENT_KERNEL, leaf->first, dxs_leaf_mask(leaf, first, last));
 		}
@@ -683,7 +738,17 @@ void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last)
 	dxs_mutex_unlock(&file->kwrite_mutex);
 }
 
-static uint64_t kwrites_now(struct dxs_file *file)
+bool dxs_image_owes(struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	bool owes;
+
+	dxs_mutex_lock(&file->kwrite_mutex);
+	owes = file->image->unmarked || dxs_tree_next(&file->tree, first, last, 1U << DXS_KWRITE);
+	dxs_mutex_unlock(&file->kwrite_mutex);
+	return owes;
+}
+
+uint64_t dxs_image_kwrites(struct dxs_file *file)
 {
 	uint64_t nr;
 
@@ -695,39 +760,51 @@ static uint64_t kwrites_now(struct dxs_file *file)
 
 // What was marked before the walk is published. If more was written meanwhile nobody knows which marks are whose: then all
 // of them stay for the next kernel sync.
-static void kwrite_clear(struct dxs_file *file, uint64_t before)
+static void kwrite_clear(struct dxs_file *file, uint64_t before, const struct dxs_stretch *stretch)
 {
+	uint64_t at = stretch->first;
 	struct dxs_leaf *leaf;
 
 	dxs_mutex_lock(&file->kwrite_mutex);
-	while (file->nr_kwrites == before &&
-	       (leaf = dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, 1U << DXS_KWRITE)))
-		dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, ~0ULL);
+	while (file->nr_kwrites == before && at <= stretch->last &&
+	       (leaf = dxs_tree_next(&file->tree, at, stretch->last, 1U << DXS_KWRITE))) {
+		dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, dxs_leaf_mask(leaf, at, stretch->last));
+		at = leaf->first + DXS_LEAF_PAGES;
+	}
 	dxs_mutex_unlock(&file->kwrite_mutex);
 }
 
-bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all)
+// Where the file cannot be opened: what its mappings show.
+static void mapped_publish_all(struct dxs_file *file, const struct dxs_asked *asked, bool all, uint64_t cut)
+{
+	unsigned i;
+
+	if (cut < image_size(file->image))
+		size_set(file->image, cut);
+	for (i = 0; i < asked->nr; i++)
+		mapped_publish(file, &asked->stretch[i]);
+	if (all || cut != UINT64_MAX) // where no engine tracks stores, none is marked; behind the cut nothing is known
+		resident_publish(file, asked, all, cut);
+}
+
+bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all)
 {
 	struct dxs_image *image = file->image;
-	uint64_t before = kwrites_now(file);
+	uint64_t before = dxs_image_kwrites(file), cut = atomic_load(&file->cut);
+	struct dxs_asked what = *asked;
 	bool walked;
+	unsigned i;
 
+	if (cut != UINT64_MAX) // what was cut off goes with the size, which every sync takes along
+		dxs_asked_add(&what, (cut + dxs_file_page_size(file) - 1) >> file->page_shift, DXS_TREE_PAGES - 1);
 	dxs_shared_lock(&file->maps_lock);
-	walked = !image_walk(image, fd, all ? page_copy : page_copy_kwrite);
-	if (!walked) {
-		uint64_t cut = atomic_load(&file->cut);
-
-		if (cut < image_size(image))
-			size_set(image, cut);
-		mapped_publish(file);
-		if (all ||
-		    cut != UINT64_MAX) // where no engine tracks stores, none is marked; behind the cut nothing is known
-			resident_publish(file, all ? 0 : cut);
-	}
+	walked = !image_walk(image, fd, all ? page_copy_asked : page_copy_kwrite, &what);
+	if (!walked)
+		mapped_publish_all(file, &what, all, cut);
 	dxs_shared_unlock(&file->maps_lock);
 	size_set(image, dxs_image_file_size(image));
-	if (walked)
-		kwrite_clear(file, before);
+	for (i = 0; walked && i < what.nr; i++)
+		kwrite_clear(file, before, &what.stretch[i]);
 	if (atomic_load(&dxs_run()->frozen)) // I.1
 		dxs_run_halt();
 	return walked;

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tree.h"
+
 struct dxs_file;
 struct dxs_image;
 struct dxs_map;
@@ -51,10 +53,29 @@ void dxs_image_forget(void);
 // The kernel has written entries [first, last], by write(2) and the like: KWRITE, until a kernel sync has published them.
 void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last);
 
-// The kernel has synced the file: publishes what write(2) and the like had changed (marked KWRITE), all of it if
-// `all`, and the size. fd: a descriptor of the file, or -1. False: the file could not be opened, and what was cut off is
-// not zeros yet.
-bool dxs_image_kernel_synced(struct dxs_file *file, int fd, bool all);
+// Which entries kernel syncs were asked for, as stretches [first, last]. Those for which there is no room become one.
+#define DXS_STRETCHES 16
+struct dxs_asked {
+	unsigned nr;
+	struct dxs_stretch {
+		uint64_t first, last;
+	} stretch[DXS_STRETCHES];
+};
+
+#define DXS_ASKED_ALL ((struct dxs_asked){1, {{0, DXS_TREE_PAGES - 1}}})
+
+void dxs_asked_add(struct dxs_asked *asked, uint64_t first, uint64_t last);
+
+// The kernel has synced these entries of the file: publishes what write(2) and the like had changed there (marked KWRITE),
+// all of them if `all`, and the size with what was cut off. fd: a descriptor of the file, or -1. False: the file could not
+// be opened, and what was cut off is not zeros yet.
+bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all);
+
+// Whether a new mapping of these entries shows what the kernel has written, and no sync has published.
+bool dxs_image_owes(struct dxs_file *file, uint64_t first, uint64_t last);
+
+// How often the kernel has written into the file.
+uint64_t dxs_image_kwrites(struct dxs_file *file);
 
 // In a forked child.
 void dxs_image_reset_locks(void);

@@ -175,7 +175,8 @@ int dxs_map_add(struct dxs_map *map)
 	}
 	// What was written to this part of the file before, by whomever and by whatever means, is the kernel's to make
 	// durable: the first sync calls it.
-	if (dxs_file_own_mode(map->file) >= DXS_MODE_DIRECT)
+	if (dxs_file_own_mode(map->file) >= DXS_MODE_DIRECT ||
+	    (map->file->image && dxs_image_owes(map->file, map->first, dxs_map_last(map))))
 		dxs_file_changed(map->file);
 	dxs_file_map_add(map->file, map); // M1: before it can be written
 	err = dxs_maps_replace(NULL, 0, &map, 1);

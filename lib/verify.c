@@ -55,7 +55,7 @@ static void report(struct dxs_due *due, const struct dxs_map *map, uint64_t pgof
 	char line[480];
 	struct dxs_text text;
 
-	if (!is_news(due, pgoff))
+	if (due && !is_news(due, pgoff))
 		return;
 	dxs_count(missed_pages, 1);
 	atomic_fetch_add(&dxs_run()->missed_pages, 1);
@@ -313,4 +313,35 @@ void dxs_verify_range(struct dxs_file *file, struct dxs_due *due, uint64_t first
 		if (map->engine && map->prot && dxs_map_clip(map, &from, &to))
 			check_map(due, map, from, to);
 	}
+}
+
+#define NOT_VERIFIED UINT64_MAX
+
+// A write that is under way may have counted and not marked yet, or marked and not counted.
+uint64_t dxs_verify_kwrites(struct dxs_file *file)
+{
+	return dxs_config.verify && file->image && !atomic_load(&file->kwriters) ? dxs_image_kwrites(file)
+										 : NOT_VERIFIED;
+}
+
+void dxs_verify_kernel(struct dxs_file *file, uint64_t kwrites, uint64_t first, uint64_t last)
+{
+	struct dxs_leaf *leaf;
+
+	if (kwrites == NOT_VERIFIED || dxs_file_mode(file) == DXS_MODE_KERNEL)
+		return;
+	dxs_shared_lock(&file->maps_lock);
+	while (first <= last && (leaf = dxs_tree_next(&file->tree, first, last, 1U << DXS_KWRITE))) {
+		uint64_t todo = dxs_leaf_get(leaf, DXS_KWRITE) & dxs_leaf_mask(leaf, first, last);
+
+		for (; todo; todo &= todo - 1) {
+			uint64_t pgoff = leaf->first + (uint64_t)__builtin_ctzll(todo);
+			struct dxs_map *map = map_with(file, pgoff);
+
+			if (map && dxs_image_kwrites(file) == kwrites) // else the mark may have come meanwhile
+				report(NULL, map, pgoff, "written by the kernel, and its sync not called for it");
+		}
+		first = leaf->first + DXS_LEAF_PAGES;
+	}
+	dxs_shared_unlock(&file->maps_lock);
 }

@@ -32,7 +32,7 @@ static void check_bring(bring_fn *bring)
 	size_t at[] = {page + 100, 4 * page - DATA_LEN / 2, 0, FILE_SIZE - DATA_LEN};
 	size_t i, round;
 
-	for (round = 0; round < times(3); round++) {
+	for (round = 0; round < nr_times(3); round++) {
 		for (i = 0; i < 4; i++) {
 			uint64_t before;
 
@@ -359,7 +359,7 @@ static uint32_t nr_datagrams(void)
 {
 	const char *nr = getenv("CONFORMANCE_DATAGRAMS");
 
-	return nr ? (uint32_t)strtoul(nr, NULL, 10) : times(2000);
+	return nr ? (uint32_t)strtoul(nr, NULL, 10) : nr_times(2000);
 }
 
 static void *send_datagrams(void *arg)
@@ -408,20 +408,6 @@ static void *read_byte(void *arg)
 	reader->tid = gettid();
 	CHECK(read(reader->fd, reader->to, 1) == 1);
 	return NULL;
-}
-
-// Whether a thread sleeps: the state in the line of numbers behind its name, which this program has chosen.
-static bool is_asleep(int tid)
-{
-	char path[64], line[256] = "";
-	const char *state;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	CHECK(fd >= 0 && read(fd, line, sizeof(line) - 1) > 0 && !close(fd));
-	state = strrchr(line, ')');
-	return state && state[2] == 'S';
 }
 
 // A read that waits for its data has its page pinned; syncs go on meanwhile. What it brings then is there, and synced.

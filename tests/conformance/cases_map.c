@@ -442,7 +442,7 @@ static void munmap_errors_equal_kernel(void)
 // Neighbours in memory go first: no tables are left behind for the next mapping at the same address.
 static void many_windows(void)
 {
-	size_t nr_file = page > 4096 ? 16 : 64, nr_windows = times(page > 4096 ? 100 : 500), i;
+	size_t nr_file = page > 4096 ? 16 : 64, nr_windows = nr_times(page > 4096 ? 100 : 500), i;
 	int fd = file_new(nr_file * page);
 	char *keep = map_new(fd, 0, nr_file * page);
 

@@ -2,6 +2,7 @@
 // cases_process.c: fork, vfork, exec, and what children do with the mappings they inherit.
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,33 @@ static void fork_child_stores(void)
 	sync_all(shared, FILE_SIZE);
 	CHECK(!fsync(shared_fd));
 	CHECK(file_has(shared_fd, 0, 'q'));
+}
+
+static void child_stores_and_dies(void *arg)
+{
+	(void)arg;
+	store_pages(shared, 1, 'k');
+	kill(getpid(), SIGKILL);
+}
+
+// What a writer has left, only a sync of the whole file covers: the mode stays until one has come.
+static void killed_writer_is_made_up_for_by_a_sync_of_all(void)
+{
+	int before, i, status;
+
+	map_shared();
+	before = mode_of(shared);
+	status = in_child(child_stores_and_dies, NULL);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	for (i = 0; i < 3; i++) {
+		sync_all(shared + page, FILE_SIZE - page);
+		sync_all(shared, FILE_SIZE - page);
+		COUNTED(mode_of(shared) == DAXSYNC_MODE_KERNEL);
+	}
+	while (mode_of(shared) != before)
+		sync_all(shared, FILE_SIZE);
+	sync_all(shared, FILE_SIZE);
+	CHECK(shared[0] == 'k');
 }
 
 static void child_maps(void *arg)
@@ -360,6 +388,7 @@ static void daemon_keeps_its_mappings(void)
 
 const struct test_case cases_process[] = {
 	CASE(fork_child_stores, ALL),
+	CASE(killed_writer_is_made_up_for_by_a_sync_of_all, NAMED),
 	CASE(fork_child_maps_a_new_file, FILES),
 	CASE(fork_child_changes_mappings, ALL),
 	CASE(fork_of_a_fork, ALL),

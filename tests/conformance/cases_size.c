@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cases_size.c: files that are written, cut, extended and given holes while they are mapped.
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -47,67 +45,6 @@ static void pwrite_then_msync(void)
 	CHECK(pwrite(fd, block, sizeof(block), (off_t)page + 2000) == sizeof(block));
 	CHECK(map[page + 2001] == 'w');
 	CHECK(!fdatasync(fd));
-}
-
-// Ways to write into a file that are no plain write(2). False: there is none here.
-static bool by_dprintf(int fd)
-{
-	CHECK(lseek(fd, (off_t)page, SEEK_SET) == (off_t)page);
-	return dprintf(fd, "%d %s", 12, "words") == 8;
-}
-
-static int print(int fd, const char *format, ...)
-{
-	va_list args;
-	int ret;
-
-	va_start(args, format);
-	ret = vdprintf(fd, format, args);
-	va_end(args);
-	return ret;
-}
-
-static bool by_vdprintf(int fd)
-{
-	CHECK(lseek(fd, (off_t)page, SEEK_SET) == (off_t)page);
-	return print(fd, "%s", "words") == 5;
-}
-
-// Names of libc's that old programs call.
-static bool by_old_names(int fd)
-{
-	ssize_t (*old_write)(int, const void *, size_t) = NULL;
-	ssize_t (*old_pwrite)(int, const void *, size_t, off_t) = NULL;
-
-	*(void **)&old_write = dlsym(RTLD_DEFAULT, "__write");
-	*(void **)&old_pwrite = dlsym(RTLD_DEFAULT, "__pwrite64");
-	if (!old_write || !old_pwrite)
-		return false;
-	CHECK(lseek(fd, (off_t)page, SEEK_SET) == (off_t)page);
-	return old_write(fd, "old", 3) == 3 && old_pwrite(fd, "old", 3, 2 * (off_t)page) == 3;
-}
-
-// What they bring, an msync that comes after it makes durable.
-static void each_way_to_write_is_synced_by_the_kernel(void)
-{
-	static bool (*const change[])(int) = {by_dprintf, by_vdprintf, by_old_names};
-	size_t i;
-
-	for (i = 0; i < sizeof(change) / sizeof(change[0]); i++) {
-		int fd = file_new(FILE_SIZE);
-		char *map = map_closed(fd);
-		uint64_t before;
-
-		sync_all(map, FILE_SIZE);
-		before = nr_kernel_syncs();
-		if (change[i](fd)) {
-			sync_all(map, FILE_SIZE);
-			if (is_counted() && nr_kernel_syncs() == before)
-				fprintf(stderr, "way %zu\n", i);
-			COUNTED(nr_kernel_syncs() > before);
-		}
-		CHECK(!munmap(map, FILE_SIZE) && !close(fd));
-	}
 }
 
 // What a stdio stream brings goes out by calls that nobody sees: every msync goes to the kernel.
@@ -215,7 +152,7 @@ static void truncate_down_and_up(void)
 // The same without a sync in between, with a cut inside a page, many times.
 static void truncate_again_and_again(void)
 {
-	int fd = file_new(FILE_SIZE), i, nr = (int)times(50);
+	int fd = file_new(FILE_SIZE), i, nr = (int)nr_times(50);
 	char *map = map_closed(fd);
 
 	for (i = 0; i < nr; i++) {
@@ -403,7 +340,6 @@ static void sigbus_address_is_exact(void)
 const struct test_case cases_size[] = {
 	CASE(write2_does_not_drop_a_dirty_page, SMALL),
 	CASE(pwrite_then_msync, SMALL),
-	CASE(each_way_to_write_is_synced_by_the_kernel, SMALL),
 	CASE(stdio_stream_opened_before_the_mapping, SMALL),
 	CASE(stdio_stream_opened_after_the_mapping, SMALL),
 	CASE(stdio_stream_that_reads, SMALL),

@@ -283,7 +283,7 @@ static void *sync_until_cancelled(void *arg)
 // msync is a cancellation point; cancellation acts before it or after it, never in the middle.
 static void cancel_in_msync(void)
 {
-	int fd = file_new(FILE_SIZE), i, nr = (int)times(200);
+	int fd = file_new(FILE_SIZE), i, nr = (int)nr_times(200);
 	pthread_t thread;
 	void *result;
 
@@ -306,7 +306,7 @@ static void *sync_one_page(void *arg)
 	size_t id = (size_t)(uintptr_t)arg, i;
 
 	pthread_barrier_wait(&all_ready);
-	for (i = 0; i < times(page > 4096 ? 20 : 100); i++) {
+	for (i = 0; i < nr_times(page > 4096 ? 20 : 100); i++) {
 		((volatile char *)shared)[page + id] = (char)i;
 		sync_all(shared + page, page);
 		CHECK(shared[page + id] == (char)i);
@@ -339,7 +339,7 @@ static void stores_of_ended_threads_are_synced(void)
 	char *map = map_closed(file_new(FILE_SIZE));
 	unsigned i;
 
-	for (i = 0; i < times(50); i++) {
+	for (i = 0; i < nr_times(50); i++) {
 		uint64_t before = nr_flushed();
 
 		thread_start(store_and_end, map);
@@ -466,7 +466,7 @@ static void fork_while_another_thread_maps(void)
 
 	shared = map_closed(fd);
 	thread_start(map_in_a_loop, &fd);
-	for (i = 0; i < times(500); i++) {
+	for (i = 0; i < nr_times(500); i++) {
 		pid_t pid = fork();
 
 		CHECK(pid >= 0);
@@ -495,7 +495,7 @@ static void map_with_a_stream_locked(void)
 
 	CHECK(stream);
 	thread_start(flush_all_streams, NULL);
-	for (i = 0; i < times(200); i++) {
+	for (i = 0; i < nr_times(200); i++) {
 		flockfile(stream);
 		shared = map_new(fd, 0, FILE_SIZE);
 		store_pages(shared, 1, 's');

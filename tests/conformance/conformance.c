@@ -37,9 +37,9 @@ size_t page = 4096;
 static const char *const memory_name[] = {"tmpfs", "memfd", "hugetlbfs", "directory", "device"};
 #define NR_MEMORIES 5
 #define NR_WITHOUT_PATH 3
-static const struct test_case *const table[] = {cases_sync,         cases_map,     cases_size,   cases_fd,
-						cases_kernel_write, cases_results, cases_signal, cases_process,
-						cases_rare,         cases_thread};
+static const struct test_case *const table[] = {cases_sync,    cases_map,          cases_size,    cases_change,
+						cases_fd,      cases_kernel_write, cases_results, cases_signal,
+						cases_process, cases_rare,         cases_thread};
 #define NR_TABLES (sizeof(table) / sizeof(table[0]))
 
 extern char **environ;

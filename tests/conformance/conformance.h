@@ -36,8 +36,8 @@ struct test_case {
 #define END_OF_CASES {NULL, NULL, 0}
 // clang-format on
 
-extern const struct test_case cases_fd[], cases_kernel_write[], cases_map[], cases_process[], cases_results[],
-	cases_rare[], cases_signal[], cases_size[], cases_sync[], cases_thread[];
+extern const struct test_case cases_change[], cases_fd[], cases_kernel_write[], cases_map[], cases_process[],
+	cases_results[], cases_rare[], cases_signal[], cases_size[], cases_sync[], cases_thread[];
 
 // Ends the process: the cell has failed, or cannot be run here.
 void cell_fail(const char *file, int line, const char *what) __attribute__((noreturn));
@@ -85,6 +85,7 @@ extern size_t page; // bytes of one of its pages
 #define FILE_SIZE (NR_PAGES * page)
 
 bool is_device(void);                          // device DAX
+bool is_named(void);                           // files have names
 int file_new(size_t size);                     // a descriptor of a new file of zeros
 int named_file_new(size_t size, char *path);   // the same with its name, of at most PATH_MAX bytes
 char *map_new(int fd, size_t off, size_t len); // shared, readable and writable
@@ -102,7 +103,7 @@ bool file_has(int fd, size_t off, char value);
 // Seconds since some time in the past. How long a loop goes on, and how often: less on a slow machine.
 double now(void);
 double seconds(double full);
-unsigned times(unsigned full);
+unsigned nr_times(unsigned full);
 
 // Forks, runs, and waits: the child's wait status.
 int in_child(void (*run)(void *arg), void *arg);
@@ -111,5 +112,6 @@ bool is_success(int status);
 // A thread that runs until `stop`.
 void thread_start(void *(*run)(void *arg), void *arg);
 void threads_join(void);
+bool is_asleep(int tid);
 
 #endif

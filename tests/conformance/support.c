@@ -127,6 +127,11 @@ bool is_device(void)
 	return memory == DEVICE;
 }
 
+bool is_named(void)
+{
+	return memory & NAMED;
+}
+
 int file_new(size_t size)
 {
 	char name[PATH_MAX];
@@ -218,7 +223,7 @@ double seconds(double full)
 	return getenv(SLOW) ? full / 8 : full;
 }
 
-unsigned times(unsigned full)
+unsigned nr_times(unsigned full)
 {
 	return getenv(SLOW) ? (full + 7) / 8 : full;
 }
@@ -252,6 +257,20 @@ void threads_join(void)
 {
 	while (nr_threads)
 		CHECK(!pthread_join(thread[--nr_threads], NULL));
+}
+
+// Whether a thread sleeps: the state in the line of numbers behind its name, which this program has chosen.
+bool is_asleep(int tid)
+{
+	char name[64], line[256] = "";
+	const char *state;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && read(fd, line, sizeof(line) - 1) > 0 && !close(fd));
+	state = strrchr(line, ')');
+	return state && state[2] == 'S';
 }
 
 // mlock(2) of DAX memory succeeds and does nothing (mm/mlock.c, mlock_fixup: vma_is_dax).
