@@ -21,7 +21,7 @@ neither() {
 		signal bsd_signal ssignal sysv_signal __sysv_signal sigset sigignore siginterrupt
 		sigblock sigsetmask siggetmask sighold sigrelse sigsuspend __sigsuspend sigpause __sigpause __xpg_sigpause
 		setjmp __sigsetjmp longjmp _longjmp siglongjmp __longjmp_chk setcontext
-		pthread_exit timer_delete
+		timer_delete
 		execve execv execvp execvpe execl execlp execle fexecve execveat _exit _Exit _Fork
 	END
 }
