@@ -5,6 +5,7 @@
 
 #include "calls.h"
 #include "change.h"
+#include "near.h"
 #include "track.h"
 
 // Advice that libc's headers may not know yet.
@@ -80,6 +81,8 @@ int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags)
 	dxs_sigset set;
 	int ret;
 
+	if (dxs_likely(!dxs_near(at, end)))
+		return sys_madvise(pidfd, at, end, advice, flags);
 	if (advice == MADV_REMOVE && at % DXS_PAGE_SIZE == 0 && dxs_is_known(at, len)) {
 		set = dxs_sig_block();
 		ret = remove_known(pidfd, at, end, flags);

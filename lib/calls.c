@@ -8,8 +8,10 @@
 
 #include "engine.h"
 #include "file.h"
+#include "foreign.h"
 #include "image.h"
 #include "mode.h"
+#include "near.h"
 #include "stats.h"
 #include "sync.h"
 #include "sys.h"
@@ -187,24 +189,54 @@ int dxs_msync(void *addr, size_t len, int flags)
 	uintptr_t start = (uintptr_t)addr, end = start + ((len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1));
 
 	// Whatever the kernel answers with an error, or does nothing for, is its to answer (mm/msync.c, Linux 6.12).
-	if (!dxs_maps_any() || start % DXS_PAGE_SIZE || end <= start || !(flags & MS_SYNC) ||
-	    flags & ~(MS_SYNC | MS_INVALIDATE))
+	if (start % DXS_PAGE_SIZE || end <= start || !(flags & MS_SYNC) || flags & ~(MS_SYNC | MS_INVALIDATE) ||
+	    !dxs_near(start, end))
 		return DXS_PASS;
 	return sync_addresses(start, end, flags);
 }
 
 int dxs_msync_bytes(uintptr_t start, uintptr_t end)
 {
-	return dxs_maps_any() ? sync_addresses(start, end, MS_SYNC) : DXS_PASS;
+	return dxs_near(start, end) ? sync_addresses(start, end, MS_SYNC) : DXS_PASS;
 }
 
-static struct dxs_file *file_of(int fd)
+// The known file behind a stat, held and with signals blocked, or NULL and nothing changed.
+static struct dxs_file *file_take(const struct stat *st, dxs_sigset *set)
 {
+	dev_t dev = dxs_identity_dev(st);
+	ino_t ino = dxs_identity_ino(st);
+	struct dxs_file *file;
+
+	if (!dxs_foreign_may_be_tracked(dev, ino))
+		return NULL;
+	*set = dxs_sig_block();
+	file = dxs_file_lookup(dev, ino);
+	if (!file)
+		dxs_sig_setmask(*set);
+	return file;
+}
+
+static struct dxs_file *file_of(int fd, dxs_sigset *set)
+{
+	struct dxs_foreign_question asked;
+	struct dxs_file *file;
 	struct stat st;
 
-	if (!dxs_maps_any() || dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
+	if (!dxs_maps_any() || dxs_likely(dxs_foreign(fd)))
 		return NULL;
-	return dxs_file_lookup(dxs_identity_dev(&st), dxs_identity_ino(&st));
+	asked = dxs_foreign_begin(fd);
+	if (dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
+		return NULL;
+	file = file_take(&st, set);
+	if (!file)
+		dxs_foreign_learn(fd, asked);
+	return file;
+}
+
+static void file_give(struct dxs_file *file, dxs_sigset set)
+{
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
 }
 
 // Always, after the flush: size, extents and data written with write(2) are the kernel's. And always the flush before:
@@ -244,40 +276,28 @@ static int file_fsync(struct dxs_file *file, int fd, bool data_only)
 
 int dxs_fsync(int fd, bool data_only)
 {
-	struct dxs_file *file;
 	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
 	int ret;
 
-	if (!dxs_maps_any())
+	if (!file)
 		return DXS_PASS;
-	set = dxs_sig_block();
-	file = file_of(fd);
-	if (!file) {
-		dxs_sig_setmask(set);
-		return DXS_PASS;
-	}
 	ret = file_fsync(file, fd, data_only);
 	dxs_file_tell(file);
-	dxs_file_put(file);
-	dxs_sig_setmask(set);
+	file_give(file, set);
 	return ret;
 }
 
 int dxs_flush_fd(int fd, uint64_t off, uint64_t end)
 {
-	struct dxs_file *file;
-	int err = DXS_PASS;
 	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
+	int err;
 
-	if (!dxs_maps_any())
+	if (!file)
 		return DXS_PASS;
-	set = dxs_sig_block();
-	file = file_of(fd);
-	if (file) {
-		err = dxs_sync_range(file, off, end);
-		dxs_file_put(file);
-	}
-	dxs_sig_setmask(set);
+	err = dxs_sync_range(file, off, end);
+	file_give(file, set);
 	return err;
 }
 
@@ -318,14 +338,13 @@ int dxs_sync_files(int fd)
 
 void dxs_leave_to_kernel(int fd, const char *reason)
 {
-	dxs_sigset set = dxs_sig_block();
-	struct dxs_file *file = file_of(fd);
+	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
 
-	if (file) {
-		dxs_file_to_kernel(file, reason);
-		dxs_file_put(file);
-	}
-	dxs_sig_setmask(set);
+	if (!file)
+		return;
+	dxs_file_to_kernel(file, reason);
+	file_give(file, set);
 }
 
 off_t dxs_position(int fd)
@@ -352,21 +371,33 @@ bool dxs_known_any(void)
 	return dxs_maps_any();
 }
 
-struct dxs_file *dxs_kwrite_begin(int fd)
+bool dxs_pins_wanted(void)
 {
-	struct dxs_file *file;
+	return dxs_maps_any() && dxs_engine_pins_wanted();
+}
+
+struct dxs_kwrite dxs_kwrite_begin(int fd)
+{
+	struct dxs_kwrite kwrite = {.generation = dxs_foreign_generation()}; // before the look
 	dxs_sigset set;
 
-	if (!dxs_maps_any())
-		return NULL;
-	set = dxs_sig_block();
-	file = file_of(fd);
-	if (file) {
-		dxs_file_changed(file); // before: a sync that comes while the call runs is told already
-		atomic_fetch_add(&file->kwriters, 1);
-	}
+	kwrite.file = file_of(fd, &set);
+	if (!kwrite.file)
+		return kwrite;
+	dxs_file_changed(kwrite.file); // before: a sync that comes while the call runs is told already
+	atomic_fetch_add(&kwrite.file->kwriters, 1);
 	dxs_sig_setmask(set);
-	return file;
+	return kwrite;
+}
+
+bool dxs_kwrite_is_known(struct dxs_kwrite *kwrite, int fd)
+{
+	if (kwrite->file)
+		return true;
+	if (dxs_likely(!kwrite->generation || kwrite->generation == dxs_foreign_generation()))
+		return false;
+	*kwrite = dxs_kwrite_begin(fd);
+	return kwrite->file;
 }
 
 // The file is longer now. What was stored behind its old end, in its last page, is a part of it from now on, or the
@@ -402,8 +433,6 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 
 static void resize_begin(struct dxs_file *file)
 {
-	if (!file)
-		return;
 	dxs_sync_range(file, 0, UINT64_MAX);
 	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && dxs_file_owes_kernel(file))
 		owed_sync(file); // the kernel's part too, and other writers': it may forget it
@@ -413,13 +442,11 @@ static void resize_begin(struct dxs_file *file)
 
 struct dxs_file *dxs_resize_begin(int fd)
 {
-	struct dxs_file *file;
 	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
 
-	if (!dxs_maps_any())
+	if (!file)
 		return NULL;
-	set = dxs_sig_block();
-	file = file_of(fd);
 	resize_begin(file);
 	dxs_sig_setmask(set);
 	return file;
@@ -427,15 +454,16 @@ struct dxs_file *dxs_resize_begin(int fd)
 
 struct dxs_file *dxs_resize_begin_path(int dir, const char *path, bool follow)
 {
-	struct dxs_file *file = NULL;
+	struct dxs_file *file;
 	dxs_sigset set;
 	struct stat st;
 
-	if (!dxs_maps_any())
+	if (!dxs_maps_any() ||
+	    dxs_sys6(SYS_newfstatat, dir, (long)path, (long)&st, follow ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0))
 		return NULL;
-	set = dxs_sig_block();
-	if (!dxs_sys6(SYS_newfstatat, dir, (long)path, (long)&st, follow ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0))
-		file = dxs_file_lookup(dxs_identity_dev(&st), dxs_identity_ino(&st));
+	file = file_take(&st, &set);
+	if (!file)
+		return NULL;
 	resize_begin(file);
 	dxs_sig_setmask(set);
 	return file;

@@ -28,9 +28,15 @@ int dxs_flush_fd(int fd, uint64_t off, uint64_t end);
 // -errno. The kernel's call has to follow.
 int dxs_sync_files(int fd);
 
-// Around a call by which the kernel writes into a file (write, copy_file_range, ...). begin returns the file, held, or
-// NULL when it is none of ours; end tells what was written (len < 0: nothing).
-struct dxs_file *dxs_kwrite_begin(int fd);
+// Around a call by which the kernel writes into a file (write, copy_file_range, ...). begin finds the file, held, or NULL
+// when it is none of ours; is_known tells after the call whether it is one, also if it became one meanwhile: such a call may
+// have written after the first sync. end tells what was written (len < 0: nothing).
+struct dxs_kwrite {
+	struct dxs_file *file;
+	uint64_t generation; // 0: not looked at
+};
+struct dxs_kwrite dxs_kwrite_begin(int fd);
+bool dxs_kwrite_is_known(struct dxs_kwrite *kwrite, int fd);
 void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len);
 
 // The file of a descriptor is the kernel's from now on, if it is one of ours: it is going to be written in ways that no
@@ -46,6 +52,9 @@ off_t dxs_end_of(int fd);
 
 // Whether any file is known: one load.
 bool dxs_known_any(void);
+
+// Whether there may be anything to pin.
+bool dxs_pins_wanted(void);
 
 // Around a call that changes a file's size or blocks (ftruncate, fallocate, ...): flushes everything before, because
 // kernels from 6.15 on forget what they held dirty. Holes: [off, off + len) was punched or moved;

@@ -8,6 +8,7 @@
 #include "budget.h"
 #include "engine.h"
 #include "log.h"
+#include "near.h"
 #include "sigmask.h"
 #include "signals.h"
 #include "sync.h"
@@ -251,7 +252,7 @@ bool dxs_is_known(uintptr_t addr, size_t len)
 	unsigned section;
 	bool known;
 
-	if (!dxs_maps_any())
+	if (dxs_likely(!dxs_near(addr, addr + len)))
 		return false;
 	set = dxs_sig_block();
 	section = dxs_maps_enter();

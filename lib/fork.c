@@ -18,6 +18,7 @@
 #include "budget.h"
 #include "engine.h"
 #include "file.h"
+#include "foreign.h"
 #include "image.h"
 #include "log.h"
 #include "pagemap.h"
@@ -96,6 +97,7 @@ static void child_begin(void)
 	size_t i;
 
 	atomic_store(&owner, getpid());
+	dxs_foreign_process();
 	dxs_maps_reset_locks();
 	dxs_signals_reset_locks();
 	dxs_trap_reset();
@@ -167,6 +169,7 @@ void dxs_fork_init(void)
 		atomic_store(parent_word, 1);
 	}
 	atomic_store(&owner, getpid());
+	dxs_foreign_process();
 	dxs_fault_check = dxs_fork_check;
 	pthread_atfork(dxs_fork_prepare, dxs_fork_in_parent, dxs_fork_in_child);
 }

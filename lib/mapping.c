@@ -21,6 +21,7 @@
 #include "alloc.h"
 #include "file.h"
 #include "lock.h"
+#include "near.h"
 
 struct table {
 	size_t capacity; // of mappings in this block
@@ -79,24 +80,11 @@ bool dxs_maps_any(void)
 	return atomic_load_explicit(&published, memory_order_relaxed) != &empty; // relaxed: compared, not followed
 }
 
-static _Atomic uintptr_t lowest = UINTPTR_MAX, highest; // of all mappings; wider while they change
-
-bool dxs_maps_near(uintptr_t addr, uintptr_t end)
+static struct dxs_near_range range_of(size_t index, const void *arg)
 {
-	// relaxed: who has the address of a mapping has been told by who made it
-	return end > atomic_load_explicit(&lowest, memory_order_relaxed) &&
-	       addr < atomic_load_explicit(&highest, memory_order_relaxed);
-}
+	const struct dxs_map *map = ((const struct table *)arg)->map[index];
 
-static void bounds_set(const struct table *table, bool widen)
-{
-	uintptr_t low = table->nr ? table->map[0]->addr : UINTPTR_MAX;
-	uintptr_t high = table->nr ? dxs_map_end(table->map[table->nr - 1]) : 0;
-
-	if (!widen || low < atomic_load(&lowest))
-		atomic_store(&lowest, low);
-	if (!widen || high > atomic_load(&highest))
-		atomic_store(&highest, high);
+	return (struct dxs_near_range){map->addr, dxs_map_end(map)};
 }
 
 // The index of the first mapping that ends behind addr.
@@ -261,9 +249,9 @@ int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map
 		insert_sorted(table, nr++, made[i]);
 	for (i = 0; i < nr; i++)
 		file_add(table, table->map[i]->file);
-	bounds_set(table, true);
+	dxs_near_begin();
 	atomic_store(&published, table); // release (part of seq_cst): the block's content; partner: the loads above
-	bounds_set(table, false);
+	dxs_near_end(table->nr, range_of, table);
 	dxs_maps_synchronize();
 	table_give(old);
 	return 0;
@@ -280,7 +268,8 @@ void dxs_maps_drop(const struct dxs_map *map)
 	table_shape(table, nr);
 	for (i = 0; i < nr; i++)
 		file_add(table, table->map[i]->file);
-	bounds_set(table, false);
+	dxs_near_begin();
+	dxs_near_end(nr, range_of, table);
 }
 
 void dxs_maps_reset_locks(void)

@@ -59,9 +59,6 @@ struct dxs_map *dxs_maps_nth(size_t index);
 // Whether there is any mapping at all: one load, for hooks that have nothing to do in most programs.
 bool dxs_maps_any(void);
 
-// Whether [addr, end) may touch a mapping: two loads, false for nearly every address of something else.
-bool dxs_maps_near(uintptr_t addr, uintptr_t end);
-
 // Replaces the mappings `gone` by `made` (either may be empty) in one step and waits for the readers of the old
 // table. The caller holds the registry's lock and frees `gone`. 0 or -ENOMEM: then nothing has changed. Never fails
 // where only `gone` is given.

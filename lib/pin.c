@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "file.h"
 #include "history.h"
+#include "near.h"
 #include "stats.h"
 #include "sys.h"
 #include "trap.h"
@@ -55,7 +56,7 @@ bool dxs_pin_near(const void *addr, size_t len)
 {
 	uintptr_t at = (uintptr_t)addr;
 
-	return at + len > at && dxs_maps_near(at, at + len);
+	return at + len > at && dxs_near(at, at + len);
 }
 
 // Pins from *at on what it can, and moves *at behind it. False: not all, because a mapping is being changed.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lock.h"
+#include "peek.h"
 #include "sigmask.h"
 #include "stats.h"
 #include "sys.h"
@@ -321,6 +322,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 			ours = true;
 		}
 	} else {
+		if (dxs_peek_fault(context))
+			return;
 		if (recover)
 			recover_jump(sig, info);
 		ours = (dxs_fault_check &&

@@ -14,6 +14,7 @@
 #include "diag.h"
 #include "engine.h"
 #include "flush.h"
+#include "foreign.h"
 #include "fork.h"
 #include "image.h"
 #include "log.h"
@@ -167,6 +168,7 @@ void dxs_map_attach(struct dxs_map *map)
 
 int dxs_map_add(struct dxs_map *map)
 {
+	bool is_first = !map->file->maps;
 	int err = dxs_tree_reserve(&map->file->tree, map->first, dxs_map_last(map));
 
 	if (err) {
@@ -178,8 +180,12 @@ int dxs_map_add(struct dxs_map *map)
 	if (dxs_file_own_mode(map->file) >= DXS_MODE_DIRECT ||
 	    (map->file->image && dxs_image_owes(map->file, map->first, dxs_map_last(map))))
 		dxs_file_changed(map->file);
+	if (is_first)
+		dxs_foreign_add(map->file->dev, map->file->ino);
 	dxs_file_map_add(map->file, map); // M1: before it can be written
 	err = dxs_maps_replace(NULL, 0, &map, 1);
+	if (is_first)
+		dxs_foreign_forget_all(); // N.1: now that it can be found
 	if (err) {
 		dxs_file_map_remove(map->file, map);
 		dxs_tree_unreserve(&map->file->tree, map->first, dxs_map_last(map));

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "calls.h"
+#include "foreign.h"
 #include "fork.h"
 #include "hooks.h"
 #include "private_malloc.h"
@@ -223,6 +224,17 @@ static int clone_process(int (*run)(void *), void *stack, int flags, void *arg, 
 	return pid;
 }
 
+// Memory and descriptors are shared both or not at all, or only for as long as this thread sleeps: then what is known of a
+// number (foreign.h) is true for all who can look.
+static bool shares_all_or_nothing(int flags)
+{
+	bool memory = flags & CLONE_VM, descriptors = flags & CLONE_FILES;
+
+	if (memory && flags & CLONE_NEWPID) // it may have this process's number
+		return false;
+	return memory == descriptors || (memory && flags & CLONE_VFORK);
+}
+
 // A process of its own is a fork. What shares the memory is a thread, or runs on in the place of this one.
 DXS_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
 {
@@ -236,6 +248,8 @@ DXS_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
 	child_tid = va_arg(args, pid_t *);
 	va_end(args);
 	dxs_hooks_fill();
+	if (!shares_all_or_nothing(flags))
+		dxs_foreign_stop();
 	if (flags & CLONE_VM || !run || !stack || !dxs_hook_enter())
 		return dxs_next.clone(run, stack, flags, arg, parent_tid, tls, child_tid);
 	return clone_process(run, stack, flags, arg, parent_tid, tls, child_tid);

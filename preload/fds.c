@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fds.c: hooks that keep a program which closes everything from closing the library's descriptors. To the program they
-// do not exist: EBADF.
+// fds.c: hooks of calls that give descriptors up and out. They keep a program which closes everything from closing the
+// library's: to the program they do not exist, EBADF. And what was known of a number is forgotten (foreign.h).
+#include "calls.h"
 #include "fd.h"
+#include "foreign.h"
 #include "hooks.h"
 #include "track.h"
 
@@ -10,22 +12,54 @@ static bool is_ours(int fd)
 	return dxs_hooks_active && !dxs_inside && dxs_fd_is_ours(fd);
 }
 
+// Before the call that gives it up, and after it. Where nothing is tracked nothing is known.
+static void forget(int fd)
+{
+	if (dxs_known_any())
+		dxs_foreign_forget(fd);
+}
+
+int dxs_hook_given(int fd)
+{
+	forget(fd); // -1 is none
+	return fd;
+}
+
 DXS_EXPORT int close(int fd)
 {
+	int ret;
+
 	if (is_ours(fd))
 		return (int)dxs_hook_return(-EBADF);
-	return DXS_NEXT(close, (fd), SYS_close, fd);
+	forget(fd);
+	ret = DXS_NEXT(close, (fd), SYS_close, fd);
+	forget(fd);
+	return ret;
+}
+
+DXS_EXPORT int __close(int fd)
+{
+	return close(fd);
 }
 
 static int range_close(unsigned first, unsigned last, int flags)
 {
-	return first > last ? 0 : DXS_NEXT(close_range, (first, last, flags), SYS_close_range, first, last, flags);
+	int ret;
+
+	if (first > last)
+		return 0;
+	dxs_foreign_forget_range(first, last);
+	ret = DXS_NEXT(close_range, (first, last, flags), SYS_close_range, first, last, flags);
+	dxs_foreign_forget_range(first, last);
+	return ret;
 }
 
 DXS_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
 	int ours = -1;
 
+	if (flags & (int)CLOSE_RANGE_UNSHARE)
+		dxs_foreign_stop();
 	if (first > last || !dxs_hooks_active || flags & (int)CLOSE_RANGE_CLOEXEC)
 		return DXS_NEXT(close_range, (first, last, flags), SYS_close_range, first, last,
 				flags); // ours are close-on-exec anyway
@@ -49,12 +83,68 @@ DXS_EXPORT int dup2(int from, int to)
 		return (int)dxs_hook_return(-EBADF);
 	if (from == to) // dup3 would refuse
 		return fcntl(from, F_GETFD) < 0 ? -1 : to;
-	return DXS_NEXT(dup2, (from, to), SYS_dup3, from, to, 0);
+	forget(to);
+	return dxs_hook_given(DXS_NEXT(dup2, (from, to), SYS_dup3, from, to, 0));
+}
+
+DXS_EXPORT int __dup2(int from, int to)
+{
+	return dup2(from, to);
 }
 
 DXS_EXPORT int dup3(int from, int to, int flags)
 {
 	if (is_ours(from) || is_ours(to))
 		return (int)dxs_hook_return(-EBADF);
-	return DXS_NEXT(dup3, (from, to, flags), SYS_dup3, from, to, flags);
+	forget(to);
+	return dxs_hook_given(DXS_NEXT(dup3, (from, to, flags), SYS_dup3, from, to, flags));
+}
+
+DXS_EXPORT int dup(int fd)
+{
+	return dxs_hook_given(DXS_NEXT(dup, (fd), SYS_dup, fd));
+}
+
+DXS_EXPORT int shm_open(const char *name, int flags, mode_t mode)
+{
+	dxs_hooks_fill();
+	return dxs_hook_given(dxs_next.shm_open(name, flags, mode));
+}
+
+DXS_EXPORT int open_by_handle_at(int mount, struct file_handle *handle, int flags)
+{
+	return dxs_hook_given(
+		DXS_NEXT(open_by_handle_at, (mount, handle, flags), SYS_open_by_handle_at, mount, handle, flags));
+}
+
+DXS_EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
+{
+	return dxs_hook_given(DXS_NEXT(pidfd_getfd, (pidfd, fd, flags), SYS_pidfd_getfd, pidfd, fd, flags));
+}
+
+DXS_EXPORT int closedir(DIR *dir)
+{
+	DIR *volatile it = dir; // declared as never NULL, for which libc has an answer all the same
+	int fd = it ? dirfd(it) : -1, ret;
+
+	dxs_hooks_fill();
+	forget(fd);
+	ret = dxs_next.closedir(dir);
+	forget(fd);
+	return ret;
+}
+
+// What is read from its descriptor brings open ones.
+DXS_EXPORT int fanotify_init(unsigned flags, unsigned event_flags)
+{
+	dxs_foreign_stop();
+	return DXS_NEXT(fanotify_init, (flags, event_flags), SYS_fanotify_init, flags, event_flags);
+}
+
+// A thread with a table of its own; or whose children may have this process's number.
+DXS_EXPORT int unshare(int flags)
+{
+	if (flags & (CLONE_FILES | CLONE_NEWPID))
+		dxs_foreign_stop();
+	return DXS_NEXT(unshare, (flags), SYS_unshare, flags);
 }

@@ -18,23 +18,23 @@ static void pin_positions(struct dxs_pin *pin, off64_t *one, off64_t *other)
 	dxs_pin(pin, other, sizeof(*other));
 }
 
-static bool hooked(void)
+static struct dxs_kwrite kwrite_begin(int fd)
 {
-	return dxs_hook_enter() && dxs_known_any();
+	return dxs_hook_enter() ? dxs_kwrite_begin(fd) : (struct dxs_kwrite){NULL, 0};
 }
 
 // Writes at the descriptor's position. Other threads may write there at the same time, so it is somewhere between the
 // position before and the one afterwards.
 struct at_position {
-	struct dxs_file *file;
+	struct dxs_kwrite kwrite;
 	off_t before;
 };
 
 static struct at_position position_begin(int fd)
 {
-	struct at_position at = {hooked() ? dxs_kwrite_begin(fd) : NULL, 0};
+	struct at_position at = {kwrite_begin(fd), INT64_MAX};
 
-	if (at.file)
+	if (at.kwrite.file)
 		at.before = dxs_write_position(fd);
 	return at;
 }
@@ -43,19 +43,19 @@ static ssize_t position_end(struct at_position at, int fd, ssize_t ret)
 {
 	off_t after;
 
-	if (!at.file)
+	if (dxs_likely(!dxs_kwrite_is_known(&at.kwrite, fd)))
 		return ret;
 	after = dxs_position(fd);
 	if (ret > 0 && after - ret < at.before)
 		at.before = after - ret;
-	dxs_kwrite_end(at.file, at.before, ret > 0 ? after - at.before : ret);
+	dxs_kwrite_end(at.kwrite.file, at.before, ret > 0 ? after - at.before : ret);
 	return ret;
 }
 
-static ssize_t at_offset(struct dxs_file *file, off_t off, ssize_t ret)
+static ssize_t at_offset(struct dxs_kwrite kwrite, int fd, off_t off, ssize_t ret)
 {
-	if (file)
-		dxs_kwrite_end(file, off, ret);
+	if (dxs_unlikely(dxs_kwrite_is_known(&kwrite, fd)))
+		dxs_kwrite_end(kwrite.file, off, ret);
 	return ret;
 }
 
@@ -123,9 +123,9 @@ DXS_EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
 #define POSITIONAL(name, params, args, ...)                                                                            \
 	DXS_EXPORT ssize_t name params                                                                                 \
 	{                                                                                                              \
-		struct dxs_file *file = hooked() ? dxs_kwrite_begin(fd) : NULL;                                        \
+		struct dxs_kwrite kwrite = kwrite_begin(fd);                                                           \
                                                                                                                        \
-		return at_offset(file, off, DXS_NEXT(name, args, __VA_ARGS__));                                        \
+		return at_offset(kwrite, fd, off, DXS_NEXT(name, args, __VA_ARGS__));                                  \
 	}
 
 POSITIONAL(pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off), SYS_pwrite64, fd, buf, len,
@@ -147,7 +147,7 @@ static ssize_t pwritev2_any(int fd, const struct iovec *iov, int nr, off_t off, 
 	// Offset -1 is the position; RWF_APPEND writes at the end and moves nothing that could be asked later.
 	if (off == -1)
 		return position_end(at, fd, ret);
-	return at_offset(at.file, flags & RWF_APPEND ? dxs_end_of(fd) - (ret > 0 ? ret : 0) : off, ret);
+	return at_offset(at.kwrite, fd, flags & RWF_APPEND ? dxs_end_of(fd) - (ret > 0 ? ret : 0) : off, ret);
 }
 
 DXS_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
@@ -171,7 +171,7 @@ DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *ou
 		       out_off, len, flags);
 	dxs_unpin(&pin);
 	if (out_off)
-		return at_offset(at.file, at.file && ret > 0 ? *out_off - ret : 0, ret);
+		return at_offset(at.kwrite, out, ret > 0 ? *out_off - ret : 0, ret);
 	return position_end(at, out, ret);
 }
 
@@ -210,13 +210,13 @@ DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, si
 		       flags);
 	dxs_unpin(&pin);
 	if (out_off)
-		return at_offset(at.file, at.file && ret > 0 ? *out_off - ret : 0, ret);
+		return at_offset(at.kwrite, out, ret > 0 ? *out_off - ret : 0, ret);
 	return position_end(at, out, ret);
 }
 
 DXS_EXPORT int ftruncate(int fd, off_t size)
 {
-	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
+	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;
 	int ret = DXS_NEXT(ftruncate, (fd, size), SYS_ftruncate, fd, size);
 
 	dxs_resize_end(file, !ret, size);
@@ -230,7 +230,7 @@ DXS_EXPORT int ftruncate64(int fd, off64_t size)
 
 DXS_EXPORT int truncate(const char *path, off_t size)
 {
-	struct dxs_file *file = hooked() ? dxs_resize_begin_path(AT_FDCWD, path, true) : NULL;
+	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin_path(AT_FDCWD, path, true) : NULL;
 	int ret = DXS_NEXT(truncate, (path, size), SYS_truncate, path, size);
 
 	dxs_resize_end(file, !ret, size);
@@ -250,7 +250,7 @@ static off_t changed_len(int mode, off_t off, off_t len)
 
 DXS_EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
 {
-	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
+	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;
 	int ret = DXS_NEXT(fallocate, (fd, mode, off, len), SYS_fallocate, fd, mode, off, len);
 
 	dxs_holes_end(file, off, ret ? 0 : changed_len(mode, off, len), file ? dxs_end_of(fd) : -1);
@@ -264,7 +264,7 @@ DXS_EXPORT int fallocate64(int fd, int mode, off64_t off, off64_t len)
 
 DXS_EXPORT int posix_fallocate(int fd, off_t off, off_t len)
 {
-	struct dxs_file *file = hooked() ? dxs_resize_begin(fd) : NULL;
+	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;
 	int ret;
 
 	dxs_hooks_fill();

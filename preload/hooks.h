@@ -23,7 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
@@ -59,6 +61,8 @@ int __openat_2(int dir, const char *path, int flags);
 int __openat64_2(int dir, const char *path, int flags);
 
 // Names of libc's that programs and libraries were built with.
+int __close(int fd);
+int __dup2(int from, int to);
 int __open(const char *path, int flags, ...);
 int __open64(const char *path, int flags, ...);
 ssize_t __read(int fd, void *buf, size_t len);
@@ -99,7 +103,8 @@ int siggetmask(void);
 	X(__fread_chk) X(__fread_unlocked_chk) X(__read) X(__pread64)                                                  \
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk) X(__recvfrom_chk)                                  \
 	X(fopen) X(fopen64) X(fdopen) X(freopen) X(freopen64) X(tmpfile) X(tmpfile64) X(fclose)                                                         \
-	X(close) X(close_range) X(closefrom) X(dup2) X(dup3)                                                           \
+	X(close) X(__close) X(close_range) X(closefrom) X(closedir) X(pclose)                                          \
+	X(dup) X(dup2) X(__dup2) X(dup3) X(shm_open) X(open_by_handle_at) X(pidfd_getfd) X(fanotify_init) X(unshare)   \
 	X(sigaction) X(__sigaction) X(signal) X(bsd_signal) X(ssignal) X(sysv_signal) X(__sysv_signal)                 \
 	X(sigset) X(sigignore) X(siginterrupt)                                                                         \
 	X(sigprocmask) X(pthread_sigmask) X(sigblock) X(sigsetmask) X(siggetmask) X(sighold) X(sigrelse)               \
@@ -143,6 +148,9 @@ bool dxs_hooks_spare(void);
 // Whether this call is for the library: hooks act, and it is not the library's own call. Notices a child that was
 // made without fork handlers.
 bool dxs_hook_enter(void);
+
+// A descriptor that a call has just returned, or -1: what was known of the number is forgotten.
+int dxs_hook_given(int fd);
 
 // Whether a stdio stream that can write is open on this file.
 bool dxs_hooks_stdio_writes(dev_t dev, ino_t ino);

@@ -20,7 +20,7 @@ static struct dxs_file *cut_begin(int dir, const char *path, int flags)
 		int fd_ = (call);                                                                                      \
                                                                                                                        \
 		dxs_resize_end(cut_, fd_ >= 0, 0);                                                                     \
-		fd_;                                                                                                   \
+		dxs_hook_given(fd_);                                                                                   \
 	})
 
 // The mode is given only where a file may be made.

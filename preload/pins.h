@@ -8,16 +8,14 @@
 
 #include "calls.h"
 #include "hooks.h"
+#include "peek.h"
 
 // Whether there may be anything to pin.
 static inline bool dxs_hook_pins(struct dxs_pin *pin)
 {
 	pin->nr = 0;
-	return dxs_hook_enter() && dxs_known_any();
+	return dxs_hook_enter() && dxs_pins_wanted();
 }
-
-// Reads what the program points to, which may be nowhere: then the kernel's call says so, not we.
-bool dxs_peek(void *to, const void *from, size_t len);
 
 void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr);
 void dxs_pin_socket_address(struct dxs_pin *pin, void *addr, socklen_t *len);

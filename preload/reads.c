@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // reads.c: hooks of calls by which the kernel writes into the program's memory: that memory is pinned meanwhile (M9).
-#include <string.h>
-
 #include "calls.h"
+#include "foreign.h"
 #include "hooks.h"
 #include "pins.h"
 
@@ -11,16 +10,7 @@
 #define ONE_BY_ONE (DXS_PINS - 16)
 
 #define MOST ((size_t)1 << 20) // that an option of a socket may be
-
-bool dxs_peek(void *to, const void *from, size_t len)
-{
-	struct iovec local = {to, len}, remote = {(void *)(uintptr_t)from, len};
-	long ret = dxs_sys6(SYS_process_vm_readv, getpid(), (long)&local, 1, (long)&remote, 1, 0);
-
-	if (ret == -ENOSYS || ret == -EPERM) // a sandbox without that call: as libc would
-		memcpy(to, from, len);
-	return ret != -EFAULT;
-}
+#define AT_ONCE 16U            // buffers of a list that are looked at together
 
 void dxs_pins_drop(void *pin)
 {
@@ -62,11 +52,17 @@ static void rest_pin(struct dxs_pin *pin, const struct stretch *rest)
 
 static void iovec_add(struct dxs_pin *pin, struct stretch *rest, const struct iovec *iov, size_t nr)
 {
-	struct iovec one = {0};
-	size_t i;
+	struct iovec some[AT_ONCE];
+	size_t i, j;
 
-	for (i = 0; i < nr && dxs_peek(&one, &iov[i], sizeof(one)); i++)
-		buffer_add(pin, rest, one.iov_base, one.iov_len);
+	for (i = 0; i < nr && nr <= UIO_MAXIOV; i += AT_ONCE) { // the kernel refuses more
+		size_t now = nr - i < AT_ONCE ? nr - i : AT_ONCE;
+
+		if (!dxs_peek(some, &iov[i], now * sizeof(some[0])))
+			return;
+		for (j = 0; j < now; j++)
+			buffer_add(pin, rest, some[j].iov_base, some[j].iov_len);
+	}
 }
 
 void dxs_pin_iovec(struct dxs_pin *pin, const struct iovec *iov, size_t nr)
@@ -169,16 +165,30 @@ FROM_SOCKET(__recvfrom_chk,
 	    (int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from, socklen_t *from_len),
 	    (fd, buf, len, size, flags, from, from_len))
 
+// Descriptors that came with a message have numbers that may have named something else.
+static void rights_taken(const struct msghdr *msg)
+{
+	struct cmsghdr *part;
+
+	for (part = CMSG_FIRSTHDR(msg); part; part = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, part))
+		if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
+			dxs_foreign_forget_all();
+}
+
 DXS_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct stretch rest = {0};
 	struct dxs_pin pin;
+	ssize_t ret;
 
 	if (dxs_hook_pins(&pin)) {
 		message_add(&pin, &rest, msg);
 		rest_pin(&pin, &rest);
 	}
-	return DXS_PINNED(&pin, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
+	ret = DXS_PINNED(&pin, DXS_NEXT(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags));
+	if (ret >= 0)
+		rights_taken(msg);
+	return ret;
 }
 
 DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, struct timespec *timeout)
@@ -186,6 +196,7 @@ DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, str
 	struct stretch rest = {0};
 	struct dxs_pin pin;
 	unsigned i;
+	int ret;
 
 	if (dxs_hook_pins(&pin)) {
 		dxs_pin(&pin, msg, nr * sizeof(*msg));
@@ -194,8 +205,11 @@ DXS_EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned nr, int flags, str
 			message_add(&pin, &rest, &msg[i].msg_hdr);
 		rest_pin(&pin, &rest);
 	}
-	return DXS_PINNED(&pin,
-			  DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));
+	ret = DXS_PINNED(&pin,
+			 DXS_NEXT(recvmmsg, (fd, msg, nr, flags, timeout), SYS_recvmmsg, fd, msg, nr, flags, timeout));
+	for (i = 0; ret > 0 && i < (unsigned)ret; i++)
+		rights_taken(&msg[i].msg_hdr);
+	return ret;
 }
 
 DXS_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *iov, unsigned long nr, const struct iovec *remote,
@@ -209,13 +223,14 @@ DXS_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *iov, unsigned
 					 SYS_process_vm_readv, pid, iov, nr, remote, nr_remote, flags));
 }
 
-// Into the process itself: the other side is the program's memory too.
+// The other side may be the program's memory too. To ask whether it is would be a system call; if it is not, the pages at
+// the same addresses are pinned for nothing.
 DXS_EXPORT ssize_t process_vm_writev(pid_t pid, const struct iovec *iov, unsigned long nr, const struct iovec *remote,
 				     unsigned long nr_remote, unsigned long flags)
 {
 	struct dxs_pin pin;
 
-	if (dxs_hook_pins(&pin) && pid == getpid())
+	if (dxs_hook_pins(&pin))
 		dxs_pin_iovec(&pin, remote, nr_remote);
 	return DXS_PINNED(&pin, DXS_NEXT(process_vm_writev, (pid, iov, nr, remote, nr_remote, flags),
 					 SYS_process_vm_writev, pid, iov, nr, remote, nr_remote, flags));

@@ -328,7 +328,7 @@ DXS_EXPORT int ioctl(int fd, unsigned long request, ...)
 
 	if (file)
 		dxs_holes_end(file, 0, ret ? 0 : INT64_MAX, dxs_end_of(fd));
-	return ret;
+	return changes ? dxs_hook_given(ret) : ret; // XFS opens files by a handle
 }
 
 #define FCNTL(name)                                                                                                    \
@@ -337,12 +337,14 @@ DXS_EXPORT int ioctl(int fd, unsigned long request, ...)
 		struct dxs_pin pin;                                                                                    \
 		va_list args;                                                                                          \
 		void *arg = LAST_ARGUMENT(cmd, args);                                                                  \
+		int ret;                                                                                               \
                                                                                                                        \
 		if (dxs_unlikely(!next.name))                                                                          \
 			dxs_hooks_fill();                                                                              \
 		if (dxs_hook_pins(&pin))                                                                               \
 			dxs_pin(&pin, arg, WORDS);                                                                     \
-		return DXS_PINNED(&pin, next.name(fd, cmd, arg));                                                      \
+		ret = DXS_PINNED(&pin, next.name(fd, cmd, arg));                                                       \
+		return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? dxs_hook_given(ret) : ret;                           \
 	}
 
 FCNTL(fcntl)

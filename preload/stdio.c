@@ -129,6 +129,8 @@ static FILE *opened(FILE *stream, struct dxs_file *cut)
 	bool act = dxs_hook_enter();
 	int saved = errno;
 
+	if (stream)
+		dxs_hook_given(fileno_unlocked(stream));
 	dxs_resize_end(cut, stream, 0);
 	if (stream && !dxs_inside)
 		stream_add(stream);
@@ -152,11 +154,13 @@ static FILE *opened(FILE *stream, struct dxs_file *cut)
 	{                                                                                                              \
 		struct dxs_file *cut = cut_begin(path, mode, stream);                                                  \
 		struct slot *before = stream_closing(stream);                                                          \
+		int fd = fileno_unlocked(stream);                                                                      \
 		FILE *after;                                                                                           \
                                                                                                                        \
 		dxs_hooks_fill();                                                                                      \
 		after = opened(dxs_next.name(path, mode, stream), cut);                                                \
 		stream_closed(before);                                                                                 \
+		dxs_hook_given(fd);                                                                                    \
 		return after;                                                                                          \
 	}
 
@@ -180,13 +184,19 @@ DXS_EXPORT FILE *fdopen(int fd, const char *mode)
 	return opened(dxs_next.fdopen(fd, mode), NULL);
 }
 
-DXS_EXPORT int fclose(FILE *stream)
-{
-	struct slot *listed = stream_closing(stream);
-	int ret;
+// A call that closes a stream, and its descriptor.
+#define CLOSES(name)                                                                                                   \
+	DXS_EXPORT int name(FILE *stream)                                                                              \
+	{                                                                                                              \
+		struct slot *listed = stream_closing(stream);                                                          \
+		int fd = dxs_hook_given(fileno_unlocked(stream)), ret;                                                 \
+                                                                                                                       \
+		dxs_hooks_fill();                                                                                      \
+		ret = dxs_next.name(stream);                                                                           \
+		stream_closed(listed);                                                                                 \
+		dxs_hook_given(fd);                                                                                    \
+		return ret;                                                                                            \
+	}
 
-	dxs_hooks_fill();
-	ret = dxs_next.fclose(stream);
-	stream_closed(listed);
-	return ret;
-}
+CLOSES(fclose)
+CLOSES(pclose)

@@ -10,9 +10,9 @@ lint_begin includes "$@"
 
 # Layer, modules of lib/.
 layers='
-1 sys lock log pattern config json stats observer fault fd alloc diag pagemap strangers vma detached budget sigmask writers bitmap
+1 sys lock log pattern config json stats observer fault fd alloc diag pagemap strangers vma detached budget sigmask writers bitmap foreign near
 2 tree group mapping file history due
-3 engine engine_uffd engine_mprotect look trap signals flush flush_pmem2 image image_walk run powercut
+3 engine engine_uffd engine_mprotect look trap signals flush flush_pmem2 image image_walk run powercut peek
 4 policy verify sync mode calls pin
 5 fork track change remap protect advise api
 '
