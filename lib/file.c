@@ -44,12 +44,27 @@ void dxs_file_account(struct dxs_file *file)
 	dxs_count(tree_bytes, bytes - atomic_exchange(&file->tree_counted, bytes)); // modulo 2^64: may go down
 }
 
+static bool stat_by_name(const struct dxs_file *file, struct stat *st)
+{
+	return !dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)file->path, (long)st, 0, 0, 0) && st->st_dev == file->dev &&
+	       st->st_ino == file->ino;
+}
+
 static bool has_name(const struct dxs_file *file)
 {
 	struct stat st;
 
-	return !file->ino || (!dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)file->path, (long)&st, 0, 0, 0) &&
-			      st.st_dev == file->dev && st.st_ino == file->ino);
+	return !file->ino || stat_by_name(file, &st);
+}
+
+int dxs_file_is_beyond(struct dxs_file *file, uint64_t off)
+{
+	struct stat st;
+
+	if (stat_by_name(file, &st))
+		return off >= (uint64_t)st.st_size;
+	return dxs_writers_alone(&file->writers) ? off >= atomic_load(&file->size)
+						 : -EFAULT; // as the hooks saw it last
 }
 
 // All that this process has stored, and then unmapped or synced, is durable without the kernel if it was tracked.

@@ -82,6 +82,9 @@ void dxs_file_to_kernel(struct dxs_file *file, const char *reason);
 // Takes a place in the registry of the file's writers, before it can be written. fd: a descriptor of it.
 void dxs_file_join(struct dxs_file *file, int fd);
 
+// Whether byte `off` lies beyond the end of the file now: 1, 0, or -EFAULT where that is not known.
+int dxs_file_is_beyond(struct dxs_file *file, uint64_t off);
+
 // Leaves it, when the process ends.
 void dxs_file_leave(struct dxs_file *file);
 

@@ -48,7 +48,7 @@ static int fault_meaning(const struct dxs_recover *recover)
 {
 	if (recover->sig == SIGSEGV)
 		return -EFAULT;
-	return recover->code == BUS_MCEERR_AR || recover->code == BUS_MCEERR_AO ? -EIO : 0;
+	return recover->code == BUS_MCEERR_AR || recover->code == BUS_MCEERR_AO ? -EIO : -ENXIO;
 }
 
 int dxs_flush_guard(void (*fn)(void *arg), void *arg, struct dxs_fault_at *fault)

@@ -21,14 +21,15 @@ int dxs_flush_init(const char **why);
 bool dxs_flush_ready(const char **why);
 
 // Flushes a range. Returns len; or, after a fault, the number of bytes from addr on that were flushed before it, with
-// *err 0 (beyond the end of the file, M7: no error), -EIO (bad memory) or -EFAULT (not readable).
+// *err -EIO (bad memory), -EFAULT (not readable) or -ENXIO (nothing is there: beyond the end of the file; or, before Linux
+// 6.5, bad memory of a DAX file system).
 // Context: api or hook, signals blocked.
 size_t dxs_flush_range(uintptr_t addr, size_t len, int *err);
 
 // Runs fn and comes back from a SIGBUS or SIGSEGV in it. Returns 0, or -1 when there was one, described in *fault.
 struct dxs_fault_at {
 	uintptr_t addr;
-	int err; // 0, -EIO or -EFAULT, as above
+	int err; // as above
 };
 int dxs_flush_guard(void (*fn)(void *arg), void *arg, struct dxs_fault_at *fault);
 

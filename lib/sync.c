@@ -132,7 +132,20 @@ static uintptr_t entry_addr(const struct dxs_file *file, uint64_t pgoff, uint64_
 	return 0;
 }
 
-// Flushes bytes [addr, addr + len), which are at `off` in the file. What lies beyond its end is no error (M7).
+// M7. What lies beyond the end of the file is no error. Linux before 6.5 tells of a bad block by the same signal as of the
+// end; the file may have been cut by another process. Where its size is not known, the page stays marked, and the kernel
+// follows. What is in memory only has no bad blocks that would be told so, but may have holes that cannot be filled.
+static int nothing_there(struct dxs_file *file, uint64_t off)
+{
+	int beyond;
+
+	if (file->is_device)
+		return -EIO;
+	beyond = file->in_memory ? 1 : dxs_file_is_beyond(file, off & ~(DXS_PAGE_SIZE - 1));
+	return beyond < 0 ? beyond : beyond ? 0 : -EIO;
+}
+
+// Flushes bytes [addr, addr + len), which are at `off` in the file.
 static int flush_bytes(struct sync *sync, uintptr_t addr, uint64_t off, size_t len)
 {
 	struct dxs_file *file = sync->file;
@@ -145,6 +158,8 @@ static int flush_bytes(struct sync *sync, uintptr_t addr, uint64_t off, size_t l
 		size_t done = is_hole ? part : dxs_flush_range(addr, part, &err);
 		size_t skip = done < part ? (size_t)dxs_min64(part - done, dxs_file_page_size(file)) : 0;
 
+		if (err == -ENXIO)
+			err = nothing_there(file, off + done);
 		if (file->image && is_hole)
 			dxs_image_note_hole(file->image, off, done);
 		else if (file->image)

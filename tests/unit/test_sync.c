@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -16,7 +18,7 @@
 #include "stats.h"
 #include "sync.h"
 
-#define PAGES 256
+#define PAGES 2560
 #define BYTES ((size_t)PAGES * 4096)
 #define CALLS_MAX 64
 #define WHOLE 0, BYTES
@@ -108,13 +110,16 @@ static void map_make(struct dxs_map *at)
 static void setup(void)
 {
 	const char *why = "";
+	struct stat st;
 
 	cr_assert_eq(dxs_flush_init(&why), 0, "%s", why);
 	cr_assert_eq(dxs_signals_install(0), 0);
 	fd = memfd_create("test_sync", MFD_CLOEXEC);
-	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES));
-	file = dxs_file_new(1, 2, 12);
+	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES) && !fstat(fd, &st));
+	file = dxs_file_new(st.st_dev, st.st_ino, 12);
 	cr_assert_not_null(file);
+	snprintf(file->path, sizeof(file->path), "/proc/self/fd/%d", fd);
+	atomic_store(&file->size, BYTES);
 	atomic_store(&file->mode, DXS_MODE_EMULATED);
 	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, PAGES - 1), 0);
 	map_make(&map[1]);
@@ -375,6 +380,20 @@ Test(sync, an_error_of_the_flush_is_returned_and_puts_the_marks_back)
 	cr_expect(is_clean(0, PAGES - 1));
 }
 
+// Marks were once put back for a part of the batch only.
+Test(sync, an_error_in_many_leaves_puts_all_their_marks_back)
+{
+	uint64_t at;
+
+	fault("flush-error");
+	for (at = 0; at < PAGES; at += DXS_LEAF_PAGES)
+		dirty(at, at);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	for (at = 0; at < PAGES; at += DXS_LEAF_PAGES)
+		cr_expect(has(DXS_DIRTY, at), "page %d", (int)at);
+	cr_expect_eq(atomic_load(&file->nr_failed), PAGES / DXS_LEAF_PAGES);
+}
+
 Test(sync, only_the_pages_that_failed_are_marked_again)
 {
 	uint64_t nr = 0;
@@ -415,6 +434,54 @@ Test(sync, pages_beyond_the_end_of_the_file_are_no_error)
 	cr_expect_gt(dxs_counter_get(DXS_flush_faults), 0);
 	cr_expect(is_clean(0, PAGES - 1));
 	cr_expect_eq((atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced)), 0);
+}
+
+// Linux before 6.5 tells of a bad block of a DAX file system by the signal that it has for the end of the file.
+static void bad_block(uint64_t pgoff)
+{
+	int empty = memfd_create("empty", MFD_CLOEXEC);
+
+	dirty(pgoff, pgoff);
+	cr_assert_neq(mmap((char *)map[0].addr + pgoff * 4096, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			   empty, 0),
+		      MAP_FAILED);
+	close(empty);
+}
+
+Test(sync, a_bad_block_that_is_told_like_the_end_of_the_file_is_an_error)
+{
+	dirty(3, 3);
+	bad_block(5);
+	atomic_store(&file->size, 0); // as a hook saw it, before another process made the file larger
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	cr_expect(has(DXS_DIRTY, 5));
+	cr_expect_not(has(DXS_DIRTY, 3));
+	cr_expect_eq(dxs_sync_range(file, 5 * 4096 + 100, 5 * 4096 + 200), -EIO);
+}
+
+Test(sync, without_a_name_the_size_is_what_hooks_have_seen)
+{
+	file->path[0] = 0;
+	bad_block(5);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	atomic_store(&file->size, 5 * 4096);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, in_memory_a_page_that_cannot_be_had_is_a_hole)
+{
+	file->in_memory = true;
+	bad_block(5);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+}
+
+Test(sync, a_device_has_no_end_but_bad_blocks)
+{
+	file->is_device = true;
+	bad_block(5);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	cr_expect(has(DXS_DIRTY, 5));
 }
 
 Test(sync, a_page_in_no_readable_mapping_is_left_to_the_kernel)
@@ -525,6 +592,53 @@ Test(sync, a_page_that_another_sync_has_flushing_is_waited_for)
 	cr_expect(taken);
 	pthread_join(thread, NULL);
 	cr_expect_eq(bytes_flushed(), 0, "it was the other's to flush");
+}
+
+static void *release_if_nothing_is_kept(void *arg)
+{
+	taken = is_waited_for(arg);
+	cr_expect_not(has(DXS_FLUSHING, 3), "S.2: the sync waits and has a page FLUSHING that others wait for");
+	cr_expect_eq(dxs_counter_get(DXS_fences), 1);
+	dxs_tree_unmark(&file->tree, arg, DXS_FLUSHING, bit_of(64));
+	dxs_leaf_wake(arg);
+	return NULL;
+}
+
+Test(sync, who_waits_has_let_go_of_its_own_pages)
+{
+	dirty(3, 3);
+	dxs_tree_mark(&file->tree, leaf_of(64), DXS_FLUSHING, bit_of(64));
+	cr_assert_eq(pthread_create(&thread, NULL, release_if_nothing_is_kept, leaf_of(64)), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	pthread_join(thread, NULL);
+	cr_expect(taken);
+	cr_expect_eq(bytes_flushed(), 4096);
+}
+
+// The linker lets sync.c call this in the place of dxs_tree_unmark().
+void __real_dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask);
+void __wrap_dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask);
+
+static unsigned nr_tags_gone;
+
+void __wrap_dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask)
+{
+	if (mark == DXS_TOWRITE) {
+		uint64_t dirty_now = mask & dxs_leaf_get(leaf, DXS_TOWRITE) & dxs_leaf_get(leaf, DXS_DIRTY);
+
+		nr_tags_gone++;
+		cr_expect_eq(dirty_now & ~dxs_leaf_get(leaf, DXS_FLUSHING), 0, "M4: neither TOWRITE nor FLUSHING");
+	}
+	__real_dxs_tree_unmark(tree, leaf, mark, mask);
+}
+
+// M4: another sync that looks in between would pass the page over.
+Test(sync, a_page_is_flushing_before_its_tag_goes)
+{
+	dirty(3, 5);
+	dirty(100, 100);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(nr_tags_gone, 2);
 }
 
 // The scene of the next tests: sync B has tagged pages 0, 64 and 65 and is closing page 0, in the leaf before, when
