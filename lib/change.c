@@ -154,8 +154,11 @@ static bool can_be_shut(const struct dxs_map *map)
 // the whole mapping loses its write permission in one call.
 void dxs_map_shut(struct dxs_map *map)
 {
-	if (map->prot & PROT_WRITE && can_be_shut(map))
-		dxs_sys_mprotect((void *)map->addr, map->len, PROT_READ);
+	if (!(map->prot & PROT_WRITE) || !can_be_shut(map))
+		return;
+	dxs_trap_closing();
+	dxs_sys_mprotect((void *)map->addr, map->len, PROT_READ);
+	dxs_trap_closed();
 }
 
 int dxs_change_shut(uintptr_t addr, uintptr_t end)

@@ -19,6 +19,11 @@ bool dxs_engine_pins_wanted(void)
 	return atomic_load_explicit(&pins_wanted, memory_order_relaxed); // relaxed: set before the mapping is known
 }
 
+int dxs_engine_open(struct dxs_map *map, uintptr_t addr, size_t len)
+{
+	return dxs_fault(DXS_FAULT_OPEN_ERROR) ? -ENOMEM : map->engine->open(map, addr, len);
+}
+
 static const struct dxs_engine *uffd_try(struct dxs_map *map, const char **why)
 {
 	int err;

@@ -9,7 +9,8 @@
 //   E.3 open() makes pages writable, as far as the application's own protection goes. It may be called for pages that are
 //       open.
 //   E.4 discover() marks, in the file's tree, every entry of the range that can have been stored to in a part of the
-//       mapping that was never closed, and closes that part: close first, then look, then mark, then arm.
+//       mapping that is not known: never closed, or opened by open_all() since. It closes that part, but for pinned
+//       leaves: close first, then look, then mark, then say that it is known, unless all was opened meanwhile.
 //   E.5 A trap is a signal in the storing thread, and reaches dxs_trap_signal(). A load is never a trap. The library has no
 //       thread of its own.
 //   E.6 open(), close() and writable() may be called with page locks held: they neither allocate nor wait for
@@ -56,6 +57,9 @@ struct dxs_engine {
 // The engine for a mapping, attached, or NULL with the reason (static text) in *why. Tries the engines that the
 // configuration allows on the mapping itself: what the kernel grants is seen, not guessed from its version.
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why);
+
+// E.3, for traps and pins.
+int dxs_engine_open(struct dxs_map *map, uintptr_t addr, size_t len);
 
 // Whether a mapping was ever attached to an engine, so that kernel writes have to be pinned: one load.
 bool dxs_engine_pins_wanted(void);

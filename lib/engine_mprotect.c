@@ -15,9 +15,11 @@
 // CONCURRENCY
 //   E.2 mprotect excludes faults in flight (mmap_lock) and flushes the TLBs of all CPUs before it returns.
 //   E.4 discover() closes all before it looks. Two at once do the same work twice: closing a page that a trap has just
-//       opened leaves it closed and marked, which is harmless.
-//   P.1 The bits of a mapping and its protection change together, under `mutex`, held across mprotect (which takes
-//       mmap_lock for writing anyway). Whoever takes it has all signals blocked, a trap included.
+//       opened leaves it closed and marked, which is harmless. A trap may open all while discover() looks. Then the
+//       look says nothing of what is stored from then on, and `open_all` has to stay: `nr_reopened`, counted by who
+//       opens and compared by who would take `open_all` away, both under the mutex (model: REOPENED).
+//   P.1 The bits of a mapping and its protection change together, under the map's mutex, held across mprotect (which
+//       takes mmap_lock for writing anyway). Whoever takes it has all signals blocked, a trap included.
 //
 // LIMITS
 //   Kernel writes into closed pages fail with EFAULT and so are pinned (M9). What a process stores to a page of DAX
@@ -37,6 +39,7 @@
 #include "signals.h"
 #include "stats.h"
 #include "sys.h"
+#include "trap.h"
 #include "vma.h"
 
 #define REGION_SHIFT 21 // a huge page, and the most that one trap opens
@@ -44,10 +47,9 @@
 #define GAP 4 // entries between open ones that are opened as well: flushing them costs less than two VMAs
 
 struct dxs_protection {
-	uintptr_t base;         // where bit 0 is: a region's begin, at or below the mapping's
-	bool can_be_huge;       // the kernel can have mapped huge pages
-	struct dxs_mutex mutex; // P.1
-	_Atomic bool open_all;  // never closed yet, or given back its full protection
+	uintptr_t base;        // where bit 0 is: a region's begin, at or below the mapping's
+	bool can_be_huge;      // the kernel can have mapped huge pages
+	_Atomic bool open_all; // never closed yet, or given back its full protection; under the mutex: P.1
 	int64_t nr_edges; // entries whose neighbour is open when they are closed, or the other way round: more VMAs
 	_Atomic uintptr_t next; // behind what was opened last
 	_Atomic unsigned order; // log2 of its entries
@@ -95,12 +97,17 @@ static void bits_clear(struct dxs_map *map)
 
 static int protect(const struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 {
-	int prot = map->prot; // E.3: never more than the application's own
+	int err, prot = map->prot; // E.3: never more than the application's own
 
+	if (open)
+		return dxs_sys_mprotect((void *)addr, end - addr, prot);
 	// A mapping that can be written can be read, whatever it was asked for (x86, arm64).
-	if (!open && prot & PROT_WRITE)
+	if (prot & PROT_WRITE)
 		prot = (prot & ~PROT_WRITE) | PROT_READ;
-	return dxs_sys_mprotect((void *)addr, end - addr, prot);
+	dxs_trap_closing();
+	err = dxs_sys_mprotect((void *)addr, end - addr, prot);
+	dxs_trap_closed();
+	return err;
 }
 
 static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
@@ -109,14 +116,14 @@ static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 	int64_t before;
 	int err;
 
-	dxs_mutex_lock(&protection->mutex);
+	dxs_mutex_lock(&map->mutex);
 	err = protect(map, addr, end, open);
 	if (!err && !atomic_load(&protection->open_all)) {
 		before = edges(map, addr, end);
 		bits_set(map, addr, end, open);
 		edges_add(protection, edges(map, addr, end) - before);
 	}
-	dxs_mutex_unlock(&protection->mutex);
+	dxs_mutex_unlock(&map->mutex);
 	return err;
 }
 
@@ -144,17 +151,18 @@ static bool region_is_open(const struct dxs_map *map, uintptr_t addr)
 }
 
 // A region that is open as a whole is closed as a whole, with the first of its pages: they may be one huge page. More is
-// closed than was asked for, and keeps its marks. Not while the kernel is writing somewhere (M9), nor while that is about
-// to begin: whoever pins holds pin_mutex and waits for page locks, which the caller has.
+// closed than was asked for, and keeps its marks. Not while the kernel is writing there (M9), nor while that is about to
+// begin: whoever pins holds pin_mutex and waits for page locks, which the caller has.
 static int close_region(struct dxs_map *map, uintptr_t addr)
 {
+	uintptr_t pinned = region_of(addr), end = pinned + REGION;
 	struct dxs_file *file = map->file;
 	int err = -EBUSY;
 
 	if (!dxs_mutex_trylock(&file->pin_mutex))
 		return err;
-	if (!file->nr_pins)
-		err = change(map, region_of(addr), region_of(addr) + REGION, false);
+	if (dxs_pinned_run(map, &pinned, end) == pinned)
+		err = change(map, region_of(addr), end, false);
 	dxs_mutex_unlock(&file->pin_mutex);
 	return err;
 }
@@ -169,14 +177,12 @@ static int mprotect_close(struct dxs_map *map, uintptr_t addr, size_t len)
 	return change(map, addr, end, false);
 }
 
-// M5: nothing is known clean from now on. On DAX a page that was stored to need not be found in the page tables later:
-// the kernel's marks cover it (LIMITS).
+// M5: nothing is known clean from now on. Caller holds the map's mutex.
 static void forget(struct dxs_map *map)
 {
-	atomic_store(&map->protection->open_all, true);
+	atomic_store(&map->protection->open_all, true); // before the opening; partner: the look in mprotect_discover
+	map->nr_reopened++;
 	bits_clear(map);
-	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT)
-		dxs_file_changed(map->file);
 }
 
 // Only merges VMAs, unless the neighbour is another mapping of the same file that was merged with it: then the reserve
@@ -185,20 +191,20 @@ static int mprotect_open_all(struct dxs_map *map)
 {
 	int err;
 
-	dxs_mutex_lock(&map->protection->mutex);
-	forget(map); // then open
+	dxs_mutex_lock(&map->mutex);
+	forget(map); // then open: a sync that comes in between would not look (model: OPEN_FORGET)
 	do
 		err = protect(map, map->addr, dxs_map_end(map), true);
 	while (err == -ENOMEM && dxs_budget_release());
-	dxs_mutex_unlock(&map->protection->mutex);
+	dxs_mutex_unlock(&map->mutex);
 	return err;
 }
 
 static void mprotect_unprotected(struct dxs_map *map)
 {
-	dxs_mutex_lock(&map->protection->mutex);
+	dxs_mutex_lock(&map->mutex);
 	forget(map);
-	dxs_mutex_unlock(&map->protection->mutex);
+	dxs_mutex_unlock(&map->mutex);
 }
 
 static int protection_alloc(struct dxs_map *map)
@@ -268,24 +274,46 @@ static int mprotect_inherit(struct dxs_map *made, const struct dxs_map *map)
 static int mark_found(struct dxs_map *map, bool touched)
 {
 	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT || !touched)
-		return dxs_mark_mapped(map, map->addr, dxs_map_end(map)); // all else: see forget()
+		return dxs_mark_mapped(map, map->addr, dxs_map_end(map)); // all else: see mprotect_discover()
 	return dxs_mark_touched(map);
 }
 
+static int close_part(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	return protect(map, start, end, false);
+}
+
+// Pages that are pinned (M9) stay open, and are marked before. Caller holds pin_mutex.
 static int close_all(struct dxs_map *map)
 {
+	uintptr_t start = map->addr, end = dxs_map_end(map), stop;
 	int err;
 
-	dxs_mutex_lock(&map->protection->mutex);
-	err = protect(map, map->addr, dxs_map_end(map), false);
+	dxs_mark_pinned(map, start, end);
+	dxs_mutex_lock(&map->mutex);
+	err = dxs_each_unpinned(map, start, end, close_part);
 	if (!err)
 		bits_clear(map);
-	dxs_mutex_unlock(&map->protection->mutex);
+	for (; !err && (stop = dxs_pinned_run(map, &start, end)) > start; start = stop)
+		bits_set(map, start, stop, true);
+	if (!err)
+		edges_add(map->protection, edges(map, map->addr, end));
+	dxs_mutex_unlock(&map->mutex);
 	return err;
+}
+
+// E.4: after the marks. All that is open is marked now, if all was not opened since `reopened` was read.
+static void known_set(struct dxs_map *map, uint64_t reopened)
+{
+	dxs_mutex_lock(&map->mutex);
+	if (map->nr_reopened == reopened)
+		atomic_store(&map->protection->open_all, false);
+	dxs_mutex_unlock(&map->mutex);
 }
 
 static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 {
+	uint64_t reopened;
 	int touched, err;
 
 	(void)first;
@@ -296,17 +324,18 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	touched = dxs_is_touched(map);
 	if (touched < 0)
 		return touched;
+	reopened = dxs_look_begun(map);
 	dxs_mutex_lock(&map->file->pin_mutex);
-	if (map->file->nr_pins) { // M9: the kernel may be writing there: closed another time, and dirty now
-		dxs_mutex_unlock(&map->file->pin_mutex);
-		return mark_found(map, true);
-	}
 	err = close_all(map);
 	dxs_mutex_unlock(&map->file->pin_mutex);
+	// On DAX a page that was stored to need not be found in the page tables: the kernel's marks cover it (LIMITS). After
+	// the close, or a kernel sync of another thread's could end before the last of these stores.
+	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT)
+		dxs_file_changed(map->file);
 	if (!err)
 		err = mark_found(map, touched);
 	if (!err)
-		atomic_store(&map->protection->open_all, false); // after the marks: E.4
+		known_set(map, reopened);
 	return err;
 }
 
@@ -319,7 +348,6 @@ static void mprotect_truncated(struct dxs_map *map, uintptr_t addr)
 
 static void mprotect_in_child(struct dxs_map *map)
 {
-	map->protection->mutex = (struct dxs_mutex){0};
 	mprotect_detach(map, false);
 }
 

@@ -18,7 +18,8 @@
 //   E.4 discover() closes the whole chunk before it looks at the page tables. A store that completed before the
 //       close left its page populated, so the look finds it; one that comes after traps and marks itself. `armed` is
 //       set last, so another sync that still sees the chunk unarmed does the same work again instead of trusting
-//       marks that are not there yet.
+//       marks that are not there yet (model: ARM_FIRST). A trap may open all meanwhile: then nothing is armed, which
+//       `nr_reopened` tells, counted and compared under the map's mutex (model: REOPENED).
 //   E.7 Closing the descriptor drops all protection silently. The shim keeps applications from closing it; is_alive
 //       finds out about the rest, and the sync point asks before it trusts a mark.
 //
@@ -40,6 +41,7 @@
 #include "signals.h"
 #include "stats.h"
 #include "sys.h"
+#include "trap.h"
 
 #define CHUNK ((uintptr_t)2 << 20)
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
@@ -136,9 +138,13 @@ static int write_protect(uintptr_t addr, size_t len, bool protect)
 	};
 	int err;
 
+	if (protect)
+		dxs_trap_closing();
 	do
 		err = dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WRITEPROTECT, &wp);
 	while (err == -EAGAIN); // the address space is just being changed by another thread
+	if (protect)
+		dxs_trap_closed();
 	return err;
 }
 
@@ -163,9 +169,15 @@ static bool uffd_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *start, u
 
 static int uffd_open_all(struct dxs_map *map)
 {
+	int err;
+
+	dxs_mutex_lock(&map->mutex);
+	map->nr_reopened++;
 	if (map->armed)
-		dxs_bitmap_reset_all(map->armed); // not known clean from now on; then open
-	return uffd_open(map, map->addr, map->len);
+		dxs_bitmap_reset_all(map->armed); // not known clean from now on; then open (model: OPEN_FORGET)
+	err = uffd_open(map, map->addr, map->len);
+	dxs_mutex_unlock(&map->mutex);
+	return err;
 }
 
 // Chunks are counted from the 2 MiB boundary at or below the mapping's start.
@@ -273,25 +285,32 @@ static int uffd_inherit(struct dxs_map *made, const struct dxs_map *map)
 	return err;
 }
 
-// E.4 for the part [start, end) of one chunk or more: close, look, mark, arm. `touched`: something was mapped there
-// before, so that stores may have been made through entries that are not there any more.
+static int close_part(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	return uffd_close(map, start, end - start);
+}
+
+// E.4 for the part [start, end) of one chunk or more: close all but what is pinned (M9), look, mark, arm. `touched`:
+// something was mapped there before, so that stores may have been made through entries that are not there any more.
 static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched)
 {
+	uint64_t reopened = dxs_look_begun(map);
 	int err;
 
 	dxs_mutex_lock(&map->file->pin_mutex);
-	if (map->file->nr_pins) { // M9: the kernel may be writing there: closed another time, and dirty now
-		dxs_mutex_unlock(&map->file->pin_mutex);
-		return dxs_mark_resident(map, start, end);
-	}
-	err = write_protect(start, end - start, true);
+	dxs_mark_pinned(map, start, end);
+	err = dxs_each_unpinned(map, start, end, close_part);
 	dxs_mutex_unlock(&map->file->pin_mutex);
 	if (!err)
 		err = touched ? dxs_mark_resident(map, start, end) : dxs_mark_mapped(map, start, end);
 	if (err)
 		return err;
-	armed_set(map, start, end); // after the marks: E.4
-	dxs_count(chunks_armed, (end - 1) / CHUNK - start / CHUNK + 1);
+	dxs_mutex_lock(&map->mutex);
+	if (map->nr_reopened == reopened) { // after the marks: E.4
+		armed_set(map, start, end);
+		dxs_count(chunks_armed, (end - 1) / CHUNK - start / CHUNK + 1);
+	}
+	dxs_mutex_unlock(&map->mutex);
 	return 0;
 }
 

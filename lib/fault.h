@@ -17,6 +17,7 @@
 	X("foreign-fence", FOREIGN_FENCE, "another thread fences")                                                     \
 	X("flush-error", FLUSH_ERROR, "flushing a page fails with EIO")                                                \
 	X("close-error", CLOSE_ERROR, "closing pages fails")                                                           \
+	X("open-error", OPEN_ERROR, "opening pages fails with ENOMEM, as with no VMAs left, and all is opened")        \
 	X("no-putback", NO_PUTBACK, "a failed flush does not put the mark back")                                       \
 	X("no-trap-mark", NO_TRAP_MARK, "a trap opens a page without marking it")                                      \
 	X("one-mapping", ONE_MAPPING, "a sync closes a page in one of its mappings only")                              \

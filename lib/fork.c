@@ -105,6 +105,7 @@ static void child_begin(void)
 	for (i = 0; (map = dxs_maps_nth(i));) {
 		dxs_file_to_kernel(map->file, "inherited by a fork");
 		dxs_writers_in_child(&map->file->writers);
+		map->mutex = (struct dxs_mutex){0};
 		if (map->engine)
 			map->engine->in_child(map);
 		map->engine = NULL;

@@ -8,6 +8,15 @@
 
 #define CHUNK ((uintptr_t)2 << 20)
 
+// Under the page locks: another sync that has just seen these pages unmarked may be about to take TOWRITE away, and with it
+// what the caller tags next (model: DISCOVER_LOCK).
+static void mark_locked(struct dxs_tree *tree, struct dxs_leaf *leaf, uint64_t mask)
+{
+	dxs_leaf_lock(leaf, mask);
+	dxs_tree_mark(tree, leaf, DXS_DIRTY, mask);
+	dxs_leaf_unlock(leaf, mask);
+}
+
 void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
 	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
@@ -19,7 +28,7 @@ void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
 			dxs_file_to_kernel(map->file, "no memory to mark pages");
 			return;
 		}
-		dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, dxs_leaf_mask(leaf, first, last));
+		mark_locked(&map->file->tree, leaf, dxs_leaf_mask(leaf, first, last));
 		first = leaf->first + DXS_LEAF_PAGES;
 	}
 }
@@ -47,17 +56,92 @@ int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 	unsigned char vec[512];
 
 	while (start < end) {
-		size_t i, len = dxs_min64(end - start, sizeof(vec) * DXS_PAGE_SIZE);
+		size_t i, run, len = dxs_min64(end - start, sizeof(vec) * DXS_PAGE_SIZE);
 		int err = (int)dxs_sys6(SYS_mincore, (long)start, (long)len, (long)vec, 0, 0, 0);
 
 		if (err)
 			return err;
-		for (i = 0; i < len; i += DXS_PAGE_SIZE)
-			if (vec[i / DXS_PAGE_SIZE] & 1)
-				dxs_mark_range(map, start + i, start + i + DXS_PAGE_SIZE);
+		for (i = 0; i < len; i = run) {
+			for (run = i; run < len && vec[run / DXS_PAGE_SIZE] & 1; run += DXS_PAGE_SIZE)
+				;
+			if (run > i)
+				dxs_mark_range(map, start + i, start + run);
+			else
+				run += DXS_PAGE_SIZE;
+		}
 		start += len;
 	}
 	return 0;
+}
+
+uint64_t dxs_look_begun(struct dxs_map *map)
+{
+	uint64_t reopened;
+
+	dxs_mutex_lock(&map->mutex); // not while all of it is being opened: what comes after is closed again
+	reopened = map->nr_reopened;
+	dxs_mutex_unlock(&map->mutex);
+	return reopened;
+}
+
+// The first leaf of [*at, last] that is pinned; moves *at behind it. A leaf has a mark from before it is pinned until after:
+// only those with one are asked, whole leaves, so that the answer depends on nothing else. NULL: none.
+static struct dxs_leaf *pinned_next(struct dxs_file *file, uint64_t *at, uint64_t last)
+{
+	struct dxs_leaf *leaf;
+
+	while ((leaf = dxs_tree_next(&file->tree, *at, last, 1U << DXS_DIRTY))) {
+		*at = leaf->first + DXS_LEAF_PAGES;
+		if (atomic_load(&leaf->pins))
+			return leaf;
+	}
+	return NULL;
+}
+
+uintptr_t dxs_pinned_run(struct dxs_map *map, uintptr_t *start, uintptr_t end)
+{
+	struct dxs_leaf *leaf = NULL;
+	uint64_t at, last, stop;
+
+	if (map->file->nr_pins && *start < end) {
+		at = dxs_map_pgoff(map, *start) & ~(uint64_t)(DXS_LEAF_PAGES - 1);
+		last = dxs_map_pgoff(map, end - 1) | (DXS_LEAF_PAGES - 1);
+		leaf = pinned_next(map->file, &at, last);
+	}
+	if (!leaf) {
+		*start = end;
+		return end;
+	}
+	*start = dxs_max64(*start, dxs_map_addr(map, dxs_max64(leaf->first, map->first)));
+	do
+		stop = at;
+	while ((leaf = pinned_next(map->file, &at, last)) && leaf->first == stop);
+	return stop <= dxs_map_last(map) ? dxs_min64(dxs_map_addr(map, stop), end) : end;
+}
+
+void dxs_mark_pinned(struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	uintptr_t stop;
+
+	for (; (stop = dxs_pinned_run(map, &start, end)) > start; start = stop) {
+		atomic_store(&map->file->widened, true);
+		dxs_mark_range(map, start, stop);
+	}
+}
+
+int dxs_each_unpinned(struct dxs_map *map, uintptr_t start, uintptr_t end,
+		      int (*fn)(struct dxs_map *map, uintptr_t start, uintptr_t end))
+{
+	uintptr_t at, stop;
+	int err = 0;
+
+	for (; !err && start < end; start = stop) {
+		at = start;
+		stop = dxs_pinned_run(map, &at, end);
+		if (start < at)
+			err = fn(map, start, at);
+	}
+	return err;
 }
 
 bool dxs_leaves_trace(void)

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lock.h"
+
 struct dxs_bitmap;
 struct dxs_engine;
 struct dxs_file;
@@ -25,6 +27,8 @@ struct dxs_map {
 	struct dxs_map *next;            // in the file's list; changes under its maps_lock, exclusive
 	const struct dxs_engine *engine; // what tracks stores here; NULL: nothing does
 	_Atomic bool going;              // the kernel is about to take it away: traps wait (M10)
+	struct dxs_mutex mutex;          // of the engine: opening all of it, and saying that it is known again
+	uint64_t nr_reopened;            // how often all of it was opened; under mutex
 	// One bit per 2 MiB of addresses: closed at least once, so that its closed pages are known clean. A chunk
 	// that is not armed is all open. NULL: all of the mapping is armed.
 	struct dxs_bitmap *armed;

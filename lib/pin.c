@@ -24,7 +24,7 @@ static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first,
 	atomic_fetch_add(&leaf->pins, 1); // under the lock; partner: close_and_unmark in sync.c
 	dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, mask);
 	dxs_history(map->file, DXS_EVENT_OPEN, leaf->first, mask);
-	err = map->engine->open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
+	err = dxs_engine_open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
 	dxs_leaf_unlock(leaf, mask);
 	if (err) // M5; the kernel would find the page closed
 		map->engine->open_all(map);
@@ -37,7 +37,7 @@ static void map_pin(struct dxs_pin *pin, struct dxs_map *map, uint64_t first, ui
 
 	*pinned = (struct dxs_pinned){map->file, first, first};
 	dxs_file_get(map->file);
-	// Not while a part is closed for the first time; partners: arm() and mprotect_discover() in the engines.
+	// Not while a part is closed for the first time; partners: dxs_each_unpinned() and close_region().
 	dxs_mutex_lock(&map->file->pin_mutex);
 	map->file->nr_pins++;
 	while (first <= last) {

@@ -12,7 +12,8 @@
 #include "log.h"
 #include "stats.h"
 
-static _Atomic uint32_t changes; // futex: of mappings, begun and ended; odd while one is under way
+static _Atomic uint64_t closes_begun, closes_ended; // M8
+static _Atomic uint32_t changes;                    // futex: of mappings, begun and ended; odd while one is under way
 
 #define MAX_LEAVES 10 // that a trap's extent touches: 2 MiB and gaps at both ends
 
@@ -56,7 +57,7 @@ static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, stru
 			dxs_tree_mark(&file->tree, leaf[i], DXS_DIRTY, mask);
 		dxs_history(file, DXS_EVENT_OPEN, leaf[i]->first, mask);
 	}
-	err = map->engine->open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << file->page_shift);
+	err = dxs_engine_open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << file->page_shift);
 	for (i = 0; i < nr; i++)
 		dxs_leaf_unlock(leaf[i], dxs_leaf_mask(leaf[i], first, last));
 	dxs_count(pages_opened, last - first + 1);
@@ -126,20 +127,35 @@ static bool is_open(uintptr_t addr)
 	return mask;
 }
 
+void dxs_trap_closing(void)
+{
+	atomic_fetch_add(&closes_begun, 1);
+}
+
+void dxs_trap_closed(void)
+{
+	atomic_fetch_add(&closes_ended, 1);
+}
+
+// M8. Had a close made the second fault, then after the first visit had opened the page. order: seq_cst. Such a close has
+// begun before the second visit, which reads `closes_begun` and so sees it, and had not ended before the first, which
+// reads `closes_ended` before it opens and so does not. With one counter, whether counted before the close or after it,
+// one of the two visits can miss it. That all closes that have begun by now had ended then is therefore what says that the
+// fault is the application's.
 enum dxs_trap dxs_trap_signal(uintptr_t addr)
 {
 	static DXS_THREAD uintptr_t last_addr;
-	static DXS_THREAD uint64_t last_closed;
-	bool open = last_addr == addr && is_open(addr); // before the count: a close in between then shows in it
-	uint64_t closed = dxs_counter_get(DXS_pages_closed);
+	static DXS_THREAD uint64_t last_ended;
+	enum dxs_trap result;
 
-	if (open && last_closed == closed) {
+	if (last_addr == addr && is_open(addr) && atomic_load(&closes_begun) == last_ended) {
 		last_addr = 0;
 		return DXS_TRAP_FOREIGN;
 	}
-	last_addr = addr;
-	last_closed = closed;
-	return trap_store(addr);
+	last_ended = atomic_load(&closes_ended);
+	result = trap_store(addr);
+	last_addr = result == DXS_TRAP_OPENED ? addr : 0; // only who has opened it may say so at the next visit
+	return result;
 }
 
 void dxs_trap_wait(void)
@@ -179,4 +195,5 @@ bool dxs_trap_is_foreign(uintptr_t addr)
 void dxs_trap_reset(void)
 {
 	atomic_store(&changes, 0);
+	atomic_store(&closes_ended, atomic_load(&closes_begun)); // by threads that are not there
 }

@@ -18,6 +18,10 @@ enum dxs_trap {
 // page lock.
 enum dxs_trap dxs_trap_signal(uintptr_t addr);
 
+// Called before and after whatever takes pages' write permission away: M8. Any context, signals blocked.
+void dxs_trap_closing(void);
+void dxs_trap_closed(void);
+
 // Whether a fault that is no trap hit a mapping that is being taken away: GOING, or FOREIGN.
 enum dxs_trap dxs_trap_look(uintptr_t addr);
 

@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # writers.sh BUILD ENGINE [SECONDS]: 8 writers and 2 syncers on one mapping (30 s), the same with an alias mapping, on
-# memfd and with pages left open (5 s each), all with the verifier on: nothing may be missed.
+# memfd and with pages left open (5 s each), and while every 50th trap cannot open its page and opens all of the mapping
+# instead, at any moment of a sync; all with the verifier on: nothing may be missed.
 set -eu
 build=$1 engine=$2 seconds=${3:-30}
+fault=
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -11,8 +13,8 @@ run() { # POLICY ARGUMENTS...
 	policy=$1
 	shift
 	printf '%s %s %s: ' "$engine" "$policy" "$*"
-	"$build/bin/daxsync" run --emulate --verify --engine="$engine" --policy="$policy" --stats="$work/stats" -- \
-		"$build/bin/tests/writers" "$@" 2>"$work/err" || {
+	"$build/bin/daxsync" run --emulate --verify --engine="$engine" --policy="$policy" --stats="$work/stats" \
+		${fault:+--fault="$fault"} -- "$build/bin/tests/writers" "$@" 2>"$work/err" || {
 		status=$?
 		cat "$work/err"
 		exit "$status"
@@ -29,3 +31,7 @@ run always-close -s 2 -p 1
 run always-close -s 5 -m memfd
 run never-close -s 5 -a
 run never-close -s 2 -p 20000
+fault=open-error:50
+run always-close -s 5
+run always-close -s 5 -a
+jq -e '.all_open > 0' "$work/stats" >/dev/null

@@ -37,6 +37,8 @@ configurations() {
 	two-pages-partial   sync clean -DNP=2 -DNW=1 -DPARTIAL=1 -DBLIND -DBATCHES
 	two-pages-extents   sync clean -DNP=2 -DNW=1 -DEXTENT -DSTOP
 	two-pages-stop      sync clean -DNP=2 -DNW=1 -DBATCHES -DSTOP
+	one-page-discover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DERRORS -DSTOP
+	two-pages-discover  sync clean -DNP=2 -DNW=1 -DDISCOVER
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	M1                  sync lost  -DNP=1 -DBREAK_M1
 	M1_ALIAS            sync lost  -DNP=1 -DBREAK_M1_ALIAS -DALIAS
@@ -63,6 +65,11 @@ configurations() {
 	EXTENT_LOCK         sync lost  -DNP=2 -DNW=1 -DEXTENT -DBREAK_EXTENT_LOCK
 	EXTENT_ORDER        sync hang  -DNP=2 -DEXTENT -DBREAK_EXTENT_ORDER -DSTOP
 	EXTENT_UNMARK       sync lost  -DNP=2 -DNW=1 -DEXTENT -DBREAK_EXTENT_UNMARK
+	REOPENED            sync lost  -DNP=1 -DBREAK_REOPENED -DDISCOVER
+	OPEN_FORGET         sync lost  -DNP=1 -DBREAK_OPEN_FORGET -DDISCOVER
+	ARM_FIRST           sync lost  -DNP=1 -DBREAK_ARM_FIRST -DDISCOVER
+	LEFT_MARK           sync lost  -DNP=1 -DBREAK_LEFT_MARK -DDISCOVER
+	DISCOVER_LOCK       sync lost  -DNP=1 -DBREAK_DISCOVER_LOCK -DDISCOVER
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
 	PLAIN_CLEAR         tree lost  -DBREAK_PLAIN_CLEAR
 	CLEAR_AFTER         tree lost  -DBREAK_CLEAR_AFTER

@@ -27,6 +27,8 @@
  *   EVICT       dirty lines become durable by themselves
  *   EXTENT      a trap may open both pages, and a close may close both and
  *               unmark only one
+ *   DISCOVER    all of the mapping is open at first, and a trap may open all of
+ *               it again; a sync then closes it and looks what was touched
  *   INVARIANTS  check V1 and V2 of the verify mode in every state
  *   BREAK_*     one deliberate bug
  */
@@ -70,6 +72,28 @@ byte blocked;			/* bit s: sync s runs with signals blocked */
 #endif
 byte errseen;			/* bit s: a flush failed since sync s began; the
 				   code compares an error count of the inode */
+#ifdef DISCOVER
+bool open_all = true;		/* nothing of the mapping is known clean */
+byte reopened;			/* bit s: all was opened since sync s closed it;
+				   the code compares a count of the mapping */
+bool mutex;			/* of the mapping's protection */
+byte touched;			/* the pages that the page tables hold */
+#define KNOWN !open_all
+#ifdef BREAK_REOPENED
+#define KNOW open_all = false
+#else
+#define KNOW \
+	atomic { \
+		!mutex -> \
+		if \
+		:: HAS(reopened, s) \
+		:: !HAS(reopened, s) -> open_all = false \
+		fi \
+	}
+#endif
+#else
+#define KNOWN true
+#endif
 
 /* ---- Memory ----------------------------------------------------------- */
 /*
@@ -157,11 +181,22 @@ inline store()
 #endif
 		fi;
 		if
-		:: HAS(open[m], p) -> at(NEWEST, p) = CACHE; goto stored
+		:: HAS(open[m], p) ->
+			at(NEWEST, p) = CACHE;
+#ifdef DISCOVER
+			SET(touched, p);
+#endif
+			goto stored
 		:: else
 		fi
 	}
 
+#ifdef DISCOVER
+	if
+	:: skip
+	:: goto all
+	fi;
+#endif
 #ifdef EXTENT
 	if			/* entries_open(): locks in ascending order */
 	:: skip
@@ -200,6 +235,20 @@ wide:
 	unlock(1 - p);
 #endif
 	unlock(p);
+#endif
+#ifdef DISCOVER
+	goto stored;
+all:				/* open_all(): no page lock, and no mark */
+	atomic { !mutex -> mutex = true };
+#ifdef BREAK_OPEN_FORGET
+	open[m] = ALL(NP);
+	open_all = true;
+	atomic { reopened = ALL(NS); mutex = false }
+#else
+	open_all = true;
+	reopened = ALL(NS);
+	atomic { open[m] = ALL(NP); mutex = false }
+#endif
 #endif
 stored:
 	atomic { m = 0; p = 0 }
@@ -343,6 +392,52 @@ inline drain()
 #endif
 }
 
+/*
+ * E.4: close, look, mark, and only then say that the mapping is known, if it was
+ * not opened again meanwhile. Where a page is pinned (M9) pages are left open,
+ * the last one here or none, and marked before, touched or not. The marks are
+ * set under the page locks: another sync that has seen the page unmarked may
+ * still be about to take TOWRITE away.
+ */
+inline discover()
+{
+	if
+	:: open_all
+	:: atomic { !open_all -> goto known }
+	fi;
+	atomic { !mutex -> CLR(reopened, s) };
+	if
+	:: skip
+	:: left = BIT(NP - 1);
+#ifndef BREAK_LEFT_MARK
+		lock(NP - 1);
+		SET(DIRTY, NP - 1);
+		unlock(NP - 1)
+#endif
+	fi;
+	open[0] = open[0] & left;
+#ifdef BREAK_ARM_FIRST
+	KNOW;
+#endif
+	do
+	:: atomic { p < NP && !HAS(touched, p) -> p++ }
+	:: p < NP && HAS(touched, p) ->
+#ifdef BREAK_DISCOVER_LOCK
+		SET(DIRTY, p);
+#else
+		lock(p);
+		SET(DIRTY, p);
+		unlock(p);
+#endif
+		p++
+	:: atomic { p == NP -> p = 0; break }
+	od;
+#ifndef BREAK_ARM_FIRST
+	KNOW;
+#endif
+known:	left = 0
+}
+
 inline sync()
 {
 	call();
@@ -351,6 +446,9 @@ inline sync()
 #endif
 
 again:	atomic { CLR(errseen, s); p = 0 }
+#ifdef DISCOVER
+	discover();
+#endif
 
 	/* Tag what is dirty now: it bounds the work. */
 	do
@@ -521,6 +619,9 @@ proctype Syncer(byte s) MAY_RUN
 #ifdef BREAK_M4_OPEN
 	byte loose;
 #endif
+#ifdef DISCOVER
+	byte left;
+#endif
 
 end:	do
 	:: GO sync()
@@ -613,14 +714,15 @@ proctype Stop()
 #endif
 
 /* V1: a page not marked, not being flushed and closed everywhere is durable.
-   V2: a page that is writable in any mapping is marked. Both while unlocked. */
+   V2: a page that is writable in any mapping is marked. Both while unlocked,
+   and where the mapping is known. */
 #if NM > 1
 #define OPEN(p) (HAS(open[0], p) || (HAS(usable, 1) && HAS(open[1], p)))
 #else
 #define OPEN(p) HAS(open[0], p)
 #endif
-#define V1(p) (HAS(LOCK | FLUSHING | DIRTY, p) || OPEN(p) || at(NEWEST, p) == DURABLE)
-#define V2(p) (HAS(LOCK, p) || !OPEN(p) || HAS(DIRTY, p))
+#define V1(p) (!(KNOWN) || HAS(LOCK | FLUSHING | DIRTY, p) || OPEN(p) || at(NEWEST, p) == DURABLE)
+#define V2(p) (!(KNOWN) || HAS(LOCK, p) || !OPEN(p) || HAS(DIRTY, p))
 
 proctype PowerCut()
 {
@@ -640,6 +742,9 @@ end:	if
 init
 {
 	atomic {
+#ifdef DISCOVER
+		open[0] = ALL(NP);
+#endif
 		run Syncer(0);		/* _pid 1, see MAY_RUN */
 		run Syncer(1);
 		run Storer(0);

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_engine.c: both engines on real mappings: what discover() (E.4) leaves known when all is opened meanwhile, when pages
+// are pinned, when another sync is at the same page; and what counts as a close for M8. Moments between two steps are met
+// in the system calls that the steps make.
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "engine_mprotect.h"
+#include "engine_uffd.h"
+#include "file.h"
+#include "flush.h"
+#include "look.h"
+#include "signals.h"
+#include "stats.h"
+#include "sync.h"
+#include "sys.h"
+#include "trap.h"
+
+#define PAGES (4 * DXS_LEAF_PAGES)
+#define BYTES (PAGES * DXS_PAGE_SIZE)
+
+static struct dxs_file *file;
+static struct dxs_map map;
+static long call_nr; // the system call in which `on_call` is called, once
+static void (*on_call)(void);
+static bool called;
+
+static long planted(long nr)
+{
+	void (*fn)(void) = on_call;
+
+	if (nr == call_nr && fn) {
+		on_call = NULL;
+		called = true;
+		fn();
+	}
+	return 0;
+}
+
+static void in_call(long nr, void (*fn)(void))
+{
+	call_nr = nr;
+	on_call = fn;
+	called = false;
+}
+
+static void setup(const struct dxs_engine *engine)
+{
+	struct dxs_map *made = &map;
+	int fd = memfd_create("engine", MFD_CLOEXEC);
+	const char *why = "";
+	void *addr;
+
+	if (engine == &dxs_engine_uffd && dxs_uffd_open(&why))
+		cr_skip_test("no userfaultfd: %s", why);
+	cr_assert_eq(dxs_flush_init(&why), 0, "%s", why);
+	cr_assert_eq(dxs_signals_install(DXS_TRAP_SEGV), 0);
+	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES));
+	addr = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cr_assert_neq(addr, MAP_FAILED);
+	close(fd);
+	file = dxs_file_new(1, 1, DXS_PAGE_SHIFT);
+	cr_assert_not_null(file);
+	atomic_store(&file->mode, DXS_MODE_EMULATED);
+	atomic_store(&file->size, BYTES);
+	file->in_memory = true;
+	map = (struct dxs_map){
+		.addr = (uintptr_t)addr, .len = BYTES, .prot = PROT_READ | PROT_WRITE, .file = file, .engine = engine};
+	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, PAGES - 1), 0);
+	dxs_file_map_add(file, &map);
+	cr_assert_eq(dxs_maps_replace(NULL, 0, &made, 1), 0);
+	cr_assert_eq(engine->attach(&map), 0);
+	dxs_sys_planted = planted;
+}
+
+static void setup_mprotect(void)
+{
+	setup(&dxs_engine_mprotect);
+}
+
+static void setup_uffd(void)
+{
+	setup(&dxs_engine_uffd);
+}
+
+TestSuite(engine_mprotect, .init = setup_mprotect);
+TestSuite(engine_uffd, .init = setup_uffd);
+
+#define BOTH(name)                                                                                                     \
+	static void name(void);                                                                                        \
+	Test(engine_mprotect, name)                                                                                    \
+	{                                                                                                              \
+		name();                                                                                                \
+	}                                                                                                              \
+	Test(engine_uffd, name)                                                                                        \
+	{                                                                                                              \
+		name();                                                                                                \
+	}                                                                                                              \
+	static void name(void)
+
+static void store(uint64_t pgoff)
+{
+	*(volatile char *)dxs_map_addr(&map, pgoff) = 1;
+}
+
+static bool is_dirty(uint64_t pgoff)
+{
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, false);
+
+	return leaf && dxs_leaf_get(leaf, DXS_DIRTY) & dxs_leaf_mask(leaf, pgoff, pgoff);
+}
+
+static bool is_known(void)
+{
+	uintptr_t start = map.addr;
+
+	return map.engine->known(&map, &start, dxs_map_end(&map)) > start;
+}
+
+static uint64_t writable(uint64_t leaf)
+{
+	uint64_t mask = 0;
+
+	cr_expect_eq(map.engine->writable(&map, dxs_map_addr(&map, leaf * DXS_LEAF_PAGES), DXS_LEAF_PAGES, &mask), 0);
+	return mask;
+}
+
+static void discover(void)
+{
+	cr_expect_eq(map.engine->discover(&map, 0, PAGES - 1), 0);
+}
+
+static void open_all(void)
+{
+	cr_expect_eq(map.engine->open_all(&map), 0);
+	store(7);
+}
+
+// A trap that found no VMA opened all of the mapping while a sync was looking at the page tables; the sync then called it
+// closed. From then on stores marked nothing: 29,959 of 30,000 pages were never flushed, and every msync returned 0.
+BOTH(what_is_opened_while_a_sync_looks_is_not_known)
+{
+	store(3);
+	in_call(SYS_mincore, open_all);
+	discover();
+	cr_assert(called, "the look is where it was expected");
+	cr_expect_not(is_known());
+	discover();
+	cr_expect(is_known());
+	cr_expect(is_dirty(7));
+	cr_expect_eq(writable(0), 0);
+}
+
+static void expect_unknown(void)
+{
+	cr_expect_not(is_known());
+}
+
+// Another sync that begins now must look too, not trust marks that are not there yet.
+BOTH(nothing_is_known_before_it_is_marked)
+{
+	store(3);
+	in_call(SYS_mincore, expect_unknown);
+	discover();
+	cr_expect(called);
+	cr_expect(is_known());
+}
+
+// A sync between the two would find nothing to look at, and stores that nobody has marked.
+BOTH(what_is_opened_is_forgotten_before)
+{
+	discover();
+	cr_assert(is_known());
+	in_call(map.engine == &dxs_engine_uffd ? SYS_ioctl : SYS_mprotect, expect_unknown);
+	cr_expect_eq(map.engine->open_all(&map), 0);
+	cr_expect(called);
+}
+
+static atomic_bool ended;
+
+static void *discover_body(void *arg)
+{
+	(void)arg;
+	discover();
+	ended = true;
+	return NULL;
+}
+
+// A sync that has seen a page unmarked takes its tag away under the page's lock. A look that marked the page in between,
+// and then tagged it, lost its tag by that, and returned with the page not flushed.
+BOTH(a_look_marks_under_the_page_lock)
+{
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, 3, true);
+	pthread_t thread;
+
+	store(3);
+	dxs_leaf_lock(leaf, 1ULL << 3);
+	cr_assert_eq(pthread_create(&thread, NULL, discover_body, NULL), 0);
+	while (!ended && !atomic_load(&leaf->waiters))
+		usleep(100);
+	cr_expect_not(is_dirty(3));
+	dxs_leaf_unlock(leaf, 1ULL << 3);
+	pthread_join(thread, NULL);
+	cr_expect(is_dirty(3));
+}
+
+static void pin(uint64_t pgoff)
+{
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, pgoff, true);
+
+	file->nr_pins++;
+	atomic_fetch_add(&leaf->pins, 1);
+	dxs_tree_mark(&file->tree, leaf, DXS_DIRTY, dxs_leaf_mask(leaf, pgoff, pgoff));
+}
+
+// A page that is pinned for good, and then a new mapping of the file: nothing of it was ever closed, and each sync looked
+// at all of it (11 ms for 64 MiB).
+BOTH(all_but_a_pinned_leaf_is_closed)
+{
+	uint64_t flushed;
+
+	store(3);
+	store(200);
+	pin(70);
+	discover();
+	cr_expect(is_known());
+	for (uint64_t leaf = 0; leaf < 4; leaf++)
+		cr_expect_eq(writable(leaf), leaf == 1 ? ~0ULL : 0, "leaf %d", (int)leaf);
+	for (uint64_t at = 64; at < 128; at++)
+		cr_expect(is_dirty(at), "page %d is open", (int)at);
+	cr_expect(is_dirty(3) && is_dirty(200));
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	cr_expect_not(is_dirty(3) || is_dirty(200));
+	for (int i = 0; i < 3; i++) {
+		flushed = dxs_counter_get(DXS_pages_flushed);
+		store(70);
+		cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+		cr_expect_geq(dxs_counter_get(DXS_pages_flushed), flushed + 1);
+		cr_expect(is_dirty(70), "it stays open");
+	}
+}
+
+BOTH(pinned_leaves_at_both_ends_and_side_by_side)
+{
+	pin(0);
+	pin(130);
+	pin(PAGES - 1);
+	discover();
+	for (uint64_t leaf = 0; leaf < 4; leaf++)
+		cr_expect_eq(writable(leaf), leaf == 1 ? 0 : ~0ULL, "leaf %d", (int)leaf);
+}
+
+// M8: what a close has caused is not the application's fault, whoever closed.
+BOTH(a_look_counts_as_a_close)
+{
+	uintptr_t addr = dxs_map_addr(&map, 3);
+
+	store(3);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
+	discover();
+	map.engine->open(&map, addr, DXS_PAGE_SIZE); // by another thread's trap
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FOREIGN);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
+	map.engine->close(&map, addr, DXS_PAGE_SIZE);
+	map.engine->open(&map, addr, DXS_PAGE_SIZE);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
+}
+
+BOTH(a_close_that_had_begun_before_the_first_fault_counts)
+{
+	uintptr_t addr = dxs_map_addr(&map, 3);
+
+	dxs_trap_closing();
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED, "it may be closing the page again just now");
+	dxs_trap_closed();
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED, "or have closed it in between");
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FOREIGN);
+}
+
+BOTH(a_fault_that_waited_for_a_change_is_tried_again)
+{
+	uintptr_t addr = dxs_map_addr(&map, 3);
+
+	atomic_store(&map.going, true);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_GOING);
+	atomic_store(&map.going, false);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED, "nobody has opened it for this thread yet");
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FOREIGN);
+}
