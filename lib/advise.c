@@ -19,8 +19,10 @@ static int sys_madvise(int pidfd, uintptr_t addr, uintptr_t end, int advice, uns
 {
 	struct iovec range = {(void *)addr, end - addr};
 
-	long ret = pidfd == -1 ? dxs_sys6(SYS_madvise, (long)addr, (long)range.iov_len, advice, 0, 0, 0)
-			       : dxs_sys6(SYS_process_madvise, pidfd, (long)&range, 1, advice, flags, 0);
+	long ret = pidfd == -1 ? DXS_BEHIND(madvise, ((void *)addr, end - addr, advice), SYS_madvise, (long)addr,
+					    (long)(end - addr), advice, 0, 0, 0)
+			       : DXS_BEHIND(process_madvise, (pidfd, &range, 1, advice, flags), SYS_process_madvise,
+					    pidfd, (long)&range, 1, advice, flags, 0);
 
 	return ret < 0 ? (int)ret : 0;
 }

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "behind.h"
 #include "engine.h"
 #include "file.h"
 #include "foreign.h"
@@ -100,7 +101,8 @@ static int sys_msync(uintptr_t start, uintptr_t end, int flags)
 {
 	uintptr_t page = start & ~(DXS_PAGE_SIZE - 1);
 
-	return (int)dxs_sys6(SYS_msync, (long)page, (long)(end - page), flags, 0, 0, 0);
+	return (int)DXS_BEHIND(msync, ((void *)page, end - page, flags), SYS_msync, (long)page, (long)(end - page),
+			       flags, 0, 0, 0);
 }
 
 // Its size now: in mode kernel other processes change it. There is no descriptor to ask: UINT64_MAX where it has moved, or
@@ -244,7 +246,8 @@ static void file_give(struct dxs_file *file, dxs_sigset set)
 static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 {
 	struct debt debt = debt_take(file, true);
-	int ret = (int)dxs_sys6(data_only ? SYS_fdatasync : SYS_fsync, fd, 0, 0, 0, 0, 0);
+	int ret = (int)(data_only ? DXS_BEHIND(fdatasync, (fd), SYS_fdatasync, fd, 0, 0, 0, 0, 0)
+				  : DXS_BEHIND(fsync, (fd), SYS_fsync, fd, 0, 0, 0, 0, 0));
 
 	dxs_count(kernel_syncs, 1);
 	if (!ret)

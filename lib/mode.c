@@ -231,11 +231,19 @@ static bool sync_is_possible(const struct dxs_candidate *candidate, int prot, in
 	return !sync_is_refused(ret);
 }
 
+static void *sys_mmap(const struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd,
+		      off_t off)
+{
+	if (dxs_likely(!candidate->next))
+		return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	return (void *)DXS_BEHIND_CALL(candidate->next(addr, len, prot, flags, fd, off));
+}
+
 static void *map_without_sync(struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd,
 			      off_t off)
 {
 	verdict(candidate, DXS_MODE_KERNEL, "MAP_SYNC is refused: the blocks may still be in the journal");
-	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	return sys_mmap(candidate, addr, len, prot, flags, fd, off);
 }
 
 static int flags_with_sync(int flags)
@@ -250,7 +258,7 @@ void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int 
 	void *ret;
 
 	if (!dxs_mode_wants_sync(candidate))
-		return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+		return sys_mmap(candidate, addr, len, prot, flags, fd, off);
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) && !sync_is_possible(candidate, prot, fd, off))
 		return map_without_sync(candidate, addr, len, prot, flags, fd, off);
 	if (flags & MAP_FIXED_NOREPLACE) { // not with MAP_SHARED_VALIDATE: first the place, then a mapping over it
@@ -260,7 +268,7 @@ void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int 
 		addr = ret;
 		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 	}
-	ret = dxs_sys_mmap(addr, len, prot, flags_with_sync(flags), fd, off);
+	ret = sys_mmap(candidate, addr, len, prot, flags_with_sync(flags), fd, off);
 	if (!sync_is_refused(ret))
 		return ret;
 	return map_without_sync(candidate, addr, len, prot, flags, fd, off);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "behind.h"
 #include "file.h"
 
 // What can be said of a file before an engine was tried on a mapping of it.
@@ -16,6 +17,7 @@ struct dxs_candidate {
 	bool is_device;       // device DAX: no file system, no kernel sync
 	bool in_memory;       // tmpfs, hugetlbfs: what is not in memory is not there
 	bool is_plain_memory; // see struct dxs_file
+	dxs_mmap_fn next;     // who makes the program's mmap; NULL: the kernel
 	struct stat st;       // st_size: of a device too
 	char path[512];
 };
@@ -40,7 +42,7 @@ static inline ino_t dxs_identity_ino(const struct stat *st)
 	return S_ISCHR(st->st_mode) ? 0 : st->st_ino;
 }
 
-// mmap of a candidate. On DAX, MAP_SYNC is asked for on the program's behalf: with it, the blocks of a page that can be
+// The program's mmap. On DAX, MAP_SYNC is asked for on the program's behalf: with it, the blocks of a page that can be
 // written are durable metadata, and flushing the page is all that is left (Documentation/filesystems/dax.rst). Where it
 // is refused the candidate's mode becomes KERNEL. Returns the address, or -errno in the pointer.
 void *dxs_mode_map(struct dxs_candidate *candidate, void *addr, size_t len, int prot, int flags, int fd, off_t off);

@@ -9,8 +9,13 @@
 
 static int sys_protect(uintptr_t addr, uintptr_t end, int prot, int pkey)
 {
-	return (int)(pkey < 0 ? dxs_sys6(SYS_mprotect, (long)addr, (long)(end - addr), prot, 0, 0, 0)
-			      : dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)(end - addr), prot, pkey, 0, 0));
+	size_t len = end - addr;
+
+	if (pkey == DXS_NO_PKEY)
+		return (int)DXS_BEHIND(mprotect, ((void *)addr, len, prot), SYS_mprotect, (long)addr, (long)len, prot,
+				       0, 0, 0);
+	return (int)DXS_BEHIND(pkey_mprotect, ((void *)addr, len, prot, pkey), SYS_pkey_mprotect, (long)addr, (long)len,
+			       prot, pkey, 0, 0);
 }
 
 // After a call that failed: up to which address the kernel came, which changes one VMA after the other (mm/mprotect.c,

@@ -10,7 +10,8 @@
 
 static void *sys_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
 {
-	return (void *)dxs_sys6(SYS_mremap, (long)addr, (long)old_len, (long)new_len, flags, (long)new_addr, 0);
+	return (void *)DXS_BEHIND(mremap, (addr, old_len, new_len, flags, new_addr), SYS_mremap, (long)addr,
+				  (long)old_len, (long)new_len, flags, (long)new_addr, 0);
 }
 
 // What mremap needs to know of the mapping that it moves, or grows, or doubles.
@@ -167,7 +168,13 @@ int dxs_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int fla
 	len &= ~(DXS_PAGE_SIZE - 1);
 	if (dxs_is_known(at, len))
 		dxs_release_range(at, at + len, "its pages were mapped in another order (remap_file_pages)");
-	return (int)dxs_sys6(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)pgoff, flags, 0);
+	return (int)DXS_BEHIND(remap_file_pages, (addr, len, prot, pgoff, flags), SYS_remap_file_pages, (long)addr,
+			       (long)len, prot, (long)pgoff, flags, 0);
+}
+
+static void *sys_shmat(int id, const void *addr, int flags)
+{
+	return (void *)DXS_BEHIND(shmat, (id, addr, flags), SYS_shmat, id, (long)addr, flags, 0, 0, 0);
 }
 
 // shmat that takes the place of what is mapped there.
@@ -180,9 +187,9 @@ void *dxs_shmat(int id, const void *addr, int flags)
 
 	if (!(flags & SHM_REMAP) || dxs_sys6(SYS_shmctl, id, IPC_STAT, (long)&segment, 0, 0, 0) ||
 	    !dxs_is_known(at, segment.shm_segsz))
-		return (void *)dxs_sys6(SYS_shmat, id, (long)addr, flags, 0, 0, 0);
+		return sys_shmat(id, addr, flags);
 	dxs_change_begin(&change, at, dxs_round_up(segment.shm_segsz, DXS_PAGE_SIZE));
-	ret = (void *)dxs_sys6(SYS_shmat, id, (long)addr, flags, 0, 0, 0);
+	ret = sys_shmat(id, addr, flags);
 	dxs_change_commit(&change, !dxs_is_err(ret));
 	dxs_change_end(&change);
 	return ret;

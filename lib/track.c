@@ -311,16 +311,16 @@ static void note_pass(const struct dxs_candidate *candidate, int prot, size_t le
 static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, off_t off,
 			  struct dxs_candidate *candidate)
 {
-	size_t page = candidate ? (size_t)1 << candidate->page_shift : DXS_PAGE_SIZE;
+	bool is_ours = candidate->mode != DXS_MODE_PASS;
+	size_t page = is_ours ? (size_t)1 << candidate->page_shift : DXS_PAGE_SIZE;
 	struct dxs_change change;
 	enum dxs_mode mode = DXS_MODE_DIRECT;
 	void *ret;
 
 	dxs_change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? dxs_round_up(len, page) : 0);
-	ret = candidate ? dxs_mode_map(candidate, addr, len, prot, flags, fd, off)
-			: dxs_sys_mmap(addr, len, prot, flags, fd, off);
+	ret = dxs_mode_map(candidate, addr, len, prot, flags, fd, off);
 	dxs_change_commit(&change, !dxs_is_err(ret));
-	if (!dxs_is_err(ret) && candidate)
+	if (!dxs_is_err(ret) && is_ours)
 		mode = track((uintptr_t)ret, len, prot, flags, fd, off, candidate);
 	dxs_change_end(&change);
 	if (prot & PROT_WRITE && is_refused(mode)) {
@@ -330,9 +330,9 @@ static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, o
 	return ret;
 }
 
-void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, dxs_mmap_fn next)
 {
-	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS};
+	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS, .next = next};
 
 	if (is_of_interest(prot, flags, fd)) {
 		dxs_mode_look(fd, dxs_config.emulate, &candidate);
@@ -352,8 +352,13 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 		}
 	}
 	if (flags & MAP_FIXED && dxs_is_known((uintptr_t)addr, len))
-		return mmap_tracked(addr, len, prot, flags, fd, off, NULL);
-	return dxs_sys_mmap(addr, len, prot, flags, fd, off);
+		return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
+	return dxs_mode_map(&candidate, addr, len, prot, flags, fd, off);
+}
+
+static int sys_munmap(void *addr, size_t len)
+{
+	return (int)DXS_BEHIND(munmap, (addr, len), SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
 }
 
 int dxs_munmap(void *addr, size_t len)
@@ -362,10 +367,10 @@ int dxs_munmap(void *addr, size_t len)
 	int ret;
 
 	if ((uintptr_t)addr % DXS_PAGE_SIZE || !dxs_is_known((uintptr_t)addr, len))
-		return dxs_sys_munmap(addr, len);
+		return sys_munmap(addr, len);
 	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
 	dxs_change_begin(&change, (uintptr_t)addr, len);
-	ret = dxs_sys_munmap(addr, len);
+	ret = sys_munmap(addr, len);
 	dxs_change_commit(&change, !ret);
 	dxs_change_end(&change);
 	return ret;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "behind.h"
 #include "sys.h"
 
 #pragma GCC visibility push(default) // the shim uses these
@@ -23,11 +24,13 @@ extern DXS_THREAD int dxs_inside;
 extern bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
 
 // mmap, munmap, mremap and mprotect for hooks and API: the kernel's call with the tracking around it. Results are
-// the kernel's, errors as -errno (in the pointer, for those that return one).
-void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+// the kernel's, errors as -errno (in the pointer, for those that return one). `next`: who makes the program's mmap, NULL for
+// the kernel.
+void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, dxs_mmap_fn next);
 int dxs_munmap(void *addr, size_t len);
 void *dxs_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr);
-int dxs_mprotect(void *addr, size_t len, int prot, int pkey);                   // pkey -1: plain mprotect
+#define DXS_NO_PKEY INT32_MIN // plain mprotect
+int dxs_mprotect(void *addr, size_t len, int prot, int pkey);
 int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags); // pidfd -1: plain madvise
 int dxs_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags);
 void *dxs_shmat(int id, const void *addr, int flags);

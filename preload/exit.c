@@ -37,17 +37,18 @@ void dxs_finish(void)
 	}
 }
 
-DXS_EXPORT void _exit(int status)
-{
-	dxs_finish();
-	for (;;)
-		dxs_sys6(SYS_exit_group, status, 0, 0, 0, 0, 0);
-}
+#define EXIT(name)                                                                                                     \
+	DXS_EXPORT void name(int status)                                                                               \
+	{                                                                                                              \
+		dxs_finish();                                                                                          \
+		if (dxs_next.name)                                                                                     \
+			dxs_next.name(status);                                                                         \
+		for (;;)                                                                                               \
+			dxs_sys6(SYS_exit_group, status, 0, 0, 0, 0, 0);                                               \
+	}
 
-DXS_EXPORT void _Exit(int status)
-{
-	_exit(status);
-}
+EXIT(_exit)
+EXIT(_Exit)
 
 // What another program inherits, beside the files: our handlers would become default actions, and the masks are spared.
 static dxs_sigset exec_begin(void)
@@ -106,44 +107,48 @@ static size_t args_count(va_list args)
 	return nr;
 }
 
-// Collects the arguments of an execl call into a vector on the stack, as execv wants them.
-#define ARGS_COLLECT(argv, arg, args)                                                                                  \
+// Collects the arguments of an execl call, and the environment behind them if there is one, into a vector on the stack.
+#define ARGS_COLLECT(argv, arg, args, nr_behind)                                                                       \
 	va_start(args, arg);                                                                                           \
-	size_t nr_ = args_count(args), i_ = 1;                                                                         \
+	size_t nr_ = args_count(args) + (nr_behind), i_;                                                               \
 	va_end(args);                                                                                                  \
-	char *argv[nr_];                                                                                               \
+	char *argv[nr_ > LISTED ? nr_ : LISTED];                                                                       \
 	argv[0] = (char *)(uintptr_t)(arg);                                                                            \
 	va_start(args, arg);                                                                                           \
-	while (i_ < nr_)                                                                                               \
-	argv[i_++] = va_arg(args, char *)
+	for (i_ = 1; i_ < nr_ || i_ < LISTED; i_++)                                                                    \
+		argv[i_] = i_ < nr_ ? va_arg(args, char *) : NULL;                                                     \
+	va_end(args)
+
+// A list of arguments can be passed on as one only with a constant number of them; libc's own ends at the NULL. A longer
+// one goes on as a vector.
+#define LISTED 32
+#define LIST4(argv, i) argv[i], argv[(i) + 1], argv[(i) + 2], argv[(i) + 3]
+#define LIST16(argv, i) LIST4(argv, i), LIST4(argv, (i) + 4), LIST4(argv, (i) + 8), LIST4(argv, (i) + 12)
+#define LIST(argv) LIST16(argv, 0), LIST16(argv, 16)
 
 DXS_EXPORT int execl(const char *path, const char *arg, ...)
 {
 	va_list args;
 
-	ARGS_COLLECT(argv, arg, args);
-	va_end(args);
-	return execv(path, argv);
+	ARGS_COLLECT(argv, arg, args, 0);
+	return EXECUTES(nr_ > LISTED ? dxs_next.execv(path, argv) : dxs_next.execl(path, LIST(argv), NULL));
 }
 
 DXS_EXPORT int execlp(const char *file, const char *arg, ...)
 {
 	va_list args;
 
-	ARGS_COLLECT(argv, arg, args);
-	va_end(args);
-	return execvp(file, argv);
+	ARGS_COLLECT(argv, arg, args, 0);
+	return EXECUTES(nr_ > LISTED ? dxs_next.execvp(file, argv) : dxs_next.execlp(file, LIST(argv), NULL));
 }
 
 DXS_EXPORT int execle(const char *path, const char *arg, ...)
 {
-	char *const *envp;
 	va_list args;
 
-	ARGS_COLLECT(argv, arg, args);
-	envp = va_arg(args, char *const *);
-	va_end(args);
-	return execve(path, argv, envp);
+	ARGS_COLLECT(argv, arg, args, 1);
+	return EXECUTES(nr_ > LISTED ? dxs_next.execve(path, argv, (char **)argv[nr_ - 1])
+				     : dxs_next.execle(path, LIST(argv), NULL, NULL));
 }
 
 DXS_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])

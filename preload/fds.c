@@ -25,22 +25,21 @@ int dxs_hook_given(int fd)
 	return fd;
 }
 
-DXS_EXPORT int close(int fd)
-{
-	int ret;
+#define CLOSE(name)                                                                                                    \
+	DXS_EXPORT int name(int fd)                                                                                    \
+	{                                                                                                              \
+		int ret;                                                                                               \
+                                                                                                                       \
+		if (is_ours(fd))                                                                                       \
+			return (int)dxs_hook_return(-EBADF);                                                           \
+		forget(fd);                                                                                            \
+		ret = DXS_NEXT(name, (fd), SYS_close, fd);                                                             \
+		forget(fd);                                                                                            \
+		return ret;                                                                                            \
+	}
 
-	if (is_ours(fd))
-		return (int)dxs_hook_return(-EBADF);
-	forget(fd);
-	ret = DXS_NEXT(close, (fd), SYS_close, fd);
-	forget(fd);
-	return ret;
-}
-
-DXS_EXPORT int __close(int fd)
-{
-	return close(fd);
-}
+CLOSE(close)
+CLOSE(__close)
 
 static int range_close(unsigned first, unsigned last, int flags)
 {
@@ -73,24 +72,30 @@ DXS_EXPORT int close_range(unsigned first, unsigned last, int flags)
 
 DXS_EXPORT void closefrom(int first)
 {
-	close_range(first < 0 ? 0 : (unsigned)first, ~0U, 0);
+	first = first < 0 ? 0 : first;
+	if (!dxs_next.closefrom || (dxs_hooks_active && dxs_fd_next(first) >= 0)) {
+		close_range((unsigned)first, ~0U, 0);
+		return;
+	}
+	dxs_foreign_forget_range((unsigned)first, ~0U);
+	dxs_next.closefrom(first);
+	dxs_foreign_forget_range((unsigned)first, ~0U);
 }
 
 // Our numbers are high (fd.c); a program that asks for one of them is told that it may not have it.
-DXS_EXPORT int dup2(int from, int to)
-{
-	if (is_ours(from) || (is_ours(to) && from != to))
-		return (int)dxs_hook_return(-EBADF);
-	if (from == to) // dup3 would refuse
-		return fcntl(from, F_GETFD) < 0 ? -1 : to;
-	forget(to);
-	return dxs_hook_given(DXS_NEXT(dup2, (from, to), SYS_dup3, from, to, 0));
-}
+#define DUP2(name)                                                                                                     \
+	DXS_EXPORT int name(int from, int to)                                                                          \
+	{                                                                                                              \
+		if (is_ours(from) || (is_ours(to) && from != to))                                                      \
+			return (int)dxs_hook_return(-EBADF);                                                           \
+		if (from == to) /* dup3 would refuse */                                                                \
+			return DXS_NEXT(name, (from, to), SYS_fcntl, from, F_GETFD) < 0 ? -1 : to;                     \
+		forget(to);                                                                                            \
+		return dxs_hook_given(DXS_NEXT(name, (from, to), SYS_dup3, from, to, 0));                              \
+	}
 
-DXS_EXPORT int __dup2(int from, int to)
-{
-	return dup2(from, to);
-}
+DUP2(dup2)
+DUP2(__dup2)
 
 DXS_EXPORT int dup3(int from, int to, int flags)
 {

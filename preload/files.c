@@ -59,23 +59,22 @@ static ssize_t at_offset(struct dxs_kwrite kwrite, int fd, off_t off, ssize_t re
 	return ret;
 }
 
-DXS_EXPORT ssize_t write(int fd, const void *buf, size_t len)
-{
-	struct at_position at = position_begin(fd);
+#define WRITE(name)                                                                                                    \
+	DXS_EXPORT ssize_t name(int fd, const void *buf, size_t len)                                                   \
+	{                                                                                                              \
+		struct at_position at = position_begin(fd);                                                            \
+                                                                                                                       \
+		return position_end(at, fd, DXS_NEXT(name, (fd, buf, len), SYS_write, fd, buf, len));                  \
+	}
 
-	return position_end(at, fd, DXS_NEXT(write, (fd, buf, len), SYS_write, fd, buf, len));
-}
+WRITE(write)
+WRITE(__write)
 
 DXS_EXPORT ssize_t writev(int fd, const struct iovec *iov, int nr)
 {
 	struct at_position at = position_begin(fd);
 
 	return position_end(at, fd, DXS_NEXT(writev, (fd, iov, nr), SYS_writev, fd, iov, nr));
-}
-
-DXS_EXPORT ssize_t __write(int fd, const void *buf, size_t len)
-{
-	return write(fd, buf, len);
 }
 
 // A stream of libc's own, for one call.
@@ -139,26 +138,26 @@ POSITIONAL(pwritev, (int fd, const struct iovec *iov, int nr, off_t off), (fd, i
 POSITIONAL(pwritev64, (int fd, const struct iovec *iov, int nr, off64_t off), (fd, iov, nr, off), SYS_pwritev, fd, iov,
 	   nr, off, 0)
 
-static ssize_t pwritev2_any(int fd, const struct iovec *iov, int nr, off_t off, int flags)
+// Offset -1 is the position; RWF_APPEND writes at the end and moves nothing that could be asked later.
+static ssize_t pwritev2_end(struct at_position at, int fd, off_t off, int flags, ssize_t ret)
 {
-	struct at_position at = position_begin(fd);
-	ssize_t ret = DXS_NEXT(pwritev2, (fd, iov, nr, off, flags), SYS_pwritev2, fd, iov, nr, off, 0, flags);
-
-	// Offset -1 is the position; RWF_APPEND writes at the end and moves nothing that could be asked later.
 	if (off == -1)
 		return position_end(at, fd, ret);
 	return at_offset(at.kwrite, fd, flags & RWF_APPEND ? dxs_end_of(fd) - (ret > 0 ? ret : 0) : off, ret);
 }
 
-DXS_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
-{
-	return pwritev2_any(fd, iov, nr, off, flags);
-}
+#define PWRITEV2(name, offset)                                                                                         \
+	DXS_EXPORT ssize_t name(int fd, const struct iovec *iov, int nr, offset off, int flags)                        \
+	{                                                                                                              \
+		struct at_position at = position_begin(fd);                                                            \
+                                                                                                                       \
+		return pwritev2_end(                                                                                   \
+			at, fd, off, flags,                                                                            \
+			DXS_NEXT(name, (fd, iov, nr, off, flags), SYS_pwritev2, fd, iov, nr, off, 0, flags));          \
+	}
 
-DXS_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int nr, off64_t off, int flags)
-{
-	return pwritev2_any(fd, iov, nr, off, flags);
-}
+PWRITEV2(pwritev2, off_t)
+PWRITEV2(pwritev64v2, off64_t)
 
 DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
@@ -175,29 +174,21 @@ DXS_EXPORT ssize_t copy_file_range(int in, off64_t *in_off, int out, off64_t *ou
 	return position_end(at, out, ret);
 }
 
-DXS_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
-{
-	struct at_position at = position_begin(out);
-	struct dxs_pin pin;
-	ssize_t ret;
+#define SENDFILE(name, offset)                                                                                         \
+	DXS_EXPORT ssize_t name(int out, int in, offset *off, size_t len)                                              \
+	{                                                                                                              \
+		struct at_position at = position_begin(out);                                                           \
+		struct dxs_pin pin;                                                                                    \
+		ssize_t ret;                                                                                           \
+                                                                                                                       \
+		pin_positions(&pin, off, NULL);                                                                        \
+		ret = DXS_NEXT(name, (out, in, off, len), SYS_sendfile, out, in, off, len);                            \
+		dxs_unpin(&pin);                                                                                       \
+		return position_end(at, out, ret);                                                                     \
+	}
 
-	pin_positions(&pin, off, NULL);
-	ret = DXS_NEXT(sendfile, (out, in, off, len), SYS_sendfile, out, in, off, len);
-	dxs_unpin(&pin);
-	return position_end(at, out, ret);
-}
-
-DXS_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
-{
-	struct at_position at = position_begin(out);
-	struct dxs_pin pin;
-	ssize_t ret;
-
-	pin_positions(&pin, off, NULL);
-	ret = DXS_NEXT(sendfile64, (out, in, off, len), SYS_sendfile, out, in, off, len);
-	dxs_unpin(&pin);
-	return position_end(at, out, ret);
-}
+SENDFILE(sendfile, off_t)
+SENDFILE(sendfile64, off64_t)
 
 DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned flags)
 {
@@ -214,33 +205,25 @@ DXS_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, si
 	return position_end(at, out, ret);
 }
 
-DXS_EXPORT int ftruncate(int fd, off_t size)
-{
-	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;
-	int ret = DXS_NEXT(ftruncate, (fd, size), SYS_ftruncate, fd, size);
+#define FTRUNCATE(name, offset)                                                                                        \
+	DXS_EXPORT int name(int fd, offset size)                                                                       \
+	{                                                                                                              \
+		struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;                                \
+		int ret = DXS_NEXT(name, (fd, size), SYS_ftruncate, fd, size);                                         \
+                                                                                                                       \
+		dxs_resize_end(file, !ret, size);                                                                      \
+		return ret;                                                                                            \
+	}
 
-	dxs_resize_end(file, !ret, size);
-	return ret;
-}
-
-DXS_EXPORT int ftruncate64(int fd, off64_t size)
-{
-	return ftruncate(fd, size);
-}
-
-DXS_EXPORT int truncate(const char *path, off_t size)
-{
-	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin_path(AT_FDCWD, path, true) : NULL;
-	int ret = DXS_NEXT(truncate, (path, size), SYS_truncate, path, size);
-
-	dxs_resize_end(file, !ret, size);
-	return ret;
-}
-
-DXS_EXPORT int truncate64(const char *path, off64_t size)
-{
-	return truncate(path, size);
-}
+#define TRUNCATE(name, offset)                                                                                         \
+	DXS_EXPORT int name(const char *path, offset size)                                                             \
+	{                                                                                                              \
+		struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin_path(AT_FDCWD, path, true) : NULL;         \
+		int ret = DXS_NEXT(name, (path, size), SYS_truncate, path, size);                                      \
+                                                                                                                       \
+		dxs_resize_end(file, !ret, size);                                                                      \
+		return ret;                                                                                            \
+	}
 
 // Shifting modes move everything behind the range.
 static off_t changed_len(int mode, off_t off, off_t len)
@@ -248,32 +231,33 @@ static off_t changed_len(int mode, off_t off, off_t len)
 	return mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE) ? INT64_MAX - off : len;
 }
 
-DXS_EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
-{
-	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;
-	int ret = DXS_NEXT(fallocate, (fd, mode, off, len), SYS_fallocate, fd, mode, off, len);
+#define FALLOCATE(name, offset)                                                                                        \
+	DXS_EXPORT int name(int fd, int mode, offset off, offset len)                                                  \
+	{                                                                                                              \
+		struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;                                \
+		int ret = DXS_NEXT(name, (fd, mode, off, len), SYS_fallocate, fd, mode, off, len);                     \
+                                                                                                                       \
+		dxs_holes_end(file, off, ret ? 0 : changed_len(mode, off, len), file ? dxs_end_of(fd) : -1);           \
+		return ret;                                                                                            \
+	}
 
-	dxs_holes_end(file, off, ret ? 0 : changed_len(mode, off, len), file ? dxs_end_of(fd) : -1);
-	return ret;
-}
+#define POSIX_FALLOCATE(name, offset)                                                                                  \
+	DXS_EXPORT int name(int fd, offset off, offset len)                                                            \
+	{                                                                                                              \
+		struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;                                \
+		int ret;                                                                                               \
+                                                                                                                       \
+		dxs_hooks_fill();                                                                                      \
+		ret = dxs_next.name(fd, off, len);                                                                     \
+		dxs_holes_end(file, off, 0, file ? dxs_end_of(fd) : -1);                                               \
+		return ret;                                                                                            \
+	}
 
-DXS_EXPORT int fallocate64(int fd, int mode, off64_t off, off64_t len)
-{
-	return fallocate(fd, mode, off, len);
-}
-
-DXS_EXPORT int posix_fallocate(int fd, off_t off, off_t len)
-{
-	struct dxs_file *file = dxs_hook_enter() ? dxs_resize_begin(fd) : NULL;
-	int ret;
-
-	dxs_hooks_fill();
-	ret = dxs_next.posix_fallocate(fd, off, len);
-	dxs_holes_end(file, off, 0, file ? dxs_end_of(fd) : -1);
-	return ret;
-}
-
-DXS_EXPORT int posix_fallocate64(int fd, off64_t off, off64_t len)
-{
-	return posix_fallocate(fd, off, len);
-}
+FTRUNCATE(ftruncate, off_t)
+FTRUNCATE(ftruncate64, off64_t)
+TRUNCATE(truncate, off_t)
+TRUNCATE(truncate64, off64_t)
+FALLOCATE(fallocate, off_t)
+FALLOCATE(fallocate64, off64_t)
+POSIX_FALLOCATE(posix_fallocate, off_t)
+POSIX_FALLOCATE(posix_fallocate64, off64_t)

@@ -4,8 +4,10 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <string.h>
 
 #include "alloc.h"
+#include "behind.h"
 #include "calls.h"
 #include "exit.h"
 #include "fork.h"
@@ -32,6 +34,7 @@ static const struct hook hooks[] = {
 #undef X
 #if defined(__x86_64__)
 		{"__sigsetjmp", (void *)(__sigsetjmp), &dxs_next_sigsetjmp},
+	{"setjmp", (void *)(setjmp), &dxs_next_setjmp},
 #endif
 };
 
@@ -149,9 +152,28 @@ void dxs_hooks_fill(void)
 		*dxs_results[i].next = dlsym(RTLD_NEXT, dxs_results[i].name);
 }
 
+// Whether a function is another library's, and not libc's.
+static bool is_behind(void *function)
+{
+	Dl_info libc = {0}, info;
+
+	dladdr((void *)strsignal, &libc); // not hooked
+	return function && dladdr(function, &info) && info.dli_fbase != libc.dli_fbase;
+}
+
+static void behind_fill(void)
+{
+#define X(name)                                                                                                        \
+	if (is_behind((void *)dxs_next.name))                                                                          \
+		dxs_behind.name = dxs_next.name;
+	DXS_BEHIND_CALLS(X)
+#undef X
+}
+
 __attribute__((constructor(101))) static void begin(void)
 {
 	dxs_hooks_fill();
+	behind_fill();
 	dxs_allocator.zalloc = dxs_private_zalloc;
 	dxs_allocator.free = dxs_private_free;
 	// The allocator sets up its fork handlers with its first allocation, before dxs_init() does: so a fork takes the

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // hooks.h: the table of hooks.
 //
-// A hook translates a libc call into one of lib/, and otherwise makes the next library's call, or before the table is
-// filled and in calls that the library itself causes, the kernel's. Hooks neither allocate nor use stdio, and keep
-// errno as libc does.
+// A hook translates a libc call into one of lib/, and otherwise makes the next library's call by the same name, or before
+// the table is filled, the kernel's. Hooks neither allocate nor use stdio, and keep errno as libc does.
 #ifndef DXS_HOOKS_H
 #define DXS_HOOKS_H
 
@@ -80,6 +79,7 @@ int siggetmask(void);
 #undef fread_unlocked // macros in optimised builds
 #undef sigpause
 #undef siglongjmp
+#undef setjmp
 
 // Every hook, by the name of the function that it stands for.
 // clang-format off
@@ -131,7 +131,7 @@ extern struct dxs_next dxs_next;
 #define DXS_NEXT(name, args, nr, ...)                                                                                  \
 	(dxs_next.name ? dxs_next.name args : (typeof(dxs_next.name args))syscall(nr, __VA_ARGS__))
 
-extern void *dxs_next_sigsetjmp; // jumps.c
+extern void *dxs_next_sigsetjmp, *dxs_next_setjmp; // jumps.c
 
 // Fills the table if that has not happened yet, for hooks that are no single system call and that no allocator calls.
 void dxs_hooks_fill(void);

@@ -13,53 +13,45 @@
 #define SAVED 0x64787373UL // above the two bits
 #define LAST_WORD (sizeof(sigset_t) / sizeof(unsigned long) - 1)
 
-__attribute__((visibility("hidden"))) void *dxs_next_sigsetjmp;
+__attribute__((visibility("hidden"))) void *dxs_next_sigsetjmp, *dxs_next_setjmp;
 
 #if defined(__x86_64__)
 _Static_assert(sizeof(struct __jmp_buf_tag) == 200, "the last word of the buffer");
 // It returns twice, so it must not have a frame: it goes on to libc's with the arguments that it got.
-__asm__(".text\n"
-	".globl __sigsetjmp, setjmp\n"
-	".type __sigsetjmp, @function\n"
-	".type setjmp, @function\n"
-	"setjmp:\n"
-	"	.cfi_startproc\n"
-	"	endbr64\n"
-	"	movl $1, %esi\n"
-	"	jmp 1f\n"
-	"	.cfi_endproc\n"
-	".size setjmp, .-setjmp\n"
-	"__sigsetjmp:\n"
-	"	.cfi_startproc\n"
-	"	endbr64\n"
-	"	testl %esi, %esi\n"
-	"	je 2f\n" // no room for a mask is needed then: there may be none
-	"1:	movq dxs_sigmask_blocked@gottpoff(%rip), %rax\n"
-	"	movl %fs:(%rax), %eax\n"
-	"	movl %eax, 192(%rdi)\n"
-	"	movl $0x64787373, 196(%rdi)\n"
-	"2:	movq dxs_next_sigsetjmp(%rip), %rax\n"
-	"	testq %rax, %rax\n"
-	"	je 3f\n"
-	"	jmp *%rax\n"
-	"3:	pushq %rdi\n" // before the constructor
-	"	.cfi_adjust_cfa_offset 8\n"
-	"	pushq %rsi\n"
-	"	.cfi_adjust_cfa_offset 8\n"
-	"	subq $8, %rsp\n"
-	"	.cfi_adjust_cfa_offset 8\n"
-	"	call dxs_hooks_fill\n"
-	"	addq $8, %rsp\n"
-	"	.cfi_adjust_cfa_offset -8\n"
-	"	popq %rsi\n"
-	"	.cfi_adjust_cfa_offset -8\n"
-	"	popq %rdi\n"
-	"	.cfi_adjust_cfa_offset -8\n"
-	"	jmp *dxs_next_sigsetjmp(%rip)\n"
-	"	.cfi_endproc\n"
-	".size __sigsetjmp, .-__sigsetjmp\n"
-	".section .note.GNU-stack, \"\", @progbits\n"
-	".text\n");
+#define RETURNS_TWICE(name, next, has_mask, no_mask)                                                                   \
+	__asm__(".text\n"                                                                                              \
+		".globl " name "\n"                                                                                    \
+		".type " name ", @function\n" name ":\n"                                                               \
+		"	.cfi_startproc\n"                                                                                    \
+		"	endbr64\n" has_mask "	movq dxs_sigmask_blocked@gottpoff(%rip), %rax\n"                         \
+		"	movl %fs:(%rax), %eax\n"                                                                             \
+		"	movl %eax, 192(%rdi)\n"                                                                              \
+		"	movl $0x64787373, 196(%rdi)\n" no_mask "	movq " next "(%rip), %rax\n"                   \
+		"	testq %rax, %rax\n"                                                                                  \
+		"	je 3f\n"                                                                                             \
+		"	jmp *%rax\n"                                                                                         \
+		"3:	pushq %rdi\n" /* before the constructor */                                                     \
+		"	.cfi_adjust_cfa_offset 8\n"                                                                          \
+		"	pushq %rsi\n"                                                                                        \
+		"	.cfi_adjust_cfa_offset 8\n"                                                                          \
+		"	subq $8, %rsp\n"                                                                                     \
+		"	.cfi_adjust_cfa_offset 8\n"                                                                          \
+		"	call dxs_hooks_fill\n"                                                                               \
+		"	addq $8, %rsp\n"                                                                                     \
+		"	.cfi_adjust_cfa_offset -8\n"                                                                         \
+		"	popq %rsi\n"                                                                                         \
+		"	.cfi_adjust_cfa_offset -8\n"                                                                         \
+		"	popq %rdi\n"                                                                                         \
+		"	.cfi_adjust_cfa_offset -8\n"                                                                         \
+		"	jmp *" next "(%rip)\n"                                                                         \
+		"	.cfi_endproc\n"                                                                                      \
+		".size " name ", .-" name "\n"                                                                         \
+		".section .note.GNU-stack, \"\", @progbits\n"                                                          \
+		".text\n")
+
+// No room for a mask is needed where none is wanted: there may be none.
+RETURNS_TWICE("__sigsetjmp", "dxs_next_sigsetjmp", "	testl %esi, %esi\n	je 2f\n", "2:");
+RETURNS_TWICE("setjmp", "dxs_next_setjmp", "", "");
 #endif
 
 static void mask_restored(const struct __jmp_buf_tag *env)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // memory.c: hooks of calls that make, change and take away mappings.
 //
-// They may be called before the constructor: allocators do. Then they are the raw system calls.
+// They may be called before the constructor: allocators do.
 #include <stdarg.h>
 
 #include "calls.h"
@@ -9,21 +9,23 @@
 #include "pins.h"
 #include "track.h"
 
-DXS_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
-{
-	if (!dxs_hook_enter())
-		return dxs_hook_return_ptr(dxs_sys_mmap(addr, len, prot, flags, fd, off));
-	return dxs_hook_return_ptr(dxs_mmap(addr, len, prot, flags, fd, off));
-}
+#define MMAP(name, offset)                                                                                             \
+	DXS_EXPORT void *name(void *addr, size_t len, int prot, int flags, int fd, offset off)                         \
+	{                                                                                                              \
+		if (!dxs_hook_enter())                                                                                 \
+			return DXS_NEXT(name, (addr, len, prot, flags, fd, off), SYS_mmap, addr, len, prot, flags, fd, \
+					off);                                                                          \
+		return dxs_hook_return_ptr(dxs_mmap(addr, len, prot, flags, fd, off, dxs_behind.name));                \
+	}
 
-DXS_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t off)
-{
-	return mmap(addr, len, prot, flags, fd, off);
-}
+MMAP(mmap, off_t)
+MMAP(mmap64, off64_t)
 
 DXS_EXPORT int munmap(void *addr, size_t len)
 {
-	return (int)dxs_hook_return(dxs_hook_enter() ? dxs_munmap(addr, len) : dxs_sys_munmap(addr, len));
+	if (!dxs_hook_enter())
+		return DXS_NEXT(munmap, (addr, len), SYS_munmap, addr, len);
+	return (int)dxs_hook_return(dxs_munmap(addr, len));
 }
 
 DXS_EXPORT void *mremap(void *addr, size_t old_len, size_t new_len, int flags, ...)
@@ -36,29 +38,30 @@ DXS_EXPORT void *mremap(void *addr, size_t old_len, size_t new_len, int flags, .
 		new_addr = va_arg(args, void *);
 		va_end(args);
 	}
-	if (dxs_hook_enter())
-		return dxs_hook_return_ptr(dxs_mremap(addr, old_len, new_len, flags, new_addr));
-	return dxs_hook_return_ptr(
-		(void *)dxs_sys6(SYS_mremap, (long)addr, (long)old_len, (long)new_len, flags, (long)new_addr, 0));
+	if (!dxs_hook_enter())
+		return DXS_NEXT(mremap, (addr, old_len, new_len, flags, new_addr), SYS_mremap, addr, old_len, new_len,
+				flags, new_addr);
+	return dxs_hook_return_ptr(dxs_mremap(addr, old_len, new_len, flags, new_addr));
 }
 
 DXS_EXPORT int mprotect(void *addr, size_t len, int prot)
 {
-	return (int)dxs_hook_return(dxs_hook_enter() ? dxs_mprotect(addr, len, prot, -1)
-						     : dxs_sys_mprotect(addr, len, prot));
+	if (!dxs_hook_enter())
+		return DXS_NEXT(mprotect, (addr, len, prot), SYS_mprotect, addr, len, prot);
+	return (int)dxs_hook_return(dxs_mprotect(addr, len, prot, DXS_NO_PKEY));
 }
 
 DXS_EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 {
 	if (!dxs_hook_enter())
-		return (int)dxs_hook_return(dxs_sys6(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
+		return DXS_NEXT(pkey_mprotect, (addr, len, prot, pkey), SYS_pkey_mprotect, addr, len, prot, pkey);
 	return (int)dxs_hook_return(dxs_mprotect(addr, len, prot, pkey));
 }
 
 DXS_EXPORT int madvise(void *addr, size_t len, int advice)
 {
 	if (!dxs_hook_enter())
-		return (int)dxs_hook_return(dxs_sys6(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0));
+		return DXS_NEXT(madvise, (addr, len, advice), SYS_madvise, addr, len, advice);
 	return (int)dxs_hook_return(dxs_madvise(-1, addr, len, advice, 0));
 }
 
@@ -73,7 +76,8 @@ DXS_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t nr
 	size_t i;
 
 	if (!dxs_hook_enter() || !dxs_known_any() || (pidfd < 0 && pidfd > PIDFD_SELF) || !nr || nr > UIO_MAXIOV)
-		return dxs_hook_return(dxs_sys6(SYS_process_madvise, pidfd, (long)iov, (long)nr, advice, flags, 0));
+		return DXS_NEXT(process_madvise, (pidfd, iov, nr, advice, flags), SYS_process_madvise, pidfd, iov, nr,
+				advice, flags);
 	for (i = 0; i < nr; i++) {
 		int ret = dxs_peek(&one, &iov[i], sizeof(one))
 				  ? dxs_madvise(pidfd, one.iov_base, one.iov_len, advice, flags)
@@ -89,14 +93,14 @@ DXS_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t nr
 DXS_EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags)
 {
 	if (!dxs_hook_enter())
-		return (int)dxs_hook_return(
-			dxs_sys6(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)pgoff, flags, 0));
+		return DXS_NEXT(remap_file_pages, (addr, len, prot, pgoff, flags), SYS_remap_file_pages, addr, len,
+				prot, pgoff, flags);
 	return (int)dxs_hook_return(dxs_remap_file_pages(addr, len, prot, pgoff, flags));
 }
 
 DXS_EXPORT void *shmat(int id, const void *addr, int flags)
 {
 	if (!dxs_hook_enter())
-		return dxs_hook_return_ptr((void *)dxs_sys6(SYS_shmat, id, (long)addr, flags, 0, 0, 0));
+		return DXS_NEXT(shmat, (id, addr, flags), SYS_shmat, id, addr, flags);
 	return dxs_hook_return_ptr(dxs_shmat(id, addr, flags));
 }

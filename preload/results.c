@@ -238,7 +238,7 @@ static void stack_stays(const stack_t *stack)
 #define OTHERS(X)                                                                                                      \
 	X(fcntl)                                                                                                       \
 	X(fcntl64)                                                                                                     \
-	X(__fcntl) X(semctl) X(arc4random_buf) X(setvbuf)
+	X(__fcntl) X(ioctl) X(prctl) X(readlink) X(semctl) X(arc4random_buf) X(setvbuf) X(setbuf) X(setbuffer)
 
 int __fcntl(int fd, int cmd, ...);
 
@@ -283,8 +283,8 @@ DXS_EXPORT ssize_t readlink(const char *path, char *buf, size_t len)
 
 	if (dxs_hook_pins(&pin))
 		dxs_pin(&pin, buf, len);
-	return DXS_PINNED(&pin, (ssize_t)dxs_hook_return(
-					dxs_sys6(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)len, 0, 0)));
+	return DXS_PINNED(&pin, next.readlink ? next.readlink(path, buf, len)
+					      : syscall(SYS_readlinkat, AT_FDCWD, path, buf, len));
 }
 
 // The last argument of a variadic call, whatever it is: an address, a number, or not given.
@@ -306,7 +306,7 @@ static int pinned_ioctl(int fd, unsigned long request, void *arg)
 
 	if (dxs_hook_pins(&pin))
 		dxs_pin(&pin, arg, size);
-	return DXS_PINNED(&pin, (int)dxs_hook_return(dxs_sys6(SYS_ioctl, fd, (long)request, (long)arg, 0, 0, 0)));
+	return DXS_PINNED(&pin, next.ioctl ? next.ioctl(fd, request, arg) : (int)syscall(SYS_ioctl, fd, request, arg));
 }
 
 // Clones, moves of extents and the like put other blocks under a file: what the file systems' own requests do is not
@@ -364,8 +364,8 @@ DXS_EXPORT int prctl(int option, ...)
 	va_end(args);
 	if (dxs_hook_pins(&pin))
 		dxs_pin(&pin, (void *)arg[0], WORDS);
-	return DXS_PINNED(&pin, (int)dxs_hook_return(dxs_sys6(SYS_prctl, option, (long)arg[0], (long)arg[1],
-							      (long)arg[2], (long)arg[3], 0)));
+	return DXS_PINNED(&pin, next.prctl ? next.prctl(option, arg[0], arg[1], arg[2], arg[3])
+					   : (int)syscall(SYS_prctl, option, arg[0], arg[1], arg[2], arg[3]));
 }
 
 DXS_EXPORT int semctl(int id, int nr, int cmd, ...)
@@ -393,21 +393,16 @@ DXS_EXPORT void arc4random_buf(void *buf, size_t len)
 	dxs_unpin(&pin);
 }
 
-DXS_EXPORT int setvbuf(FILE *file, char *buf, int mode, size_t size)
-{
-	if (dxs_unlikely(!next.setvbuf))
-		dxs_hooks_fill();
-	if (buf)
-		dxs_pin_for_good(buf, size);
-	return next.setvbuf(file, buf, mode, size);
-}
+#define SETS_BUFFER(type, name, size, params, args)                                                                    \
+	DXS_EXPORT type name params                                                                                    \
+	{                                                                                                              \
+		if (dxs_unlikely(!next.name))                                                                          \
+			dxs_hooks_fill();                                                                              \
+		if (buf)                                                                                               \
+			dxs_pin_for_good(buf, size);                                                                   \
+		return next.name args;                                                                                 \
+	}
 
-DXS_EXPORT void setbuf(FILE *file, char *buf)
-{
-	setvbuf(file, buf, buf ? _IOFBF : _IONBF, BUFSIZ);
-}
-
-DXS_EXPORT void setbuffer(FILE *file, char *buf, size_t size)
-{
-	setvbuf(file, buf, buf ? _IOFBF : _IONBF, size);
-}
+SETS_BUFFER(int, setvbuf, size, (FILE * file, char *buf, int mode, size_t size), (file, buf, mode, size))
+SETS_BUFFER(void, setbuf, BUFSIZ, (FILE * file, char *buf), (file, buf))
+SETS_BUFFER(void, setbuffer, size, (FILE * file, char *buf, size_t size), (file, buf, size))
