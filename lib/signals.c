@@ -46,6 +46,12 @@ static bool is_trap_signal(int sig)
 	return sig == SIGBUS || sig == SIGSEGV;
 }
 
+// Between the numbered signals and SIGRTMIN: libc cancels threads and changes ids by them.
+static bool is_of_libc(int sig)
+{
+	return sig > 31 && sig < SIGRTMIN;
+}
+
 bool dxs_signals_own(int sig)
 {
 	return is_trap_signal(sig) && atomic_load(&installed);
@@ -114,11 +120,22 @@ static void trap_action(int sig, const struct sigaction *act, struct sigaction *
 	dxs_real_sigaction(sig, &ours, NULL);
 }
 
+// Read before the lock is taken: where it cannot be read, or has to be waited for, the handler needs the lock.
+static const struct sigaction *action_copy(const struct sigaction *act, struct sigaction *copy)
+{
+	if (!act)
+		return NULL;
+	*copy = *act;
+	return copy;
+}
+
 void dxs_signals_app_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	struct sigaction before;
-	dxs_sigset set = lock();
+	struct sigaction before, given;
+	dxs_sigset set;
 
+	act = action_copy(act, &given);
+	set = lock();
 	if (atomic_load(&installed))
 		trap_action(sig, act, &before);
 	else
@@ -163,12 +180,13 @@ static int other_action(int sig, const struct sigaction *act, struct sigaction *
 
 int dxs_signals_other_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	struct sigaction before;
+	struct sigaction before, given;
 	dxs_sigset set;
 	int ret;
 
-	if (sig <= 0 || sig >= NR_SIGNALS)
+	if (sig <= 0 || sig >= NR_SIGNALS || is_of_libc(sig)) // refused without a look at the action
 		return dxs_real_sigaction(sig, act, old);
+	act = action_copy(act, &given);
 	set = lock();
 	ret = other_action(sig, act, &before);
 	unlock(set);

@@ -26,33 +26,40 @@ static unsigned changed(int how, unsigned before, unsigned bits)
 	return how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits;
 }
 
+// As libc does it, a set that is given is read here; where the old one goes the kernel stores it, or says EFAULT: then
+// the mask has changed all the same.
 static int mask_change(mask_fn next, int how, const sigset_t *set, sigset_t *old)
 {
 	unsigned before = dxs_sigmask_get(), after = before;
-	sigset_t spared, previous;
+	sigset_t given, spared;
+	struct dxs_pin pin;
 	int ret;
 
 	if (!dxs_hooks_spare())
 		return next(how, set, old);
 	if (set) {
-		spared = *set;
-		after = changed(how, before, dxs_sigmask_bits(set));
+		sigemptyset(&given);
+		memcpy(&given, set, sizeof(dxs_sigset));
+		spared = given;
+		after = changed(how, before, dxs_sigmask_bits(&given));
 		if (how != SIG_UNBLOCK)
 			dxs_sigmask_spare(&spared);
 	}
-	ret = next(how, set ? &spared : NULL, &previous);
-	if (ret)
+	if (dxs_hook_pins(&pin))
+		dxs_pin(&pin, old, sizeof(dxs_sigset));
+	ret = next(how, set ? &spared : NULL, old);
+	dxs_unpin(&pin);
+	if (ret && (ret < 0 ? errno : ret) != EFAULT)
 		return ret;
-	dxs_sigmask_add(&previous, before);
-	if (set && after != before) {
-		if (dxs_fork_is_owner())
-			dxs_sigmask_set(after);
-		else // the child of a vfork: it is about to execute something else, which inherits the mask
-			next(how, set, NULL);
-	}
-	if (old)
-		memcpy(old, &previous, sizeof(dxs_sigset)); // what the kernel writes of it
-	return 0;
+	if (!ret && old)
+		dxs_sigmask_add(old, before);
+	if (after == before)
+		return ret;
+	if (dxs_fork_is_owner())
+		dxs_sigmask_set(after);
+	else // the child of a vfork: it is about to execute something else, which inherits the mask
+		next(how, &given, NULL);
+	return ret;
 }
 
 DXS_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
@@ -123,6 +130,17 @@ DXS_EXPORT int sigrelse(int sig)
 	return change_one(SIG_UNBLOCK, sig);
 }
 
+// Reads a set that may be nowhere: then the kernel's call says so. The kernel reads the set before it finds that there is
+// nothing to be done (kernel/signal.c rt_sigprocmask, Linux 6.12).
+static bool set_peek(sigset_t *to, const sigset_t *from)
+{
+	if (dxs_sys6(SYS_rt_sigprocmask, -1, (long)from, 0, sizeof(dxs_sigset), 0, 0) == -EFAULT)
+		return false;
+	sigemptyset(to);
+	memcpy(to, from, sizeof(dxs_sigset));
+	return true;
+}
+
 // For the time of a call that sleeps under a mask of its own: handlers run under it.
 struct sleep {
 	sigset_t spared;
@@ -134,16 +152,18 @@ struct sleep {
 
 static void sleep_begin(struct sleep *sleep, const sigset_t *set)
 {
+	unsigned bits;
+
 	*sleep = (struct sleep){.set = set};
-	if (!set || !dxs_hooks_spare())
+	if (!set || !dxs_hooks_spare() || !set_peek(&sleep->spared, set))
 		return;
 	sleep->sparing = true;
 	sleep->before = dxs_sigmask_get();
-	sleep->spared = *set;
+	bits = dxs_sigmask_bits(&sleep->spared);
 	dxs_sigmask_spare(&sleep->spared);
 	sleep->set = &sleep->spared;
-	sleep->interrupted = dxs_sigmask_held() & ~dxs_sigmask_bits(set);
-	dxs_sigmask_set(dxs_sigmask_bits(set));
+	sleep->interrupted = dxs_sigmask_held() & ~bits;
+	dxs_sigmask_set(bits);
 }
 
 static int sleep_end(const struct sleep *sleep, int ret)
@@ -246,46 +266,64 @@ DXS_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int nr, const st
 
 DXS_EXPORT int sigpending(sigset_t *set)
 {
-	sigset_t pending;
+	struct dxs_pin pin;
+	int ret;
 
-	if (!dxs_hooks_spare())
-		return (int)dxs_hook_return(dxs_sys6(SYS_rt_sigpending, (long)set, sizeof(dxs_sigset), 0, 0, 0, 0));
-	sigemptyset(&pending);
-	dxs_sys6(SYS_rt_sigpending, (long)&pending, sizeof(dxs_sigset), 0, 0, 0, 0);
-	dxs_sigmask_add(&pending, dxs_sigmask_held());
-	memcpy(set, &pending, sizeof(dxs_sigset));
-	return 0;
+	if (dxs_hook_pins(&pin))
+		dxs_pin(&pin, set, sizeof(dxs_sigset));
+	ret = (int)dxs_hook_return(dxs_sys6(SYS_rt_sigpending, (long)set, sizeof(dxs_sigset), 0, 0, 0, 0));
+	dxs_unpin(&pin);
+	if (!ret && dxs_hooks_spare())
+		dxs_sigmask_add(set, dxs_sigmask_held());
+	return ret;
+}
+
+// Stores what a signal that was held back has to say. -EFAULT as the kernel says it, which stores a mask of 8 bytes at both
+// ends for that. The signal is gone then, too.
+static int info_store(siginfo_t *info, const siginfo_t *got)
+{
+	char *last = (char *)info + sizeof(*info) - sizeof(dxs_sigset);
+
+	if (info && (dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)info, sizeof(dxs_sigset), 0, 0) ||
+		     dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)last, sizeof(dxs_sigset), 0, 0)))
+		return -EFAULT;
+	if (info)
+		*info = *got;
+	return got->si_signo;
 }
 
 // What was held back comes first. A signal that comes between the look and the kernel's wait is left to the kernel.
-static int timed_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+static int wait_for_held(unsigned bits, const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
-	unsigned bits = dxs_hooks_spare() ? dxs_sigmask_bits(set) & dxs_sigmask_get() : 0;
-	siginfo_t got;
 	dxs_sigset mask = 0;
+	siginfo_t got;
 	int ret, saved;
 
-	if (!bits) {
-		ret = dxs_next.sigtimedwait(set, &got, timeout);
-		if (ret > 0 && info)
-			*info = got; // by a store: it may be a closed page
-		return ret;
-	}
 	dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, sizeof(mask), 0, 0);
 	dxs_sigmask_wait(true);
 	if (dxs_sigmask_take(bits, &got)) {
-		ret = got.si_signo;
 		got.si_code = got.si_code == SI_TKILL ? SI_USER : got.si_code; // as libc tells it
+		ret = (int)dxs_hook_return(info_store(info, &got));
 	} else {
-		ret = dxs_next.sigtimedwait(set, &got, timeout);
+		ret = dxs_next.sigtimedwait(set, info, timeout);
 	}
 	saved = errno;
 	dxs_sigmask_wait(false);
 	dxs_sig_setmask(mask);
-	if (ret > 0 && info)
-		*info = got;
 	errno = saved;
 	return ret;
+}
+
+static int timed_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	struct dxs_pin pin;
+	sigset_t copy;
+	unsigned bits = dxs_hooks_spare() && set_peek(&copy, set) ? dxs_sigmask_bits(&copy) & dxs_sigmask_get() : 0;
+
+	if (dxs_hook_pins(&pin) && info)
+		dxs_pin(&pin, info, sizeof(*info));
+	return DXS_PINNED(&pin,
+			  bits ? wait_for_held(bits, set, info, timeout) : dxs_next.sigtimedwait(set, info, timeout));
 }
 
 DXS_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
@@ -302,16 +340,14 @@ DXS_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 
 DXS_EXPORT int sigwait(const sigset_t *set, int *sig)
 {
-	int ret, err, saved = errno;
+	int ret;
 
 	dxs_hooks_fill();
 	do
 		ret = timed_wait(set, NULL, NULL);
 	while (ret < 0 && errno == EINTR);
-	err = errno;
-	errno = saved;
 	if (ret < 0)
-		return err;
+		return errno;
 	*sig = ret;
 	return 0;
 }
