@@ -321,6 +321,9 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	dxs_budget_refresh();
 	if (!atomic_load(&map->protection->open_all))
 		return 0;
+	err = dxs_signals_check();
+	if (err)
+		return err;
 	touched = dxs_is_touched(map);
 	if (touched < 0)
 		return touched;

@@ -295,8 +295,10 @@ static int close_part(struct dxs_map *map, uintptr_t start, uintptr_t end)
 static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched)
 {
 	uint64_t reopened = dxs_look_begun(map);
-	int err;
+	int err = dxs_signals_check();
 
+	if (err)
+		return err;
 	dxs_mutex_lock(&map->file->pin_mutex);
 	dxs_mark_pinned(map, start, end);
 	err = dxs_each_unpinned(map, start, end, close_part);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "action.h"
 #include "lock.h"
+#include "log.h"
 #include "peek.h"
 #include "sigmask.h"
 #include "stats.h"
@@ -117,7 +119,7 @@ static void trap_action(int sig, const struct sigaction *act, struct sigaction *
 		return;
 	app_action[sig] = as_kept(act);
 	ours = fault_action(act);
-	dxs_real_sigaction(sig, &ours, NULL);
+	dxs_action_set(sig, &ours);
 }
 
 // Read before the lock is taken: where it cannot be read, or has to be waited for, the handler needs the lock.
@@ -150,17 +152,25 @@ static bool is_wrapped(const struct sigaction *act)
 	return has_handler(act) && dxs_sigmask_bits(&act->sa_mask);
 }
 
+// What the kernel gets in the place of such an action.
+static struct sigaction wrapper_of(int sig, const struct sigaction *act)
+{
+	struct sigaction wrapper = *act;
+
+	app_action[sig] = as_kept(act);
+	wrapper.sa_sigaction = on_other;
+	wrapper.sa_flags |= SA_SIGINFO;
+	dxs_sigmask_spare(&wrapper.sa_mask);
+	return wrapper;
+}
+
 static int other_action(int sig, const struct sigaction *act, struct sigaction *before)
 {
 	struct sigaction wrapped, kept = app_action[sig];
 	int ret;
 
 	if (act && is_wrapped(act)) {
-		app_action[sig] = as_kept(act);
-		wrapped = *act;
-		wrapped.sa_sigaction = on_other;
-		wrapped.sa_flags |= SA_SIGINFO;
-		dxs_sigmask_spare(&wrapped.sa_mask);
+		wrapped = wrapper_of(sig, act);
 		act = &wrapped;
 	}
 	ret = dxs_real_sigaction(sig, act, before);
@@ -244,7 +254,7 @@ static void die_by_default(int sig, const siginfo_t *info, ucontext_t *context)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 
-	dxs_real_sigaction(sig, &dfl, NULL);
+	dxs_action_set(sig, &dfl);
 	sigdelset(&context->uc_sigmask, sig);
 	dxs_sys6(SYS_rt_tgsigqueueinfo, getpid(), dxs_sys_tid(), sig, (long)info, 0, 0);
 }
@@ -356,30 +366,38 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 // Handlers that were installed before.
 static void wrap_all(void)
 {
-	struct sigaction act, before;
+	struct sigaction act;
 	int sig;
 
 	for (sig = 1; sig < NR_SIGNALS; sig++) {
-		if (is_trap_signal(sig) || dxs_real_sigaction(sig, NULL, &act) || dxs_signals_is_ours(&act) ||
-		    !is_wrapped(&act))
+		if (is_trap_signal(sig) || dxs_action_get(sig, &act) || dxs_signals_is_ours(&act) || !is_wrapped(&act))
 			continue;
-		if (dxs_sigmask_followed) {
-			other_action(sig, &act, &before);
-		} else {
+		if (dxs_sigmask_followed)
+			act = wrapper_of(sig, &act);
+		else
 			dxs_sigmask_spare(&act.sa_mask);
-			dxs_real_sigaction(sig, &act, NULL);
-		}
+		dxs_action_set(sig, &act);
 	}
 }
 
-static int install_one(int sig)
+// Ours in the place of whatever the kernel has, which is the application's.
+static int put_in_front(int sig)
 {
-	struct sigaction ours;
+	struct sigaction now, ours;
+	int err = dxs_action_get(sig, &now);
 
-	if (dxs_real_sigaction(sig, NULL, &app_action[sig]))
-		return -errno;
-	ours = fault_action(&app_action[sig]);
-	return dxs_real_sigaction(sig, &ours, &app_action[sig]) ? -errno : 0;
+	if (err || now.sa_sigaction == on_fault)
+		return err;
+	app_action[sig] = now;
+	ours = fault_action(&now);
+	return dxs_action_set(sig, &ours);
+}
+
+static int put_both_in_front(void)
+{
+	int err = put_in_front(SIGBUS);
+
+	return err ? err : put_in_front(SIGSEGV);
 }
 
 int dxs_signals_install(unsigned wanted)
@@ -392,14 +410,34 @@ int dxs_signals_install(unsigned wanted)
 		return 0;
 	set = lock(); // a fault that comes meanwhile waits for its action
 	if (!atomic_load(&installed)) {
-		err = install_one(SIGBUS);
-		if (!err)
-			err = install_one(SIGSEGV);
+		err = put_both_in_front();
 		if (!err)
 			wrap_all();
 		atomic_store(&installed, !err);
 	}
 	unlock(set);
+	return err;
+}
+
+static bool is_in_front(int sig)
+{
+	struct sigaction now;
+
+	return !dxs_action_get(sig, &now) && now.sa_sigaction == on_fault;
+}
+
+int dxs_signals_check(void)
+{
+	dxs_sigset set;
+	int err;
+
+	if (!atomic_load(&installed) || (is_in_front(SIGSEGV) && is_in_front(SIGBUS)))
+		return 0;
+	set = lock();
+	err = put_both_in_front();
+	unlock(set);
+	dxs_debug("an action of SIGSEGV or SIGBUS was set by a way that nobody sees: ours is put in front again (%d)",
+		  err);
 	return err;
 }
 
@@ -414,7 +452,7 @@ static void ignored_set(bool ignore)
 		if (app_action[sigs[i]].sa_handler != SIG_IGN)
 			continue;
 		ours = fault_action(&app_action[sigs[i]]);
-		dxs_real_sigaction(sigs[i], ignore ? &ign : &ours, NULL);
+		dxs_action_set(sigs[i], ignore ? &ign : &ours);
 	}
 	unlock(set);
 }

@@ -15,7 +15,8 @@
 
 #pragma GCC visibility push(default) // the shim uses these
 
-// The sigaction() that really acts: the shim replaces it, because the name is one of its own hooks.
+// The next library's sigaction(), for signals other than SIGSEGV and SIGBUS, and before the handlers are in place: the shim
+// sets it, because the name is one of its own hooks.
 extern int (*dxs_real_sigaction)(int sig, const struct sigaction *act, struct sigaction *old);
 
 // Asked before a fault is looked at; true: something has changed, try again. fork.c sets it.
@@ -26,6 +27,11 @@ extern bool (*dxs_fault_check)(void);
 #define DXS_TRAP_BUS 1U
 #define DXS_TRAP_SEGV 2U
 int dxs_signals_install(unsigned traps);
+
+// Before pages are closed: whether the kernel still has our handlers. Who sets an action by a system call of its own (Go's
+// runtime, a second libc) takes them away; then that action is the application's from now on, and ours is in front again.
+// 0 or -errno: nobody would answer a trap. Context: page locks may be held.
+int dxs_signals_check(void);
 
 // Whether the handler of this signal is ours now.
 bool dxs_signals_own(int sig);

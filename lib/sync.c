@@ -29,6 +29,7 @@
 #include "log.h"
 #include "look.h"
 #include "policy.h"
+#include "signals.h"
 #include "stats.h"
 #include "sys.h"
 #include "verify.h"
@@ -55,6 +56,7 @@ struct sync {
 	bool partial;         // the range begins or ends inside an entry
 	bool close_all;       // the mapping is going: close whatever the policy says
 	bool alone;           // no other sync of this file runs
+	bool checked;         // the handlers are in place
 	struct dxs_due *due;  // of the verifier
 	unsigned nr_waits;
 	unsigned nr, nr_pages;
@@ -294,9 +296,12 @@ static uint64_t close_and_unmark(struct sync *sync, struct dxs_leaf *leaf, uint6
 		return 0;
 	if (!sync->close_all)
 		closing = dxs_policy_close(sync->file, leaf, closing);
+	if (!closing || (!sync->checked && dxs_signals_check()))
+		return 0; // nothing to close, or nobody would answer
+	sync->checked = true;
 	// M2: first closed, in every mapping; a store that completed before is in the cache and will be flushed, one
 	// that comes later traps. A page that could not be closed everywhere keeps its mark.
-	if (!closing || !close_everywhere(sync->file, leaf, closing))
+	if (!close_everywhere(sync->file, leaf, closing))
 		return 0;
 	dxs_tree_unmark(&sync->file->tree, leaf, DXS_DIRTY, closing);
 	dxs_history(sync->file, DXS_EVENT_CLOSE, leaf->first, closing);

@@ -8,6 +8,7 @@
 #include "fork.h"
 #include "hooks.h"
 #include "mode.h"
+#include "peek.h"
 #include "pins.h"
 #include "sigmask.h"
 #include "signals.h"
@@ -130,15 +131,11 @@ DXS_EXPORT int sigrelse(int sig)
 	return change_one(SIG_UNBLOCK, sig);
 }
 
-// Reads a set that may be nowhere: then the kernel's call says so. The kernel reads the set before it finds that there is
-// nothing to be done (kernel/signal.c rt_sigprocmask, Linux 6.12).
+// Reads a set that may be nowhere: then the kernel's call says so.
 static bool set_peek(sigset_t *to, const sigset_t *from)
 {
-	if (dxs_sys6(SYS_rt_sigprocmask, -1, (long)from, 0, sizeof(dxs_sigset), 0, 0) == -EFAULT)
-		return false;
 	sigemptyset(to);
-	memcpy(to, from, sizeof(dxs_sigset));
-	return true;
+	return dxs_peek(to, from, sizeof(dxs_sigset));
 }
 
 // For the time of a call that sleeps under a mask of its own: handlers run under it.
