@@ -110,18 +110,6 @@ DXS_EXPORT int dup(int fd)
 	return dxs_hook_given(DXS_NEXT(dup, (fd), SYS_dup, fd));
 }
 
-DXS_EXPORT int shm_open(const char *name, int flags, mode_t mode)
-{
-	dxs_hooks_fill();
-	return dxs_hook_given(dxs_next.shm_open(name, flags, mode));
-}
-
-DXS_EXPORT int open_by_handle_at(int mount, struct file_handle *handle, int flags)
-{
-	return dxs_hook_given(
-		DXS_NEXT(open_by_handle_at, (mount, handle, flags), SYS_open_by_handle_at, mount, handle, flags));
-}
-
 DXS_EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	return dxs_hook_given(DXS_NEXT(pidfd_getfd, (pidfd, fd, flags), SYS_pidfd_getfd, pidfd, fd, flags));

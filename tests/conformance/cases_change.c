@@ -126,7 +126,29 @@ static bool cut(int fd)
 	return fd >= 0 && !close(fd);
 }
 
-// The same, but what is left is a stream that can write.
+static int opened_as_shared_memory(const struct target *to)
+{
+	static const char directory[] = "/dev/shm";
+	size_t len = sizeof(directory) - 1;
+
+	return strncmp(to->path, directory, len) ? open(to->path, O_RDWR | O_TRUNC)
+						 : shm_open(to->path + len, O_RDWR | O_TRUNC, 0600);
+}
+
+// Where handles are to be had.
+static int opened_by_handle(const struct target *to)
+{
+	_Alignas(struct file_handle) char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	struct file_handle *handle = (struct file_handle *)room;
+	int mount, fd = -1;
+
+	handle->handle_bytes = MAX_HANDLE_SZ;
+	if (!name_to_handle_at(AT_FDCWD, to->path, handle, &mount, 0))
+		fd = open_by_handle_at(AT_FDCWD, handle, O_RDWR | O_TRUNC);
+	return fd < 0 ? open(to->path, O_RDWR | O_TRUNC) : fd;
+}
+
+// What is left is a stream that can write.
 static bool streams(FILE *stream)
 {
 	if (stream)
@@ -220,6 +242,8 @@ static bool queued(const struct target *to, bool list, bool wide)
 	X(__openat_2, link, cut(__openat_2(AT_FDCWD, to->link, O_RDWR | O_TRUNC))) \
 	X(__openat64_2, cut, cut(__openat64_2(AT_FDCWD, to->path, O_RDWR | O_TRUNC))) \
 	X(__openat64_2, link, cut(__openat64_2(AT_FDCWD, to->link, O_RDWR | O_TRUNC))) \
+	X(shm_open, cut, cut(opened_as_shared_memory(to))) \
+	X(open_by_handle_at, cut, cut(opened_by_handle(to))) \
 	X(madvise, remove, removed(to, false)) \
 	X(process_madvise, remove, removed(to, true) || errno == EINVAL) \
 	X(ioctl, clone, cloned(to))

@@ -17,7 +17,8 @@ neither() {
 	cat <<-'END'
 		mmap mmap64 munmap mremap mprotect pkey_mprotect remap_file_pages shmat
 		msync fsync fdatasync sync syncfs sync_file_range
-		fclose tmpfile tmpfile64 close close_range closefrom dup2 dup3
+		fclose pclose closedir tmpfile tmpfile64 close __close close_range closefrom dup dup2 __dup2 dup3
+		pidfd_getfd fanotify_init unshare
 		signal bsd_signal ssignal sysv_signal __sysv_signal sigset sigignore siginterrupt
 		sigblock sigsetmask siggetmask sighold sigrelse sigsuspend __sigsuspend sigpause __sigpause __xpg_sigpause
 		setjmp __sigsetjmp longjmp _longjmp siglongjmp __longjmp_chk setcontext
