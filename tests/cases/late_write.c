@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A call that writes into a file sleeps when the file is mapped and synced for the first time, and goes on afterwards. What it
- * brings is the kernel's to make durable: the next msync has to call it. */
+// late_write.c: A call that writes into a file sleeps when the file is mapped and synced for the first time, and goes
+// on afterwards. What it brings is the kernel's to make durable: the next msync has to call it.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A descriptor is known to name no tracked file, and then its number comes to name one. What is written through it from
- * then on is the kernel's to make durable: the msync that follows has to call the kernel, and an fsync through it is one of
- * the tracked file. Each row is a way in which a number changes its meaning, in a process of its own; failure looks like
- * "msync has not called the kernel". */
+// numbers.c: A descriptor is known to name no tracked file, and then its number comes to name one. What is written
+// through it from then on is the kernel's to make durable: the msync that follows has to call the kernel, and an fsync
+// through it is one of the tracked file. Each row is a way in which a number changes its meaning, in a process of its
+// own; failure looks like "msync has not called the kernel".
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
