@@ -38,7 +38,6 @@ configurations() {
 	two-pages-extents   sync clean -DNP=2 -DNW=1 -DEXTENT -DSTOP
 	two-pages-stop      sync clean -DNP=2 -DNW=1 -DBATCHES -DSTOP
 	one-page-discover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DERRORS -DSTOP
-	two-pages-discover  sync clean -DNP=2 -DNW=1 -DDISCOVER
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	M1                  sync lost  -DNP=1 -DBREAK_M1
 	M1_ALIAS            sync lost  -DNP=1 -DBREAK_M1_ALIAS -DALIAS
@@ -90,6 +89,7 @@ long_configurations() {
 	two-pages-blind-errors    sync clean -DNP=2 -DNW=1 -DPARTIAL=1 -DBLIND -DERRORS
 	two-pages-aliases-partial sync clean -DNP=2 -DNW=1 -DPARTIAL=0 -DTWO_MAPPINGS
 	one-page-blind            sync clean -DNP=1 -DNW=2 -DALIAS -DPARTIAL=0 -DBLIND -DERRORS -DSTOP
+	two-pages-discover        sync clean -DNP=2 -DNW=1 -DDISCOVER
 	signals-partial           sync clean -DNP=1 -DNW=1 -DSIGNALS -DPARTIAL=0 -DERRORS -DSTOP
 	EOT
 }
