@@ -44,7 +44,10 @@ arguments() { # every pointer by which the kernel stores
 	conformance results_into_closed_pages_1 mprotect && conformance results_into_closed_pages_2 mprotect
 }
 unit() { # NAME: the unit tests of a source file
-	limited "$build/bin/tests/test_$1"
+	limited "$build/bin/tests/test_$1" --timeout 60
+}
+concurrent() { # PROGRAM of tests/concurrency
+	limited "$build/bin/tests/$1"
 }
 
 give_up() {
@@ -71,13 +74,20 @@ caught() { # CATCHER: whether it says that something is wrong; 77: it cannot be 
 	[ "$status" -ne 0 ]
 }
 
-# The tree as it is now, without what was built. Times stay, so that a build there goes on from the last one; but what a
-# mutant may have changed, in a run that was stopped, is built again.
+# The tree as it is now, without what was built. Only what differs is written, so that a build there goes on from the last
+# one and makes again what has changed since, or what a mutant has changed in a run that was stopped.
 copied() {
-	rm -rf "$tree"
-	mkdir -p "$tree"
-	(cd "$source" && tar -c --exclude=./build --exclude=.git .) | tar -x -C "$tree"
-	(cd "$tree" && sed -n 's|^+++ b/||p' tests/mutants/*.patch | sort -u | xargs touch)
+	rm -rf "$scratch/new"
+	mkdir -p "$scratch/new" "$tree"
+	(cd "$source" && tar -c --exclude=./build --exclude=.git .) | tar -x -C "$scratch/new"
+	(cd "$tree" && find . -type f) | while read -r file; do
+		[ -e "$scratch/new/$file" ] || rm "$tree/$file"
+	done
+	(cd "$scratch/new" && find . -type f) | while read -r file; do
+		cmp -s "$scratch/new/$file" "$tree/$file" && continue
+		mkdir -p "$tree/${file%/*}"
+		cp "$scratch/new/$file" "$tree/$file"
+	done
 	cmake -S "$tree" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo >"$log" 2>&1 || give_up 'cmake fails'
 }
 
