@@ -34,8 +34,10 @@
 #include <sys/ioctl.h>
 
 #include "bitmap.h"
+#include "config.h"
 #include "fd.h"
 #include "file.h"
+#include "filter.h"
 #include "look.h"
 #include "pagemap.h"
 #include "signals.h"
@@ -105,6 +107,9 @@ static int open_once(const char **why)
 	*why = "/proc/self/pagemap cannot be read";
 	if (dxs_pagemap_open())
 		return -ENOENT;
+	*why = "a filter of system calls may end the process for userfaultfd";
+	if (dxs_config.engine == DXS_ENGINE_AUTO && dxs_is_filtered()) // the other engine does without
+		return -EPERM;
 	fd = open_uffd();
 	if (fd < 0) {
 		*why = fd == -EPERM ? "userfaultfd is not permitted to this process" : "this kernel has no userfaultfd";

@@ -24,6 +24,7 @@
 #include "due.h"
 #include "fd.h"
 #include "file.h"
+#include "filter.h"
 #include "flush.h"
 #include "history.h"
 #include "image_walk.h"
@@ -639,11 +640,11 @@ void dxs_image_close(struct dxs_image *image)
 // file has nothing to publish.
 static void mapped_page_publish(struct dxs_image *image, uintptr_t addr, uint64_t off)
 {
-	unsigned char page[DXS_PAGE_SIZE] = {0}, resident = 0;
+	unsigned char page[DXS_PAGE_SIZE] = {0}, resident = 1;
 	struct lines lines = {page, addr, DXS_PAGE_SIZE};
 	struct dxs_fault_at fault;
 
-	dxs_sys6(SYS_mincore, (long)addr, DXS_PAGE_SIZE, (long)&resident, 0, 0, 0);
+	dxs_in_core(addr, 1, &resident); // where it cannot be asked, a hole is filled
 	if (!(resident & 1) || !dxs_flush_guard(page_copy_guarded, &lines, &fault))
 		dxs_sys6(SYS_pwrite64, image->fd, (long)page, DXS_PAGE_SIZE, (long)off, 0, 0);
 }
@@ -699,12 +700,16 @@ static void resident_publish(struct dxs_file *file, const struct dxs_asked *aske
 	uintptr_t addr, end;
 	struct dxs_leaf *held;
 	size_t i, len;
+	int err;
 
 	for (map = file->maps; map; map = map->next) {
 		end = map->prot ? dxs_map_end(map) : 0;
 		for (addr = map->addr; addr < end; addr += len) {
 			len = dxs_min64(end - addr, sizeof(vec) * DXS_PAGE_SIZE);
-			if (dxs_sys6(SYS_mincore, (long)addr, (long)len, (long)vec, 0, 0, 0))
+			err = dxs_in_core(addr, len / DXS_PAGE_SIZE, vec);
+			if (err == -EPERM) // not to be asked: holes are filled
+				memset(vec, 1, sizeof(vec));
+			else if (err)
 				return;
 			for (i = 0; i < len; i += DXS_PAGE_SIZE) {
 				uint64_t off = (map->first << file->page_shift) + (addr + i - map->addr);

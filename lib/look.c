@@ -3,6 +3,7 @@
 #include "look.h"
 
 #include "file.h"
+#include "filter.h"
 #include "pagemap.h"
 #include "sys.h"
 
@@ -33,13 +34,13 @@ void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
 	}
 }
 
-// Marks the pages of [start, end) that are mapped now.
+// Marks the pages of [start, end) that are mapped now, or just being moved.
 int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
 	struct dxs_region region[32];
 
 	while (start < end) {
-		int i, nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT, region, 32, &start);
+		int i, nr = dxs_pagemap_populated(start, end, DXS_PM_PRESENT | DXS_PM_FILE, region, 32, &start);
 
 		if (nr < 0)
 			return nr;
@@ -47,6 +48,15 @@ int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end)
 			dxs_mark_range(map, region[i].start, region[i].end);
 	}
 	return 0;
+}
+
+// Whether a page that was stored to stays mapped, whatever the kernel does of its own accord: what mincore would find
+// besides is only what the program itself has told it to drop, while the mapping could not be closed because of a pin.
+static bool stays_mapped(const struct dxs_file *file)
+{
+	bool is_huge_tlb = file->in_memory && file->page_shift != DXS_PAGE_SHIFT;
+
+	return is_huge_tlb || (atomic_load(&file->is_plain_memory) && !dxs_has_swap());
 }
 
 // Marks every page of [start, end) that the file has in memory: also one that is mapped no more because the kernel is
@@ -57,8 +67,10 @@ int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 
 	while (start < end) {
 		size_t i, run, len = dxs_min64(end - start, sizeof(vec) * DXS_PAGE_SIZE);
-		int err = (int)dxs_sys6(SYS_mincore, (long)start, (long)len, (long)vec, 0, 0, 0);
+		int err = dxs_in_core(start, len / DXS_PAGE_SIZE, vec);
 
+		if (err == -EPERM && stays_mapped(map->file))
+			return dxs_mark_mapped(map, start, end);
 		if (err)
 			return err;
 		for (i = 0; i < len; i = run) {
@@ -184,6 +196,19 @@ int dxs_is_touched(const struct dxs_map *map)
 	return dxs_pagemap_populated(map->addr, dxs_map_end(map), DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &next);
 }
 
+// How many pages from the first on are mapped, and so no holes.
+static size_t nr_mapped(uintptr_t page, size_t nr)
+{
+	uint64_t entry[DXS_LEAF_PAGES];
+	size_t i = 0;
+
+	if (dxs_pagemap_read(page, entry, nr))
+		return 0;
+	while (i < nr && entry[i] & DXS_PM_PRESENT)
+		i++;
+	return i;
+}
+
 size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole)
 {
 	unsigned char vec[DXS_LEAF_PAGES];
@@ -191,8 +216,12 @@ size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool 
 	size_t i = 0, nr = dxs_min64((end - page + DXS_PAGE_SIZE - 1) / DXS_PAGE_SIZE, DXS_LEAF_PAGES);
 
 	*is_hole = false;
-	if (!atomic_load(&file->widened) || !file->in_memory || dxs_has_swap() ||
-	    dxs_sys6(SYS_mincore, (long)page, (long)(nr * DXS_PAGE_SIZE), (long)vec, 0, 0, 0))
+	if (!atomic_load(&file->widened) || !file->in_memory || dxs_has_swap())
+		return len;
+	i = nr_mapped(page, nr);
+	if (i)
+		return dxs_min64(len, page + i * DXS_PAGE_SIZE - addr);
+	if (dxs_in_core(page, nr, vec))
 		return len;
 	*is_hole = !(vec[0] & 1);
 	while (i < nr && !(vec[i] & 1) == *is_hole)

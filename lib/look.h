@@ -10,9 +10,10 @@
 struct dxs_file;
 struct dxs_map;
 
-// Mark DIRTY, in the file's tree: the pages of [start, end) that are mapped now; or every page that the file has in
-// memory, also one that is mapped no more because the kernel is moving it, or was told to drop it (MADV_DONTNEED).
-// 0 or -errno. A mark for which there is no memory sends the file to the kernel. Page locks are taken.
+// Mark DIRTY, in the file's tree: the pages of [start, end) that are mapped now, or just being moved; or every page that the
+// file has in memory, also one that is mapped no more because the kernel was told to drop it (MADV_DONTNEED). 0 or -errno.
+// The second is the first where mincore cannot be asked and pages stay mapped; where they do not, it is -EPERM. A mark for
+// which there is no memory sends the file to the kernel. Page locks are taken.
 void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end); // all of them
 int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end);
 int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end);

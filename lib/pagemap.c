@@ -20,6 +20,7 @@ struct scan_arg {
 };
 
 #define SCAN _IOWR('f', 16, struct scan_arg)
+#define SCAN_FILE (1 << 2)
 #define SCAN_PRESENT (1 << 3)
 #define SCAN_SWAPPED (1 << 4)
 #define SCAN_HUGE (1 << 6)
@@ -59,7 +60,8 @@ static int scan(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_regio
 		.end = end,
 		.vec = (uintptr_t)found,
 		.vec_len = nr < SCAN_REGIONS ? nr : SCAN_REGIONS,
-		.category_anyof_mask = SCAN_PRESENT | (kinds & DXS_PM_SWAP ? SCAN_SWAPPED : 0),
+		.category_anyof_mask = SCAN_PRESENT | (kinds & DXS_PM_FILE ? SCAN_FILE : 0) |
+				       (kinds & DXS_PM_SWAP ? SCAN_SWAPPED : 0),
 		.return_mask = SCAN_PRESENT,
 	};
 	int i, ret = dxs_sys_ioctl(pagemap_fd, SCAN, &arg);

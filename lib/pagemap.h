@@ -9,6 +9,7 @@
 
 // Bits of an entry (Documentation/admin-guide/mm/pagemap.rst).
 #define DXS_PM_UFFD_WP (1ULL << 57)
+#define DXS_PM_FILE (1ULL << 61)
 #define DXS_PM_SWAP (1ULL << 62)
 #define DXS_PM_PRESENT (1ULL << 63)
 
@@ -33,6 +34,7 @@ struct dxs_region {
 // go on (end when all was seen), or -errno. Nothing is changed. Costs microseconds per TiB of address space that was
 // never touched if the kernel can scan, else 8 bytes read per page.
 //   DXS_PM_PRESENT: pages that are mapped now. A page that the kernel is just moving to other memory is not.
+//   DXS_PM_PRESENT | DXS_PM_FILE: that one too.
 //   DXS_PM_PRESENT | DXS_PM_SWAP: those as well, and write-protect markers of userfaultfd, which look the same.
 int dxs_pagemap_populated(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_region *region, size_t nr,
 			  uintptr_t *next);

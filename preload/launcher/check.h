@@ -11,6 +11,9 @@ void dxs_check_say(const char *name, const char *fmt, ...) __attribute__((format
 // What the kernel, the CPU and the libraries offer.
 bool dxs_check_machine(void);
 
+// Which of the library's system calls a filter refuses here (doc/using.md).
+void dxs_check_calls(void);
+
 // What a mapping of a file, or of a new file in a directory, would get. Nothing is changed: of an existing file,
 // nothing is read or written.
 bool dxs_check_place(const char *path);

@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "engine_uffd.h"
+#include "filter.h"
 #include "mode.h"
 #include "pagemap.h"
 
@@ -29,11 +30,11 @@ static void say_kernel(void)
 
 static void say_userfaultfd(void)
 {
-	const char *why = "";
-	uint64_t features = dxs_uffd_probe(&why);
+	const char *why = "a filter might end this process";
+	uint64_t features = dxs_is_filtered() ? 0 : dxs_uffd_probe(&why);
 
 	if (!features) {
-		dxs_check_say("userfaultfd", "refused: %s", why);
+		dxs_check_say("userfaultfd", "not to be had: %s", why);
 		return;
 	}
 	dxs_check_say("userfaultfd", "granted");
@@ -163,5 +164,6 @@ bool dxs_check_machine(void)
 	say_library("libunwind", "libunwind.so.8", "libunwind8");
 	say_persistence();
 	say_map_count();
+	dxs_check_calls();
 	return conclude();
 }

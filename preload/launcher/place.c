@@ -17,6 +17,7 @@
 
 #include "check.h"
 #include "config.h"
+#include "filter.h"
 #include "mode.h"
 
 #define HUGETLBFS 0x958458f6 // linux/magic.h
@@ -148,12 +149,17 @@ static void say_map_sync(const struct place *place)
 	}
 }
 
-// A userfaultfd of our own, only to try it. -1 with errno.
+// A userfaultfd of our own, only to try it. -1 with errno. A filter might end this process for it.
 static int open_userfaultfd(void)
 {
 	struct uffdio_api api = {.api = UFFD_API};
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	int fd;
 
+	if (dxs_is_filtered()) {
+		errno = EPERM;
+		return -1;
+	}
+	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
 		close(fd);
 		return -1;

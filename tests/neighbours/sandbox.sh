@@ -70,7 +70,7 @@ one_thread() {
 	: >"$file"
 	chmod 666 "$file"
 	run 0 bare env DAXSYNC_REGISTRY="$memory/their-registry" setpriv --reuid=64123 --regid=64123 \
-		--clear-groups --inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace prlimit --nproc=1 -- "$scratch/single" "$file"
+		--clear-groups prlimit --nproc=1 -- "$scratch/single" "$file"
 	prints '1 7'
 	! grep -q 'MISSED PAGE' "$scratch/err" || fail "--nproc=1 ($engine): a missed page"
 	rm -rf "$memory/their-registry" "$file" "$memory"/images/*
