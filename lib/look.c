@@ -2,6 +2,9 @@
 // look.c: finding the pages of a mapping that can have been stored to while it was open.
 #include "look.h"
 
+#include <time.h>
+
+#include "fault.h"
 #include "file.h"
 #include "filter.h"
 #include "pagemap.h"
@@ -63,6 +66,7 @@ static bool stays_mapped(const struct dxs_file *file)
 // moving it, or was told to drop it (MADV_DONTNEED).
 int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
+	const struct timespec pause = {.tv_nsec = 5000000};
 	unsigned char vec[512];
 
 	while (start < end) {
@@ -83,6 +87,8 @@ int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 		}
 		start += len;
 	}
+	if (dxs_fault(DXS_FAULT_SLOW_LOOK))
+		dxs_sys6(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
 	return 0;
 }
 

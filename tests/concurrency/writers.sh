@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # writers.sh BUILD ENGINE [SECONDS]: 8 writers and 2 syncers on one mapping (30 s), the same with an alias mapping, on
-# memfd and with pages left open (5 s each), and while every 50th trap cannot open its page and opens all of the mapping
+# memfd and with pages left open (5 s each), and while every 10th trap cannot open its page and opens all of the mapping
 # instead, at any moment of a sync; all with the verifier on: nothing may be missed.
 set -eu
 build=$1 engine=$2 seconds=${3:-30}
@@ -31,7 +31,7 @@ run always-close -s 2 -p 1
 run always-close -s 5 -m memfd
 run never-close -s 5 -a
 run never-close -s 2 -p 20000
-fault=open-error:50
-run always-close -s 5
-run always-close -s 5 -a
+fault=open-error:10,slow-look
+run always-close -s 5 -p 64 -y 4
+run always-close -s 5 -p 64 -y 4 -a
 jq -e '.all_open > 0' "$work/stats" >/dev/null

@@ -16,6 +16,15 @@ for fault in "$@"; do
 		failed=1
 done
 
+# Several threads, and failures by chance: errors of the flush are the program's to see, and nothing else is.
+for fault in open-error:10,slow-look close-error:5 flush-error:50 sys-mincore:20 no-memory:200 sys-mprotect:50,slow-look; do
+	if ! "$build/bin/daxsync" run --emulate --verify --engine="$engine" --fault="$fault" -- \
+		"$build/bin/tests/writers" -e -w 4 -y 4 -s 2 -p 64 >/dev/null; then
+		echo "FAIL: several threads with $fault"
+		failed=1
+	fi
+done
+
 # That it can fail: without the marks being put back, an error of the flush loses pages.
 if "$build/bin/daxsync" run --emulate --engine="$engine" -- \
 	"$build/bin/tests/generator" -k 1 -f no-putback,flush-error >/dev/null 2>&1; then
