@@ -32,7 +32,7 @@
 	X(chunks_armed, "chunks", "2 MiB parts of a sparse mapping closed for the first time")                         \
 	X(tree_bytes, "bytes", "memory of dirty trees in use")                                                         \
 	X(verified_pages, "pages", "compared with the durable image after syncs")                                      \
-	X(missed_pages, "pages", "found neither marked nor equal to the durable image: lost, had power failed")        \
+	X(missed_pages, "pages", "found neither marked nor equal to the durable image: lost, had power failed")
 
 #define DXS_COUNTER_ENUM(name, unit, meaning) DXS_##name,
 enum dxs_counter { DXS_COUNTERS(DXS_COUNTER_ENUM) DXS_NR_COUNTERS };
