@@ -157,7 +157,9 @@ void dxs_map_shut(struct dxs_map *map)
 	if (!(map->prot & PROT_WRITE) || !can_be_shut(map))
 		return;
 	dxs_trap_closing();
-	dxs_sys_mprotect((void *)map->addr, map->len, PROT_READ);
+	if (dxs_sys_mprotect((void *)map->addr, map->len,
+			     PROT_READ)) // the kernel's marks cover what is stored meanwhile
+		dxs_file_to_kernel(map->file, "stores to a mapping that changes cannot be held up");
 	dxs_trap_closed();
 }
 
@@ -207,6 +209,8 @@ static bool is_unmapped(const struct dxs_map *map)
 // The protection that the application has set, after dxs_map_shut().
 void dxs_map_restore(struct dxs_map *map)
 {
+	int err;
+
 	if (!(map->prot & PROT_WRITE))
 		return;
 	if (map->engine)
@@ -214,8 +218,9 @@ void dxs_map_restore(struct dxs_map *map)
 	if (!dxs_sys_mprotect((void *)map->addr, map->len, map->prot))
 		return;
 	dxs_budget_release(); // a neighbour of the same file that merged with it has to be split from it again
-	if (dxs_sys_mprotect((void *)map->addr, map->len, map->prot) && !is_unmapped(map))
-		dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
+	err = dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
+	if (err && !map->engine && !is_unmapped(map)) // a trap would try it again, and tell
+		dxs_file_tell_closed(map->file, err);
 }
 
 void dxs_change_commit(struct dxs_change *change, bool gone)

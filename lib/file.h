@@ -52,11 +52,12 @@ struct dxs_file {
 	_Atomic bool widened;          // a trap has opened pages that were not stored to: some may be holes
 	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks for them.
 	_Atomic bool is_plain_memory;
-	bool in_memory;          // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
-	bool is_device;          // device DAX: the kernel syncs nothing; constant
-	bool changing;           // maps_lock is held exclusively by the registry's owner
-	struct dxs_image *image; // the durable image in verify mode, else NULL
-	char path[256];          // where it was when first mapped, for people; cut if longer
+	bool in_memory;           // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
+	bool is_device;           // device DAX: the kernel syncs nothing; constant
+	_Atomic bool told_closed; // dxs_file_tell_closed
+	bool changing;            // maps_lock is held exclusively by the registry's owner
+	struct dxs_image *image;  // the durable image in verify mode, else NULL
+	char path[256];           // where it was when first mapped, for people; cut if longer
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.
@@ -87,6 +88,9 @@ int dxs_file_is_beyond(struct dxs_file *file, uint64_t off);
 
 // Leaves it, when the process ends.
 void dxs_file_leave(struct dxs_file *file);
+
+// Says, once for a file, that a page cannot be opened (-errno): the program's store will be a fault. Context: any.
+void dxs_file_tell_closed(struct dxs_file *file, int err);
 
 // Logs and counts a change of the mode. Context: any with signals blocked.
 void dxs_file_tell(struct dxs_file *file);

@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <linux/stat.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -122,13 +123,19 @@ static bool has_entries(const char *path)
 	return nr > 2;
 }
 
+// Below the size of its pages the kernel protects nothing (arm64 with 16 or 64 KiB).
+static bool pages_fit(void)
+{
+	return getauxval(AT_PAGESZ) == DXS_PAGE_SIZE;
+}
+
 bool dxs_mode_is_possible(void)
 {
 	static _Atomic int answer; // 1: no, 2: yes
 
 	if (!atomic_load(&answer))
-		atomic_store(&answer, dxs_config.emulate || has_entries("/sys/bus/nd/devices") ||
-						      has_entries("/sys/bus/dax/devices")
+		atomic_store(&answer, pages_fit() && (dxs_config.emulate || has_entries("/sys/bus/nd/devices") ||
+						      has_entries("/sys/bus/dax/devices"))
 					      ? 2
 					      : 1);
 	return atomic_load(&answer) == 2;
@@ -194,6 +201,10 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 		return;
 	}
 	dxs_fd_path(fd, out->path, sizeof(out->path));
+	if (!pages_fit()) {
+		verdict(out, DXS_MODE_PASS, "the kernel's pages are not of 4 KiB");
+		return;
+	}
 	if (!dxs_config_wants(out->path)) {
 		verdict(out, DXS_MODE_PASS, "excluded by configuration");
 		return;

@@ -15,6 +15,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_mseal
+#define SYS_mseal 462 // Linux 6.10
+#endif
+
 #define DXS_PAGE_SHIFT 12
 #define DXS_PAGE_SIZE ((size_t)1 << DXS_PAGE_SHIFT)
 

@@ -153,6 +153,10 @@ void dxs_map_attach(struct dxs_map *map)
 		dxs_file_to_kernel(file, "no durable image can be made for the verifier");
 		return;
 	}
+	if (atomic_load(&dxs_filtered)) {
+		dxs_file_to_kernel(file, "the program has set a seccomp filter");
+		return;
+	}
 	map->engine = dxs_engine_attach(map, &why);
 	if (!map->engine) {
 		dxs_warn("%s: the kernel keeps it: %s", file->path, why);

@@ -34,6 +34,10 @@ int dxs_mprotect(void *addr, size_t len, int prot, int pkey);
 int dxs_madvise(int pidfd, void *addr, size_t len, int advice, unsigned flags); // pidfd -1: plain madvise
 int dxs_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags);
 void *dxs_shmat(int id, const void *addr, int flags);
+int dxs_mseal(void *addr, size_t len, unsigned long flags);
+
+// Before the program sets a seccomp filter: nothing is tracked from then on.
+void dxs_filter_begin(void);
 
 // Tracks from now on a mapping of fd that exists already, all of it taken as dirty. prot: PROT_NONE for a mapping that
 // somebody else has made, which is looked at first. 0 or -errno.
@@ -56,6 +60,9 @@ int dxs_map_add(struct dxs_map *map);
 
 // Lets an engine at a map that is in the file's list. The kernel keeps the file if none can.
 void dxs_map_attach(struct dxs_map *map);
+
+// A filter was set, or is about to be.
+extern _Atomic bool dxs_filtered;
 
 // Tells the statistics of it.
 void dxs_map_note(const struct dxs_map *map);

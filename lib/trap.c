@@ -20,11 +20,13 @@ static _Atomic uint32_t changes;                    // futex: of mappings, begun
 // M5: all of the mapping is taken as dirty. False: not even that can be opened.
 static bool open_all(struct dxs_map *map)
 {
+	int err;
+
 	dxs_count(all_open, 1);
-	if (!map->engine->open_all(map))
-		return true;
-	dxs_error("%s: its pages cannot be opened (vm.max_map_count)", map->file->path);
-	return false;
+	err = map->engine->open_all(map);
+	if (err)
+		dxs_file_tell_closed(map->file, err);
+	return !err;
 }
 
 // The leaves of entries [first, last], made if need be. Returns how many, or 0: no memory.
@@ -64,26 +66,34 @@ static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, stru
 	return err;
 }
 
-// False: the page cannot be opened.
-static bool mark_and_open(struct dxs_map *map, uintptr_t addr)
+static int range_open(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
+	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
 	struct dxs_leaf *leaf[MAX_LEAVES];
-	uintptr_t start, end;
-	uint64_t first, last;
-	unsigned nr;
+	unsigned nr = leaves_get(map->file, first, last, leaf);
 
-	if (!map->engine->extent(map, addr & ~(dxs_file_page_size(map->file) - 1), &start, &end))
-		return open_all(map);
-	first = dxs_map_pgoff(map, start);
-	last = dxs_map_pgoff(map, end - 1);
-	if (last > first)
-		atomic_store(&map->file->widened, true);
-	nr = leaves_get(map->file, first, last, leaf);
 	if (!nr) { // the kernel, which keeps its own marks, then has to follow every flush
 		dxs_file_to_kernel(map->file, "no memory to mark a page");
-		return open_all(map);
+		return -ENOMEM;
 	}
-	return entries_open(map, first, last, leaf, nr) != -ENOMEM || open_all(map);
+	if (last > first)
+		atomic_store(&map->file->widened, true);
+	return entries_open(map, first, last, leaf, nr);
+}
+
+// False: the page cannot be opened, and a store there cannot complete. Where the kernel says so of more than the page (what
+// was sealed, for one, keeps its protection) the page is tried alone.
+static bool mark_and_open(struct dxs_map *map, uintptr_t addr)
+{
+	uintptr_t size = dxs_file_page_size(map->file), page = addr & ~(size - 1), start, end;
+	int err;
+
+	if (!map->engine->extent(map, page, &start, &end))
+		return open_all(map);
+	err = range_open(map, start, end);
+	if (err && err != -ENOMEM && end - start > size)
+		err = range_open(map, page, page + size);
+	return !err || open_all(map);
 }
 
 static enum dxs_trap trap_store(uintptr_t addr)

@@ -54,6 +54,8 @@ size_t __fread_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 size_t __fread_unlocked_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
 
+int mseal(void *addr, size_t len, unsigned long flags); // glibc 2.41
+
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
@@ -84,7 +86,7 @@ int siggetmask(void);
 // Every hook, by the name of the function that it stands for.
 // clang-format off
 #define DXS_HOOKS(X)                                                                                                   \
-	X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect) X(pkey_mprotect) X(madvise)                                  \
+	X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect) X(pkey_mprotect) X(mseal) X(madvise)                                \
 	X(process_madvise) X(remap_file_pages) X(shmat)                                                                \
 	X(msync) X(fsync) X(fdatasync) X(sync) X(syncfs) X(sync_file_range)                                            \
 	X(open) X(open64) X(__open) X(__open64) X(openat) X(openat64) X(creat) X(creat64)                              \

@@ -34,6 +34,7 @@
 
 #include "hooks.h"
 #include "pins.h"
+#include "track.h"
 
 // What programs that were built long ago, or with _FORTIFY_SOURCE, call.
 int __xstat(int version, const char *path, struct stat *st);
@@ -362,6 +363,8 @@ DXS_EXPORT int prctl(int option, ...)
 	for (i = 0; i < 4; i++)
 		arg[i] = va_arg(args, unsigned long);
 	va_end(args);
+	if (option == PR_SET_SECCOMP && dxs_hook_enter())
+		dxs_filter_begin();
 	if (dxs_hook_pins(&pin))
 		dxs_pin(&pin, (void *)arg[0], WORDS);
 	return DXS_PINNED(&pin, next.prctl ? next.prctl(option, arg[0], arg[1], arg[2], arg[3])
