@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "space.h"
 #include "sys.h"
 
 #define BITS 64 // of a word
@@ -26,8 +27,8 @@ struct dxs_bitmap *dxs_bitmap_new(uint64_t nr)
 {
 	uint64_t words = words_for(nr);
 	uint64_t bytes = sizeof(struct dxs_bitmap) + (words + words_for(words)) * sizeof(uint64_t);
-	struct dxs_bitmap *bitmap = dxs_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-						 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct dxs_bitmap *bitmap = dxs_space_map(bytes, PROT_READ | PROT_WRITE,
+						  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 
 	if (dxs_is_err(bitmap))
 		return NULL;

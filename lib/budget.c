@@ -12,6 +12,7 @@
 
 #include "lock.h"
 #include "log.h"
+#include "space.h"
 #include "sys.h"
 
 #define DEFAULT_MAX 65530 // include/linux/mm.h, DEFAULT_MAX_MAP_COUNT
@@ -60,7 +61,7 @@ static int64_t count_vmas(int64_t max)
 
 static void reserve_make(void)
 {
-	char *page = dxs_sys_mmap(NULL, RESERVE_PAGES * DXS_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page = dxs_space_map(RESERVE_PAGES * DXS_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	unsigned i;
 
 	if (dxs_is_err(page))

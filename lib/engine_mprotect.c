@@ -37,6 +37,7 @@
 #include "look.h"
 #include "pagemap.h"
 #include "signals.h"
+#include "space.h"
 #include "stats.h"
 #include "sys.h"
 #include "trap.h"
@@ -210,8 +211,8 @@ static void mprotect_unprotected(struct dxs_map *map)
 static int protection_alloc(struct dxs_map *map)
 {
 	// Not from the allocator, because a trap in a forked child may come to free it.
-	struct dxs_protection *protection = dxs_sys_mmap(NULL, sizeof(*protection), PROT_READ | PROT_WRITE,
-							 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct dxs_protection *protection = dxs_space_map(sizeof(*protection), PROT_READ | PROT_WRITE,
+							  MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
 	if (dxs_is_err(protection))
 		return -ENOMEM;

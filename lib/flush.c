@@ -15,7 +15,7 @@
 static struct dxs_flusher flusher; // written once, under `mutex`, before `ready`
 static struct dxs_mutex mutex;
 static _Atomic bool ready;
-static _Atomic(const char *) reason = "libpmem2 was not loaded";
+static _Atomic(const char *) reason = "libpmem2 was not loaded: there was no persistent memory when the program began";
 
 bool dxs_flush_ready(const char **why)
 {

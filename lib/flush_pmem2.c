@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 
+#include "space.h"
 #include "sys.h"
 
 struct pmem2 {
@@ -42,7 +43,7 @@ static int functions_get(const struct pmem2 *api, struct dxs_flusher *flusher)
 	struct pmem2_source *source;
 	struct pmem2_map *map;
 	int ret;
-	void *page = dxs_sys_mmap(NULL, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page = dxs_space_map(DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
 	if (dxs_is_err(page) || api->source_from_anon(&source, DXS_PAGE_SIZE))
 		return -ENOMEM;

@@ -24,6 +24,7 @@
 #include "pagemap.h"
 #include "run.h"
 #include "signals.h"
+#include "space.h"
 #include "stats.h"
 #include "sys.h"
 #include "trap.h"
@@ -163,7 +164,7 @@ bool dxs_fork_is_owner(void)
 
 void dxs_fork_init(void)
 {
-	void *page = dxs_sys_mmap(NULL, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page = dxs_space_map(DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
 	if (!dxs_is_err(page) && !dxs_sys6(SYS_madvise, (long)page, DXS_PAGE_SIZE, MADV_WIPEONFORK, 0, 0, 0)) {
 		parent_word = page;

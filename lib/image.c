@@ -31,6 +31,7 @@
 #include "log.h"
 #include "powercut.h"
 #include "run.h"
+#include "space.h"
 #include "sys.h"
 
 #define LINE 64
@@ -70,8 +71,8 @@ struct dxs_due *dxs_image_stage(void)
 		unused_stages = stage->next;
 	dxs_mutex_unlock(&stages_mutex);
 	if (!stage)
-		stage = dxs_sys_mmap(NULL, sizeof(*stage), PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		stage = dxs_space_map(sizeof(*stage), PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	if (dxs_is_err(stage)) {
 		dxs_error("no memory for the emulated flush: this sync makes nothing durable");
 		stage = NULL;

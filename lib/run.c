@@ -10,6 +10,7 @@
 #include "config.h"
 #include "fd.h"
 #include "log.h"
+#include "space.h"
 #include "sys.h"
 
 #define CONTROL "daxsync.run"
@@ -97,7 +98,7 @@ static int control_map(int fd)
 		return -ENOSPC;
 	if (!fresh && size != (off_t)sizeof(*run))
 		return -EINVAL;
-	run = dxs_sys_mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	run = dxs_space_map(sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 	if (dxs_is_err(run)) {
 		run = NULL;
 		return -ENOMEM;
@@ -145,7 +146,7 @@ int dxs_run_join(const char **why)
 	if (dxs_config.image_dir[0]) {
 		err = join_dir(why);
 	} else {
-		run = dxs_sys_mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		run = dxs_space_map(sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
 		*why = "no memory for the run";
 		if (dxs_is_err(run)) {
 			run = NULL;

@@ -67,25 +67,27 @@ static void say_emulated(void)
 		dxs_error("emulated persistent memory (DAXSYNC_EMULATE=1): nothing is made durable");
 }
 
-// Before the registry is locked: loading a library takes the loader's lock, under which another thread may be running
-// a constructor that maps files. A device is flushed in mode kernel too, and what cannot be flushed is not the library's.
-static void prepare(struct dxs_candidate *candidate)
+void dxs_load(void)
 {
-	int err, saved = errno;
-	dxs_sigset set;
+	int saved = errno;
+	dxs_sigset set = dxs_sig_block();
 	const char *why;
 
-	if (candidate->mode < DXS_MODE_KERNEL || (candidate->mode == DXS_MODE_KERNEL && !candidate->is_device))
-		return;
-	set = dxs_sig_block();
 	dxs_inside++;
-	err = dxs_flush_init(&why);
+	dxs_flush_init(&why);
 	if (dxs_config.verify)
 		dxs_diag_load();
-	errno = saved;
 	dxs_inside--;
+	errno = saved;
 	dxs_sig_setmask(set);
-	if (!err || !candidate->is_device)
+}
+
+// A device is flushed in mode kernel too, and what cannot be flushed is not the library's.
+static void device_check(struct dxs_candidate *candidate)
+{
+	const char *why;
+
+	if (candidate->mode == DXS_MODE_PASS || !candidate->is_device || dxs_flush_ready(&why))
 		return;
 	dxs_warn("%s: %s", candidate->path, why);
 	candidate->mode = DXS_MODE_PASS;
@@ -345,7 +347,7 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, d
 			candidate.mode = DXS_MODE_KERNEL;
 			candidate.reason = DXS_STDIO_REASON;
 		}
-		prepare(&candidate);
+		device_check(&candidate);
 		if (candidate.mode != DXS_MODE_PASS)
 			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
 		note_pass(&candidate, prot, len);
@@ -408,7 +410,9 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	if ((uintptr_t)addr % DXS_PAGE_SIZE || !len || off < 0 || off % (off_t)DXS_PAGE_SIZE)
 		return -EINVAL;
 	dxs_mode_look(fd, emulate, &candidate);
-	prepare(&candidate);
+	if (candidate.mode != DXS_MODE_PASS)
+		dxs_load();
+	device_check(&candidate);
 	if (candidate.mode == DXS_MODE_PASS)
 		return -EOPNOTSUPP;
 	dxs_change_begin(&change, (uintptr_t)addr, 0);

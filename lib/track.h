@@ -16,6 +16,11 @@
 // Once per process, before anything else: reads the configuration. Context: init; may be called again.
 void dxs_init(void);
 
+// Loads the libraries that tracking needs. Context: init or api, no lock held; may be called again. Never in a hook: it
+// allocates by the program's allocator, which may be waiting for the very call with its lock held, and takes the loader's
+// lock, under which another thread may be running a constructor that maps files.
+void dxs_load(void);
+
 // Not 0 while the calling thread is inside a change: calls that the library causes there (a library being loaded, a
 // thread being started) are the kernel's. Signals are blocked, so no handler of the program sees it set.
 extern DXS_THREAD int dxs_inside;

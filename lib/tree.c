@@ -38,6 +38,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "space.h"
 #include "sys.h"
 
 #define WAYS 64
@@ -109,8 +110,8 @@ static uint64_t bytes_needed(uint64_t first, uint64_t last)
 static int chunk_add(struct dxs_tree *tree, uint64_t need)
 {
 	uint64_t size = ALIGN_UP(dxs_max64(need + CHUNK_HEADER + NODE_BYTES, CHUNK_MIN), DXS_PAGE_SIZE);
-	struct dxs_chunk *chunk = dxs_sys_mmap(NULL, size, PROT_READ | PROT_WRITE,
-					       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct dxs_chunk *chunk = dxs_space_map(size, PROT_READ | PROT_WRITE,
+						MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 
 	if (dxs_is_err(chunk))
 		return -ENOMEM;

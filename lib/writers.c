@@ -48,6 +48,7 @@
 #include "config.h"
 #include "lock.h"
 #include "log.h"
+#include "space.h"
 #include "sys.h"
 
 #define MAGIC 0x31737274776e7364ULL // "dsnwtrs1"
@@ -197,7 +198,9 @@ static int file_fill(int fd, struct stat *st)
 
 static struct dxs_registry *page_map(int fd, void *at)
 {
-	return dxs_sys_mmap(at, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
+	if (!at)
+		return dxs_space_map(DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	return dxs_sys_mmap(at, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 }
 
 static bool is_of(const struct dxs_registry *page, const struct dxs_writers *writers)

@@ -12,10 +12,12 @@
 #include "exit.h"
 #include "fork.h"
 #include "log.h"
+#include "mode.h"
 #include "private_malloc.h"
 #include "results.h"
 #include "sigmask.h"
 #include "signals.h"
+#include "space.h"
 #include "stats.h"
 #include "track.h"
 
@@ -174,6 +176,7 @@ __attribute__((constructor(101))) static void begin(void)
 {
 	dxs_hooks_fill();
 	behind_fill();
+	dxs_space_init();
 	dxs_allocator.zalloc = dxs_private_zalloc;
 	dxs_allocator.free = dxs_private_free;
 	// The allocator sets up its fork handlers with its first allocation, before dxs_init() does: so a fork takes the
@@ -185,6 +188,8 @@ __attribute__((constructor(101))) static void begin(void)
 	(void)at_quick_exit(dxs_finish); // quick_exit runs no destructors, and ends by a call inside libc
 	dxs_hooks_active = self_test();
 	dxs_sigmask_followed = dxs_hooks_active;
+	if (dxs_hooks_active && dxs_mode_is_possible())
+		dxs_load();
 	if (dxs_hooks_spare())
 		dxs_sig_setmask(dxs_sigmask_adopt(dxs_sig_block())); // a program may be started with them blocked
 }

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
+#include "space.h"
 #include "sys.h"
 
 char *dxs_private_getenv(const char *name);
@@ -66,7 +68,9 @@ int dxs_private_clock(clockid_t clock, struct timespec *now)
 
 void *dxs_private_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
-	return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, off);
+	void *ret = addr ? dxs_sys_mmap(addr, len, prot, flags, fd, off) : dxs_space_map(len, prot, flags, fd);
+
+	return dxs_is_err(ret) ? MAP_FAILED : ret;
 }
 
 int dxs_private_munmap(void *addr, size_t len)

@@ -145,6 +145,7 @@ static struct dxs_file *mapped_file(char **addr)
 
 	dxs_init();
 	dxs_config.emulate = true;
+	dxs_load();
 	cr_assert_eq(ftruncate(fd, CHUNK), 0);
 	*addr = dxs_mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, NULL);
 	cr_assert_not(dxs_is_err(*addr));
