@@ -72,17 +72,7 @@ static unsigned bits_of(const pthread_attr_t *attr)
 	return attr && !pthread_attr_getsigmask_np(attr, &set) ? dxs_sigmask_bits(&set) : dxs_sigmask_get();
 }
 
-// libc stores the new thread's or process's id with all signals blocked, where a trap would end the program (M9).
-#define ID_PINNED(id, call)                                                                                            \
-	({                                                                                                             \
-		struct dxs_pin id_pin_;                                                                                \
-                                                                                                                       \
-		if (dxs_hook_pins(&id_pin_))                                                                           \
-			dxs_pin(&id_pin_, id, sizeof(*(id)));                                                          \
-		DXS_PINNED(&id_pin_, call);                                                                            \
-	})
-
-static int create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+DXS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
 	struct start *to;
 	unsigned bits;
@@ -100,12 +90,7 @@ static int create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(vo
 	return ret;
 }
 
-DXS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
-{
-	return ID_PINNED(thread, create(thread, attr, run, arg));
-}
-
-static int create_c11(thrd_t *thread, thrd_start_t run, void *arg)
+DXS_EXPORT int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 {
 	struct start *to;
 	unsigned bits;
@@ -120,11 +105,6 @@ static int create_c11(thrd_t *thread, thrd_start_t run, void *arg)
 	if (ret != thrd_success)
 		dxs_free(to);
 	return ret;
-}
-
-DXS_EXPORT int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
-{
-	return ID_PINNED(thread, create_c11(thread, run, arg));
 }
 
 typedef int (*spawn_fn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
@@ -154,16 +134,27 @@ static int spawn(spawn_fn next, pid_t *pid, const char *path, const posix_spawn_
 	return next(pid, path, actions, &masked, argv, envp);
 }
 
+// libc stores the new process's id with all signals blocked, where a trap would end the program (M9).
+static int spawn_pinned(spawn_fn next, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	struct dxs_pin pin;
+
+	if (dxs_hook_pins(&pin))
+		dxs_pin(&pin, pid, sizeof(*pid));
+	return DXS_PINNED(&pin, spawn(next, pid, path, actions, attr, argv, envp));
+}
+
 DXS_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 			   const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
 	dxs_hooks_fill();
-	return ID_PINNED(pid, spawn(dxs_next.posix_spawn, pid, path, actions, attr, argv, envp));
+	return spawn_pinned(dxs_next.posix_spawn, pid, path, actions, attr, argv, envp);
 }
 
 DXS_EXPORT int posix_spawnp(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 			    const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
 	dxs_hooks_fill();
-	return ID_PINNED(pid, spawn(dxs_next.posix_spawnp, pid, path, actions, attr, argv, envp));
+	return spawn_pinned(dxs_next.posix_spawnp, pid, path, actions, attr, argv, envp);
 }

@@ -221,6 +221,22 @@ static void msync_invalidate_of_locked_memory_is_ebusy(void)
 	CHECK(!msync(map, FILE_SIZE, MS_SYNC | MS_INVALIDATE));
 }
 
+// Each of them, and not only the kernel's call: all that is dirty, through any mapping.
+static void fsync_flushes_what_was_stored(void)
+{
+	int fd = file_new(FILE_SIZE), round;
+	char *map = map_closed(fd), *alias = map_new(fd, 0, FILE_SIZE);
+	uint64_t before;
+
+	for (round = 0; round < 4; round++) {
+		store_pages(map, NR_PAGES / 2, (char)('b' + round));
+		store_pages(alias + FILE_SIZE / 2, NR_PAGES / 2, (char)('b' + round));
+		before = nr_flushed();
+		CHECK(!(round % 2 ? fdatasync(fd) : fsync(fd)));
+		COUNTED(nr_flushed() >= before + NR_PAGES);
+	}
+}
+
 static void fsync_bad_fd(void)
 {
 	char *map = map_closed(file_new(FILE_SIZE));
@@ -393,6 +409,7 @@ const struct test_case cases_sync[] = {
 	CASE(msync_errors_equal_kernel, ALL),
 	CASE(msync_over_a_hole_is_enomem, ALL),
 	CASE(msync_invalidate_of_locked_memory_is_ebusy, SMALL),
+	CASE(fsync_flushes_what_was_stored, FILES),
 	CASE(fsync_bad_fd, ALL),
 	CASE(errno_kept_on_success, FILES),
 	CASE(file_longer_than_mapping, ALL),
