@@ -15,7 +15,7 @@ results=tests/conformance/cases_results.c changes=tests/conformance/cases_change
 
 neither() {
 	cat <<-'END'
-		mmap mmap64 munmap mremap mprotect pkey_mprotect remap_file_pages shmat
+		mmap mmap64 munmap mremap mprotect pkey_mprotect mseal remap_file_pages shmat
 		msync fsync fdatasync sync syncfs sync_file_range
 		fclose pclose closedir tmpfile tmpfile64 close __close close_range closefrom dup dup2 __dup2 dup3
 		pidfd_getfd fanotify_init unshare
