@@ -4,9 +4,8 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/mman.h>
 
-#include "space.h"
+#include "cells.h"
 #include "sys.h"
 
 #define BITS 64 // of a word
@@ -27,12 +26,10 @@ struct dxs_bitmap *dxs_bitmap_new(uint64_t nr)
 {
 	uint64_t words = words_for(nr);
 	uint64_t bytes = sizeof(struct dxs_bitmap) + (words + words_for(words)) * sizeof(uint64_t);
-	struct dxs_bitmap *bitmap = dxs_space_map(bytes, PROT_READ | PROT_WRITE,
-						  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	struct dxs_bitmap *bitmap = dxs_cell_new(bytes);
 
-	if (dxs_is_err(bitmap))
+	if (!bitmap)
 		return NULL;
-	dxs_sys6(SYS_madvise, (long)bitmap, (long)bytes, MADV_NOHUGEPAGE, 0, 0, 0); // a huge page for one bit is waste
 	bitmap->nr = words;
 	bitmap->bytes = bytes;
 	bitmap->summary = bitmap->word + words;
@@ -42,7 +39,7 @@ struct dxs_bitmap *dxs_bitmap_new(uint64_t nr)
 void dxs_bitmap_free(struct dxs_bitmap *bitmap)
 {
 	if (bitmap)
-		dxs_sys_munmap(bitmap, bitmap->bytes);
+		dxs_cell_free(bitmap, bitmap->bytes);
 }
 
 bool dxs_bitmap_get(const struct dxs_bitmap *bitmap, uint64_t bit)

@@ -77,18 +77,25 @@ static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const
 }
 
 // The kernel's sync that the file is owed, over all that is mapped of it: an msync can ask for nothing else, so nothing
-// is owed to the next one. Its cost follows what the kernel has dirty.
+// is owed to the next one. Its cost follows what the kernel has dirty, if each part of the file is asked for once.
 static int owed_sync(struct dxs_file *file)
 {
 	struct debt debt = debt_take(file, false);
 	struct dxs_asked asked = {0};
 	struct dxs_map *map;
+	uint64_t done = 0;
 	int err = 0;
 
 	dxs_shared_lock(&file->maps_lock);
-	for (map = file->maps; map && !err; map = map->next) {
-		err = (int)dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_SYNC, 0, 0, 0);
-		dxs_asked_add(&asked, map->first, dxs_map_last(map));
+	dxs_for_each_map_of (map, file, done, UINT64_MAX) {
+		uint64_t from = dxs_max64(map->first, done);
+		uintptr_t addr = dxs_map_addr(map, from);
+
+		err = (int)dxs_sys6(SYS_msync, (long)addr, (long)(dxs_map_end(map) - addr), MS_SYNC, 0, 0, 0);
+		if (err)
+			break;
+		done = dxs_map_last(map) + 1;
+		dxs_asked_add(&asked, from, dxs_map_last(map));
 	}
 	dxs_shared_unlock(&file->maps_lock);
 	dxs_count(kernel_syncs, 1);
@@ -316,24 +323,35 @@ static int file_sync(struct dxs_file *file)
 	return err ? err : ret;
 }
 
+// Instead of `file`, which it lets go of, the next one, held; NULL: the first, or no more.
+static struct dxs_file *file_next(struct dxs_file *file)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_file *next = dxs_maps_next_file(file);
+
+	if (next)
+		dxs_file_get(next);
+	dxs_maps_exit(section);
+	if (file)
+		dxs_file_put(file);
+	return next;
+}
+
 int dxs_sync_files(int fd)
 {
 	struct stat st = {0};
-	struct part part;
-	uintptr_t addr = 0;
+	struct dxs_file *file = NULL;
 	dxs_sigset set;
 	int err = 0;
 
 	if (!dxs_maps_any() || (fd >= 0 && dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0)))
 		return 0;
 	set = dxs_sig_block();
-	while (part_find(addr, UINTPTR_MAX, &part)) {
-		bool is_meant = fd < 0 || part.file->dev == st.st_dev || part.file->dev == dxs_identity_dev(&st);
-		int ret = is_meant ? file_sync(part.file) : 0;
+	while ((file = file_next(file))) {
+		bool is_meant = fd < 0 || file->dev == st.st_dev || file->dev == dxs_identity_dev(&st);
+		int ret = is_meant ? file_sync(file) : 0;
 
 		err = err ? err : ret;
-		dxs_file_put(part.file);
-		addr = part.next;
 	}
 	dxs_sig_setmask(set);
 	return err;
@@ -488,7 +506,7 @@ static void truncated(struct dxs_file *file, uint64_t size)
 	struct dxs_map *map;
 
 	dxs_shared_lock(&file->maps_lock);
-	for (map = file->maps; map; map = map->next) {
+	dxs_for_each_map_of (map, file, first, UINT64_MAX) {
 		uint64_t from = first, last = UINT64_MAX;
 
 		if (map->engine && dxs_map_clip(map, &from, &last))
@@ -551,28 +569,20 @@ bool dxs_hole_begin(uintptr_t *addr, uintptr_t end, struct dxs_hole *hole)
 void dxs_sync_all(void)
 {
 	dxs_sigset set = dxs_sig_block();
-	struct part part;
-	uintptr_t addr = 0;
+	struct dxs_file *file = NULL;
 
-	while (part_find(addr, UINTPTR_MAX, &part)) {
-		if (dxs_file_own_mode(part.file) > DXS_MODE_KERNEL)
-			dxs_sync_range(part.file, part.off, part.end);
-		dxs_file_put(part.file);
-		addr = part.next;
-	}
+	while ((file = file_next(file)))
+		if (dxs_file_own_mode(file) > DXS_MODE_KERNEL)
+			dxs_sync_range(file, 0, UINT64_MAX);
 	dxs_sig_setmask(set);
 }
 
 void dxs_leave_all(void)
 {
 	dxs_sigset set = dxs_sig_block();
-	struct part part;
-	uintptr_t addr = 0;
+	struct dxs_file *file = NULL;
 
-	while (part_find(addr, UINTPTR_MAX, &part)) {
-		dxs_file_leave(part.file);
-		dxs_file_put(part.file);
-		addr = part.next;
-	}
+	while ((file = file_next(file)))
+		dxs_file_leave(file);
 	dxs_sig_setmask(set);
 }

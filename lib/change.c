@@ -15,19 +15,34 @@
 #include "track.h"
 #include "trap.h"
 
+static struct dxs_file *changing; // files that this change has locked, and holds; under the registry's lock
+
 void dxs_change_lock(struct dxs_file *file)
 {
-	if (!file->changing)
-		dxs_exclusive_lock(&file->maps_lock);
+	if (file->changing)
+		return;
+	dxs_exclusive_lock(&file->maps_lock);
+	dxs_file_get(file);
 	file->changing = true;
+	file->changing_next = changing;
+	changing = file;
 }
 
-void dxs_change_unlock(struct dxs_file *file)
+static void files_unlock(void)
 {
-	if (file->changing) {
+	while (changing) {
+		struct dxs_file *file = changing;
+
+		changing = file->changing_next;
 		file->changing = false;
 		dxs_exclusive_unlock(&file->maps_lock);
+		dxs_file_put(file);
 	}
+}
+
+void dxs_change_reset(void)
+{
+	changing = NULL;
 }
 
 // A map of the part [addr, end) of another, or NULL.
@@ -60,10 +75,7 @@ static void map_release(struct dxs_map *map, bool gone)
 
 void dxs_map_forget(struct dxs_map *map, bool gone)
 {
-	dxs_file_map_remove(map->file, map);
 	dxs_maps_replace(&map, 1, NULL, 0);
-	if (!dxs_maps_file(map->file->dev, map->file->ino))
-		dxs_change_unlock(map->file);
 	map_release(map, gone);
 }
 
@@ -104,7 +116,7 @@ static bool parts_settle(struct dxs_map *const *part, struct dxs_map *map)
 	return false;
 }
 
-// Splits a map at an address inside it, in the table and in the file's list. The file is locked. False: no memory,
+// Splits a map at an address inside it. The file is locked. False: no memory,
 // and nothing has changed but that traps wait.
 static bool map_split(struct dxs_map *map, uintptr_t at)
 {
@@ -117,9 +129,6 @@ static bool map_split(struct dxs_map *map, uintptr_t at)
 		dxs_free(part[1]);
 		return false;
 	}
-	dxs_file_map_remove(map->file, map);
-	dxs_file_map_add(map->file, part[0]);
-	dxs_file_map_add(map->file, part[1]);
 	map_release(map, true);
 	return true;
 }
@@ -241,11 +250,7 @@ void dxs_change_commit(struct dxs_change *change, bool gone)
 
 void dxs_change_end(struct dxs_change *change)
 {
-	struct dxs_map *map;
-	size_t i;
-
-	for (i = 0; (map = dxs_maps_nth(i)); i++)
-		dxs_change_unlock(map->file);
+	files_unlock();
 	dxs_trap_change();
 	dxs_registry_unlock();
 	errno = change->saved_errno;

@@ -36,9 +36,11 @@ int dxs_change_shut(uintptr_t addr, uintptr_t end);
 void dxs_change_commit(struct dxs_change *change, bool gone);
 void dxs_change_end(struct dxs_change *change);
 
-// Inside a change. Locks a file until its end; lets go of one before. Makes an address a boundary of maps.
+// In a forked child: another thread may have been in the middle of a change.
+void dxs_change_reset(void);
+
+// Inside a change. Locks a file until its end. Makes an address a boundary of maps.
 void dxs_change_lock(struct dxs_file *file);
-void dxs_change_unlock(struct dxs_file *file);
 void dxs_change_split(uintptr_t addr);
 
 // Inside a change. No store to the map completes any more; the protection that the application has set, after that; the

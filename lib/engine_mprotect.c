@@ -32,6 +32,7 @@
 
 #include "bitmap.h"
 #include "budget.h"
+#include "cells.h"
 #include "file.h"
 #include "log.h"
 #include "look.h"
@@ -210,16 +211,14 @@ static void mprotect_unprotected(struct dxs_map *map)
 
 static int protection_alloc(struct dxs_map *map)
 {
-	// Not from the allocator, because a trap in a forked child may come to free it.
-	struct dxs_protection *protection = dxs_space_map(sizeof(*protection), PROT_READ | PROT_WRITE,
-							  MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	struct dxs_protection *protection = dxs_cell_new(sizeof(*protection));
 
-	if (dxs_is_err(protection))
+	if (!protection)
 		return -ENOMEM;
 	protection->base = region_of(map->addr);
 	protection->open = dxs_bitmap_new((dxs_map_end(map) - protection->base) >> map->file->page_shift);
 	if (!protection->open) {
-		dxs_sys_munmap(protection, sizeof(*protection));
+		dxs_cell_free(protection, sizeof(*protection));
 		return -ENOMEM;
 	}
 	protection->can_be_huge = map->file->page_shift == DXS_PAGE_SHIFT && dxs_pagemap_can_scan() &&
@@ -252,7 +251,7 @@ static void mprotect_detach(struct dxs_map *map, bool gone)
 		edges_add(protection, -protection->nr_edges);
 	map->protection = NULL;
 	dxs_bitmap_free(protection->open);
-	dxs_sys_munmap(protection, sizeof(*protection));
+	dxs_cell_free(protection, sizeof(*protection));
 }
 
 static int mprotect_inherit(struct dxs_map *made, const struct dxs_map *map)

@@ -156,18 +156,3 @@ void dxs_file_leave(struct dxs_file *file)
 {
 	dxs_writers_leave(&file->writers, leaving(file));
 }
-
-void dxs_file_map_add(struct dxs_file *file, struct dxs_map *map)
-{
-	map->next = file->maps;
-	file->maps = map;
-}
-
-void dxs_file_map_remove(struct dxs_file *file, struct dxs_map *map)
-{
-	struct dxs_map **link = &file->maps;
-
-	while (*link != map)
-		link = &(*link)->next;
-	*link = map->next;
-}

@@ -16,6 +16,7 @@
 #include "writers.h"
 
 struct dxs_image;
+struct dxs_node;
 
 // What msync(MS_SYNC) does for the mappings of an inode (doc/design.md, "Modes").
 enum dxs_mode { DXS_MODE_PASS, DXS_MODE_KERNEL, DXS_MODE_EMULATED, DXS_MODE_DIRECT, DXS_MODE_BYTE };
@@ -30,7 +31,7 @@ struct dxs_file {
 	struct dxs_tree tree;
 	_Atomic uint64_t tree_counted; // bytes of it in the statistics
 	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
-	struct dxs_map *maps;
+	const struct dxs_node *maps;   // a tree by offset (mapping.c)
 	struct dxs_group group;
 	_Atomic uint64_t nr_failed; // leaves of which a flush failed
 	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
@@ -55,9 +56,10 @@ struct dxs_file {
 	bool in_memory;           // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
 	bool is_device;           // device DAX: the kernel syncs nothing; constant
 	_Atomic bool told_closed; // dxs_file_tell_closed
-	bool changing;            // maps_lock is held exclusively by the registry's owner
-	struct dxs_image *image;  // the durable image in verify mode, else NULL
-	char path[256];           // where it was when first mapped, for people; cut if longer
+	bool changing;            // maps_lock is held exclusively by the registry's owner (change.c)
+	struct dxs_file *changing_next;
+	struct dxs_image *image; // the durable image in verify mode, else NULL
+	char path[256];          // where it was when first mapped, for people; cut if longer
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.
@@ -154,8 +156,13 @@ static inline bool dxs_map_clip(const struct dxs_map *map, uint64_t *first, uint
 	return *first <= *last;
 }
 
-// Adds to, and takes from, the file's list. Caller holds the registry's lock and maps_lock exclusive.
-void dxs_file_map_add(struct dxs_file *file, struct dxs_map *map);
-void dxs_file_map_remove(struct dxs_file *file, struct dxs_map *map);
+// The first mapping of the file behind another one (NULL: of all), by offset, that has any entry of [first, last]; NULL: none.
+// Caller holds maps_lock, or the registry's lock.
+struct dxs_map *dxs_file_map_next(const struct dxs_file *file, const struct dxs_map *map, uint64_t first,
+				  uint64_t last);
+
+#define dxs_for_each_map_of(map, file, first, last)                                                                    \
+	for ((map) = dxs_file_map_next(file, NULL, first, last); (map);                                                \
+	     (map) = dxs_file_map_next(file, map, first, last))
 
 #endif

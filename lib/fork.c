@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "budget.h"
+#include "change.h"
 #include "engine.h"
 #include "file.h"
 #include "foreign.h"
@@ -36,13 +37,11 @@ static dxs_sigset set;                // of the thread that forks, which holds t
 
 static void child_announce(void)
 {
-	struct dxs_map *map;
-	size_t i;
+	struct dxs_file *file = NULL;
 
-	for (i = 0; (map = dxs_maps_nth(i)); i++)
-		if (map->file->maps == map && !dxs_writers_announce(&map->file->writers)) // once for each file
-			dxs_file_to_kernel(map->file,
-					   "shared with a child since a fork, without a registry of writers");
+	while ((file = dxs_maps_next_file(file)))
+		if (!dxs_writers_announce(&file->writers))
+			dxs_file_to_kernel(file, "shared with a child since a fork, without a registry of writers");
 }
 
 void dxs_fork_prepare(void)
@@ -76,7 +75,6 @@ static void child_loses(struct dxs_map *map)
 	struct dxs_vma_reader reader;
 	struct dxs_vma vma;
 
-	dxs_file_map_remove(map->file, map);
 	dxs_maps_drop(map);
 	if (dxs_vma_open(&reader))
 		return;
@@ -90,40 +88,47 @@ static void child_loses(struct dxs_map *map)
 	dxs_vma_close(&reader);
 }
 
+static void file_begin(struct dxs_file *file)
+{
+	dxs_file_to_kernel(file, "inherited by a fork");
+	dxs_writers_in_child(&file->writers);
+	file->maps_lock = (struct dxs_shared){0};
+	file->turn = (struct dxs_shared){0};
+	file->turn_mutex = (struct dxs_mutex){0};
+	file->group = (struct dxs_group){0};
+	file->changing = false;
+	file->kwriters = 0;
+	file->kwrite_mutex = (struct dxs_mutex){0};
+	file->pin_mutex = (struct dxs_mutex){0};
+	file->nr_pins = 0;
+	dxs_tree_reset_locks(&file->tree);
+}
+
 // Only the calling thread exists here. Locks that others held, marks that others were about to set: all of it is
 // dropped, and all pages are open.
 static void child_begin(void)
 {
+	struct dxs_file *file = NULL;
 	struct dxs_map *map;
-	size_t i;
+	uintptr_t addr = 0;
 
 	atomic_store(&owner, getpid());
 	dxs_foreign_process();
 	dxs_maps_reset_locks();
+	dxs_change_reset();
 	dxs_signals_reset_locks();
 	dxs_trap_reset();
 	dxs_writers_reset_lock();
-	for (i = 0; (map = dxs_maps_nth(i));) {
-		dxs_file_to_kernel(map->file, "inherited by a fork");
-		dxs_writers_in_child(&map->file->writers);
+	while ((file = dxs_maps_next_file(file)))
+		file_begin(file);
+	while ((map = dxs_maps_first(addr, UINTPTR_MAX))) {
+		addr = dxs_map_end(map);
 		map->mutex = (struct dxs_mutex){0};
 		if (map->engine)
 			map->engine->in_child(map);
 		map->engine = NULL;
 		atomic_store(&map->going, false);
-		map->file->maps_lock = (struct dxs_shared){0};
-		map->file->turn = (struct dxs_shared){0};
-		map->file->turn_mutex = (struct dxs_mutex){0};
-		map->file->group = (struct dxs_group){0};
-		map->file->changing = false;
-		map->file->kwriters = 0;
-		map->file->kwrite_mutex = (struct dxs_mutex){0};
-		map->file->pin_mutex = (struct dxs_mutex){0};
-		map->file->nr_pins = 0;
-		dxs_tree_reset_locks(&map->file->tree);
-		if (is_there(map))
-			i++;
-		else
+		if (!is_there(map))
 			child_loses(map);
 	}
 	dxs_engine_reset();

@@ -654,8 +654,8 @@ static const struct dxs_map *map_of(const struct dxs_file *file, uint64_t pgoff)
 {
 	const struct dxs_map *map;
 
-	for (map = file->maps; map; map = map->next)
-		if (map->prot && pgoff >= map->first && pgoff <= dxs_map_last(map))
+	dxs_for_each_map_of (map, file, pgoff, pgoff)
+		if (map->prot)
 			return map;
 	return NULL;
 }
@@ -703,7 +703,7 @@ static void resident_publish(struct dxs_file *file, const struct dxs_asked *aske
 	size_t i, len;
 	int err;
 
-	for (map = file->maps; map; map = map->next) {
+	dxs_for_each_map_of (map, file, 0, UINT64_MAX) {
 		end = map->prot ? dxs_map_end(map) : 0;
 		for (addr = map->addr; addr < end; addr += len) {
 			len = dxs_min64(end - addr, sizeof(vec) * DXS_PAGE_SIZE);

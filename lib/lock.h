@@ -39,28 +39,31 @@ static inline void dxs_mutex_unlock(struct dxs_mutex *mutex)
 // Shared by many, or exclusive to one. A waiting exclusive owner keeps new sharers out. Exclusive owners are
 // serialised by another lock.
 struct dxs_shared {
-	_Atomic uint32_t word; // EXCLUSIVE | number of sharers
+	_Atomic uint32_t word; // EXCLUSIVE | WAITED | number of sharers
 };
 
 #define DXS_EXCLUSIVE (1U << 31)
+#define DXS_WAITED (1U << 30) // somebody sleeps until it is exclusive no more
 
 static inline void dxs_shared_lock(struct dxs_shared *lock)
 {
 	uint32_t old = atomic_load(&lock->word);
 
 	for (;;) {
-		if (old & DXS_EXCLUSIVE) {
-			dxs_futex_wait(&lock->word, old);
-			old = atomic_load(&lock->word);
-		} else if (atomic_compare_exchange_weak(&lock->word, &old, old + 1)) {
+		uint32_t new = old &DXS_EXCLUSIVE ? old | DXS_WAITED : old + 1;
+
+		if (new != old && !atomic_compare_exchange_weak(&lock->word, &old, new))
+			continue;
+		if (!(old & DXS_EXCLUSIVE))
 			return;
-		}
+		dxs_futex_wait(&lock->word, new);
+		old = atomic_load(&lock->word);
 	}
 }
 
 static inline void dxs_shared_unlock(struct dxs_shared *lock)
 {
-	if (atomic_fetch_sub(&lock->word, 1) == (DXS_EXCLUSIVE | 1))
+	if ((atomic_fetch_sub(&lock->word, 1) & ~DXS_WAITED) == (DXS_EXCLUSIVE | 1))
 		dxs_futex_wake(&lock->word, INT32_MAX);
 }
 
@@ -68,7 +71,7 @@ static inline void dxs_exclusive_lock(struct dxs_shared *lock)
 {
 	uint32_t now = atomic_fetch_or(&lock->word, DXS_EXCLUSIVE) | DXS_EXCLUSIVE;
 
-	while (now != DXS_EXCLUSIVE) {
+	while ((now & ~DXS_WAITED) != DXS_EXCLUSIVE) {
 		dxs_futex_wait(&lock->word, now);
 		now = atomic_load(&lock->word);
 	}
@@ -76,8 +79,8 @@ static inline void dxs_exclusive_lock(struct dxs_shared *lock)
 
 static inline void dxs_exclusive_unlock(struct dxs_shared *lock)
 {
-	atomic_store(&lock->word, 0);
-	dxs_futex_wake(&lock->word, INT32_MAX);
+	if (atomic_exchange(&lock->word, 0) & DXS_WAITED)
+		dxs_futex_wake(&lock->word, INT32_MAX);
 }
 
 #endif

@@ -24,7 +24,6 @@ struct dxs_map {
 	int prot;       // changes under the registry's lock
 	int flags;      // as given to mmap
 	struct dxs_file *file;
-	struct dxs_map *next;            // in the file's list; changes under its maps_lock, exclusive
 	const struct dxs_engine *engine; // what tracks stores here; NULL: nothing does
 	_Atomic bool going;              // the kernel is about to take it away: traps wait (M10)
 	struct dxs_mutex mutex;          // of the engine: opening all of it, and saying that it is known again
@@ -54,18 +53,18 @@ void dxs_maps_exit(unsigned section);
 void dxs_maps_synchronize(void);
 
 // Inside a section, or with the registry's lock. The mapping at an address; the first one that ends behind addr and
-// begins before end; the file with this identity; the n-th mapping. NULL: none.
+// begins before end; the file with this identity; the file behind another one (NULL: the first). NULL: none.
 struct dxs_map *dxs_maps_find(uintptr_t addr);
 struct dxs_map *dxs_maps_first(uintptr_t addr, uintptr_t end);
 struct dxs_file *dxs_maps_file(dev_t dev, ino_t ino);
-struct dxs_map *dxs_maps_nth(size_t index);
+struct dxs_file *dxs_maps_next_file(const struct dxs_file *file);
 
 // Whether there is any mapping at all: one load, for hooks that have nothing to do in most programs.
 bool dxs_maps_any(void);
 
-// Replaces the mappings `gone` by `made` (either may be empty) in one step and waits for the readers of the old
-// table. The caller holds the registry's lock and frees `gone`. 0 or -ENOMEM: then nothing has changed. Never fails
-// where only `gone` is given.
+// Replaces the mappings `gone` by `made` (either may be empty) in one step, here and among their files' mappings, and waits
+// for the readers of the old table. The caller holds the registry's lock, and the files' maps_lock exclusive, and frees
+// `gone`. 0 or -ENOMEM: then nothing has changed. Never fails where nothing but one `gone` is given.
 int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map *const *made, size_t nr_made);
 
 // In a forked child, before anything else runs: takes a mapping out without asking for memory.

@@ -31,8 +31,6 @@ static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
 	if (!map || dxs_map_add(map)) {
 		dxs_free(map);
 		dxs_file_to_kernel(moved->file, "no memory to track a moved mapping");
-		if (!dxs_maps_file(moved->file->dev, moved->file->ino)) // then nobody would find it at the end
-			dxs_change_unlock(moved->file);
 		return;
 	}
 	dxs_file_get(moved->file);

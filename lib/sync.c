@@ -105,7 +105,7 @@ static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf,
 	unsigned from, to;
 
 	for_each_run (pages, from, to) {
-		for (map = file->maps; map; map = map->next) {
+		dxs_for_each_map_of (map, file, leaf->first + from, leaf->first + to) {
 			int err = map_close(map, leaf->first + from, leaf->first + to);
 
 			if (err) {
@@ -124,8 +124,8 @@ static uintptr_t entry_addr(const struct dxs_file *file, uint64_t pgoff, uint64_
 {
 	const struct dxs_map *map;
 
-	for (map = file->maps; map; map = map->next) {
-		if (!map->prot || pgoff < map->first || pgoff > dxs_map_last(map))
+	dxs_for_each_map_of (map, file, pgoff, pgoff) {
+		if (!map->prot)
 			continue;
 		*nr = dxs_min64(*nr, dxs_map_last(map) - pgoff + 1);
 		return dxs_map_addr(map, pgoff);
@@ -317,7 +317,7 @@ static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, 
 	if (!closed || !dxs_fault(DXS_FAULT_OPEN_UNMARKED))
 		return;
 	for_each_run (closed, from, to) {
-		for (map = sync->file->maps; map; map = map->next) {
+		dxs_for_each_map_of (map, sync->file, leaf->first + from, leaf->first + to) {
 			uint64_t first = leaf->first + from, last = leaf->first + to;
 
 			if (map->engine && dxs_map_clip(map, &first, &last))
@@ -441,7 +441,7 @@ static void all_is_dirty(struct sync *sync)
 {
 	struct dxs_map *map;
 
-	for (map = sync->file->maps; map; map = map->next) {
+	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
 		uint64_t first = sync->first, last = sync->last;
 
 		if (dxs_map_clip(map, &first, &last))
@@ -456,7 +456,7 @@ static void discover(struct sync *sync)
 {
 	struct dxs_map *map;
 
-	for (map = sync->file->maps; map; map = map->next) {
+	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
 		uint64_t first = sync->first, last = sync->last;
 		int err;
 

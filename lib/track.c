@@ -188,12 +188,10 @@ int dxs_map_add(struct dxs_map *map)
 		dxs_file_changed(map->file);
 	if (is_first)
 		dxs_foreign_add(map->file->dev, map->file->ino);
-	dxs_file_map_add(map->file, map); // M1: before it can be written
-	err = dxs_maps_replace(NULL, 0, &map, 1);
+	err = dxs_maps_replace(NULL, 0, &map, 1); // M1: before it can be written
 	if (is_first)
 		dxs_foreign_forget_all(); // N.1: now that it can be found
 	if (err) {
-		dxs_file_map_remove(map->file, map);
 		dxs_tree_unreserve(&map->file->tree, map->first, dxs_map_last(map));
 		dxs_file_to_kernel(map->file, "no memory to track it");
 	}
@@ -275,7 +273,6 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 	if (!candidate->is_plain_memory)
 		atomic_store(&file->is_plain_memory, false);
 	if (dxs_map_add(map)) {
-		dxs_change_unlock(file);
 		dxs_free(map);
 		dxs_file_put(file);
 		return DXS_MODE_KERNEL;

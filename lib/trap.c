@@ -14,6 +14,7 @@
 
 static _Atomic uint64_t closes_begun, closes_ended; // M8
 static _Atomic uint32_t changes;                    // futex: of mappings, begun and ended; odd while one is under way
+static _Atomic uint32_t nr_waiting;                 // for a change to end
 
 #define MAX_LEAVES 10 // that a trap's extent touches: 2 MiB and gaps at both ends
 
@@ -172,15 +173,17 @@ void dxs_trap_wait(void)
 {
 	uint32_t seen = atomic_load(&changes);
 
-	if (seen & 1)
-		dxs_futex_wait(&changes, seen);
+	if (!(seen & 1))
+		return;
+	atomic_fetch_add(&nr_waiting, 1); // before the kernel compares; partner: dxs_trap_change()
+	dxs_futex_wait(&changes, seen);
+	atomic_fetch_sub(&nr_waiting, 1);
 }
 
 void dxs_trap_change(void)
 {
-	if (!(atomic_fetch_add(&changes, 1) & 1))
-		return;
-	dxs_futex_wake(&changes, INT32_MAX);
+	if (atomic_fetch_add(&changes, 1) & 1 && atomic_load(&nr_waiting))
+		dxs_futex_wake(&changes, INT32_MAX);
 }
 
 bool dxs_trap_is_foreign(uintptr_t addr)
@@ -206,4 +209,5 @@ void dxs_trap_reset(void)
 {
 	atomic_store(&changes, 0);
 	atomic_store(&closes_ended, atomic_load(&closes_begun)); // by threads that are not there
+	atomic_store(&nr_waiting, 0);
 }

@@ -61,6 +61,7 @@ struct dxs_chunk {
 #define NODE_BYTES ALIGN_UP(sizeof(struct dxs_node), NODE_ALIGN)
 #define CHUNK_HEADER ALIGN_UP(sizeof(struct dxs_chunk), NODE_ALIGN)
 #define CHUNK_MIN ((uint64_t)64 << 10)
+#define CHUNK_LEAST_MAX ((uint64_t)4 << 20)
 #define SLACK (16 * NODE_BYTES) // nodes that lost an insertion race
 
 _Static_assert(LEAF_BYTES == 64, "a leaf is one cache line");
@@ -106,10 +107,12 @@ static uint64_t bytes_needed(uint64_t first, uint64_t last)
 	return need;
 }
 
-// Adds node memory. MAP_NORESERVE: it is address space until used.
+// Adds node memory, of a quarter of what there is at least: with very many mappings of a file that leaves the program its
+// VMAs. MAP_NORESERVE: it is address space until used.
 static int chunk_add(struct dxs_tree *tree, uint64_t need)
 {
-	uint64_t size = ALIGN_UP(dxs_max64(need + CHUNK_HEADER + NODE_BYTES, CHUNK_MIN), DXS_PAGE_SIZE);
+	uint64_t least = dxs_max64(CHUNK_MIN, dxs_min64(tree->capacity / 4, CHUNK_LEAST_MAX));
+	uint64_t size = ALIGN_UP(dxs_max64(need + CHUNK_HEADER + NODE_BYTES, least), DXS_PAGE_SIZE);
 	struct dxs_chunk *chunk = dxs_space_map(size, PROT_READ | PROT_WRITE,
 						MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 

@@ -76,10 +76,10 @@ static bool is_known(const struct dxs_file *file, uint64_t pgoff)
 {
 	const struct dxs_map *map;
 
-	for (map = file->maps; map; map = map->next) {
+	dxs_for_each_map_of (map, file, pgoff, pgoff) {
 		uintptr_t start, end;
 
-		if (!map->engine || pgoff < map->first || pgoff > dxs_map_last(map))
+		if (!map->engine)
 			continue;
 		start = dxs_map_addr(map, pgoff);
 		end = start + dxs_file_page_size(file);
@@ -102,7 +102,7 @@ static uint64_t writable_anywhere(struct dxs_file *file, const struct dxs_leaf *
 	struct dxs_map *map;
 	uint64_t all = 0;
 
-	for (map = file->maps; map; map = map->next) {
+	dxs_for_each_map_of (map, file, leaf->first, leaf->first + DXS_LEAF_PAGES - 1) {
 		uint64_t first = leaf->first, last = leaf->first + DXS_LEAF_PAGES - 1, mask = 0;
 
 		if (!map->engine || !dxs_map_clip(map, &first, &last))
@@ -254,8 +254,8 @@ static struct dxs_map *map_with(const struct dxs_file *file, uint64_t pgoff)
 {
 	struct dxs_map *map;
 
-	for (map = file->maps; map; map = map->next)
-		if (map->engine && map->prot && pgoff >= map->first && pgoff <= dxs_map_last(map))
+	dxs_for_each_map_of (map, file, pgoff, pgoff)
+		if (map->engine && map->prot)
 			return map;
 	return NULL;
 }
@@ -335,7 +335,7 @@ void dxs_verify_range(struct dxs_file *file, struct dxs_due *due, uint64_t first
 	// Not while the kernel is writing, cutting or syncing the file: its part is not the tracker's.
 	if (!dxs_config.verify || dxs_file_mode(file) == DXS_MODE_KERNEL || atomic_load(&file->kwriters))
 		return;
-	for (map = file->maps; map; map = map->next) {
+	dxs_for_each_map_of (map, file, first, last) {
 		uint64_t from = first, to = last;
 
 		if (map->engine && map->prot && dxs_map_clip(map, &from, &to))

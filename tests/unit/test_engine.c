@@ -72,7 +72,6 @@ static void setup(const struct dxs_engine *engine)
 	map = (struct dxs_map){
 		.addr = (uintptr_t)addr, .len = BYTES, .prot = PROT_READ | PROT_WRITE, .file = file, .engine = engine};
 	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, PAGES - 1), 0);
-	dxs_file_map_add(file, &map);
 	cr_assert_eq(dxs_maps_replace(NULL, 0, &made, 1), 0);
 	cr_assert_eq(engine->attach(&map), 0);
 	dxs_sys_planted = planted;

@@ -40,6 +40,12 @@ static void add(unsigned i)
 	replace(NULL, &map[i]);
 }
 
+// All files of an even device come before those of an odd one.
+static struct dxs_file *by_identity(unsigned i)
+{
+	return &file[i < MANY / 2 ? 2 * i : 2 * (i - MANY / 2) + 1];
+}
+
 Test(mapping, an_empty_table_has_nothing)
 {
 	cr_expect_not(dxs_maps_any());
@@ -47,7 +53,7 @@ Test(mapping, an_empty_table_has_nothing)
 	cr_expect_null(dxs_maps_find(UINTPTR_MAX - 1));
 	cr_expect_null(dxs_maps_first(0, UINTPTR_MAX));
 	cr_expect_null(dxs_maps_file(0, 1000));
-	cr_expect_null(dxs_maps_nth(0));
+	cr_expect_null(dxs_maps_next_file(NULL));
 	replace(NULL, NULL);
 	cr_expect_not(dxs_maps_any());
 }
@@ -89,19 +95,20 @@ Test(mapping, many_added_in_any_order_are_sorted_and_found)
 	for (unsigned i = 0; i < MANY; i++)
 		add(i * 7 % MANY); // 7 and MANY have no common divisor
 	for (unsigned i = 0; i < MANY; i++) {
-		cr_expect_eq(dxs_maps_nth(i), &map[i]);
+		cr_expect_eq(dxs_maps_first(i ? dxs_map_end(&map[i - 1]) : 0, UINTPTR_MAX), &map[i]);
+		cr_expect_eq(dxs_maps_next_file(i ? by_identity(i - 1) : NULL), by_identity(i));
 		cr_expect_eq(dxs_maps_find(map[i].addr + 5), &map[i]);
 		cr_expect_null(dxs_maps_find(dxs_map_end(&map[i])));
 		cr_expect_eq(dxs_maps_file(file[i].dev, file[i].ino), &file[i]);
 	}
-	cr_expect_null(dxs_maps_nth(MANY));
+	cr_expect_null(dxs_maps_next_file(by_identity(MANY - 1)));
 	cr_expect_null(dxs_maps_file(2, 1000));
 	cr_expect_null(dxs_maps_file(0, 1000 + MANY));
 	for (unsigned i = 0; i < MANY; i++) {
 		replace(&map[i], NULL);
 		cr_expect_null(dxs_maps_find(map[i].addr));
 		cr_expect_null(dxs_maps_file(file[i].dev, file[i].ino));
-		cr_expect_eq(dxs_maps_nth(0), i + 1 < MANY ? &map[i + 1] : NULL);
+		cr_expect_eq(dxs_maps_first(0, UINTPTR_MAX), i + 1 < MANY ? &map[i + 1] : NULL);
 	}
 	cr_expect_not(dxs_maps_any());
 }
@@ -113,14 +120,16 @@ Test(mapping, one_goes_and_its_parts_come_in_one_change)
 	add(0);
 	add(3);
 	map[1] = (struct dxs_map){.addr = BASE, .len = SIZE / 2, .file = &file[0]};
-	map[2] = (struct dxs_map){.addr = BASE + SIZE / 2, .len = SIZE / 2, .file = &file[0]};
+	map[2] = (struct dxs_map){.addr = BASE + SIZE / 2, .len = SIZE / 2, .first = SIZE / 2, .file = &file[0]};
 	dxs_registry_lock();
 	cr_expect_eq(dxs_maps_replace(gone, 1, made, 2), 0);
 	dxs_registry_unlock();
-	cr_expect_eq(dxs_maps_nth(0), &map[1]);
-	cr_expect_eq(dxs_maps_nth(1), &map[2]);
-	cr_expect_eq(dxs_maps_nth(2), &map[3]);
-	cr_expect_null(dxs_maps_nth(3));
+	cr_expect_eq(dxs_maps_first(0, UINTPTR_MAX), &map[1]);
+	cr_expect_eq(dxs_maps_first(BASE + SIZE / 2, UINTPTR_MAX), &map[2]);
+	cr_expect_eq(dxs_maps_first(BASE + SIZE, UINTPTR_MAX), &map[3]);
+	cr_expect_eq(dxs_file_map_next(&file[0], NULL, 0, UINT64_MAX), &map[1]);
+	cr_expect_eq(dxs_file_map_next(&file[0], &map[1], 0, UINT64_MAX), &map[2]);
+	cr_expect_null(dxs_file_map_next(&file[0], &map[2], 0, UINT64_MAX));
 }
 
 Test(mapping, a_file_stays_until_its_last_mapping_is_gone)
@@ -132,6 +141,26 @@ Test(mapping, a_file_stays_until_its_last_mapping_is_gone)
 	cr_expect_eq(dxs_maps_file(file[0].dev, file[0].ino), &file[0]);
 	replace(&map[1], NULL);
 	cr_expect_null(dxs_maps_file(file[0].dev, file[0].ino));
+}
+
+Test(mapping, the_mappings_of_a_file_are_found_by_what_they_show_of_it)
+{
+	static const uint64_t first[] = {40, 10, 0, 10}; // of map[0] to map[3], SIZE entries each
+
+	for (unsigned i = 0; i < 4; i++) {
+		map[i].file = &file[0];
+		map[i].first = first[i] * SIZE;
+		add(i);
+	}
+	cr_expect_eq(dxs_file_map_next(&file[0], NULL, 0, UINT64_MAX), &map[2]);
+	cr_expect_eq(dxs_file_map_next(&file[0], &map[2], 0, UINT64_MAX), &map[1], "the lower address first");
+	cr_expect_eq(dxs_file_map_next(&file[0], &map[1], 0, UINT64_MAX), &map[3]);
+	cr_expect_eq(dxs_file_map_next(&file[0], &map[3], 0, UINT64_MAX), &map[0]);
+	cr_expect_null(dxs_file_map_next(&file[0], &map[0], 0, UINT64_MAX));
+	cr_expect_eq(dxs_file_map_next(&file[0], NULL, SIZE - 1, SIZE - 1), &map[2]);
+	cr_expect_null(dxs_file_map_next(&file[0], NULL, SIZE, 10 * SIZE - 1));
+	cr_expect_eq(dxs_file_map_next(&file[0], NULL, SIZE, 10 * SIZE), &map[1]);
+	cr_expect_null(dxs_file_map_next(&file[0], &map[3], 0, 40 * SIZE - 1));
 }
 
 // A change that runs while this thread is in a section.

@@ -94,24 +94,25 @@ static const struct dxs_engine fake = {
 	.is_alive = fake_is_alive,
 };
 
-static void map_make(struct dxs_map *at)
+// Of two that begin at the same place of the file, the one at the lower address comes first.
+static void map_make(struct dxs_map *at, char *addr)
 {
-	void *addr = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	cr_assert_neq(addr, MAP_FAILED);
+	cr_assert_eq(mmap(addr, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), addr);
 	at->addr = (uintptr_t)addr;
 	at->len = BYTES;
 	at->prot = PROT_READ | PROT_WRITE;
 	at->file = file;
 	at->engine = &fake;
-	dxs_file_map_add(file, at);
+	cr_assert_eq(dxs_maps_replace(NULL, 0, &at, 1), 0);
 }
 
 static void setup(void)
 {
 	const char *why = "";
+	char *room = mmap(NULL, 2 * BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct stat st;
 
+	cr_assert_neq(room, MAP_FAILED);
 	cr_assert_eq(dxs_flush_init(&why), 0, "%s", why);
 	cr_assert_eq(dxs_signals_install(0), 0);
 	fd = memfd_create("test_sync", MFD_CLOEXEC);
@@ -122,8 +123,8 @@ static void setup(void)
 	atomic_store(&file->size, BYTES);
 	atomic_store(&file->mode, DXS_MODE_EMULATED);
 	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, PAGES - 1), 0);
-	map_make(&map[1]);
-	map_make(&map[0]); // now the first of the list
+	map_make(&map[1], room + BYTES);
+	map_make(&map[0], room);
 }
 
 static void fault(const char *spec)
