@@ -11,6 +11,7 @@
 #include "near.h"
 #include "sigmask.h"
 #include "signals.h"
+#include "strangers.h"
 #include "sync.h"
 #include "track.h"
 #include "trap.h"
@@ -75,6 +76,8 @@ static void map_release(struct dxs_map *map, bool gone)
 
 void dxs_map_forget(struct dxs_map *map, bool gone)
 {
+	if (!gone)
+		dxs_strangers_left();
 	dxs_maps_replace(&map, 1, NULL, 0);
 	map_release(map, gone);
 }

@@ -27,6 +27,7 @@
 #include "signals.h"
 #include "space.h"
 #include "stats.h"
+#include "strangers.h"
 #include "sys.h"
 #include "trap.h"
 #include "vma.h"
@@ -76,6 +77,7 @@ static void child_loses(struct dxs_map *map)
 	struct dxs_vma vma;
 
 	dxs_maps_drop(map);
+	dxs_strangers_left();
 	if (dxs_vma_open(&reader))
 		return;
 	while (dxs_vma_next(&reader, &vma) && vma.addr < dxs_map_end(map)) {

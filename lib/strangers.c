@@ -11,6 +11,47 @@
 
 #include "sys.h"
 
+bool dxs_sees_all;
+
+enum { UNKNOWN, NONE, SOME };
+static _Atomic int strangers;
+
+// Of a file: "dev:dev inode", which is 0 if there is none.
+static bool is_of_file(const struct dxs_vma *line)
+{
+	return strcmp(line->identity, "00:00 0") != 0;
+}
+
+static bool any_there(uintptr_t addr)
+{
+	struct dxs_vma_reader reader;
+	struct dxs_vma line;
+	bool found = false;
+
+	if (dxs_vma_open(&reader))
+		return true;
+	while (!found && dxs_vma_next(&reader, &line))
+		found = line.shared && line.prot & PROT_WRITE && is_of_file(&line) && addr - line.addr >= line.len;
+	dxs_vma_close(&reader);
+	return found;
+}
+
+bool dxs_strangers_possible(uintptr_t addr)
+{
+	int unknown = UNKNOWN;
+
+	if (!dxs_sees_all)
+		return true;
+	if (atomic_load(&strangers) == UNKNOWN) // unless some are left meanwhile
+		atomic_compare_exchange_strong(&strangers, &unknown, any_there(addr) ? SOME : NONE);
+	return atomic_load(&strangers) == SOME;
+}
+
+void dxs_strangers_left(void)
+{
+	atomic_store(&strangers, SOME);
+}
+
 static bool identity_find(uintptr_t addr, char *identity, size_t size)
 {
 	struct dxs_vma_reader reader;

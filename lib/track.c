@@ -254,7 +254,7 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 			   const struct dxs_candidate *candidate)
 {
 	struct dxs_file *file = dxs_maps_file(dxs_identity_dev(&candidate->st), dxs_identity_ino(&candidate->st));
-	bool is_new = !file;
+	bool is_new = !file, strangers = is_new && dxs_strangers_possible(addr); // before the library's own are made
 	struct dxs_map *map;
 
 	if (is_new)
@@ -267,12 +267,14 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 			dxs_file_to_kernel(file, "no memory to track a mapping");
 		if (file)
 			dxs_file_put(file);
+		dxs_strangers_left();
 		return DXS_MODE_KERNEL;
 	}
 	dxs_change_lock(file);
 	if (!candidate->is_plain_memory)
 		atomic_store(&file->is_plain_memory, false);
 	if (dxs_map_add(map)) {
+		dxs_strangers_left();
 		dxs_free(map);
 		dxs_file_put(file);
 		return DXS_MODE_KERNEL;
@@ -288,7 +290,7 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 	if (candidate->mode == DXS_MODE_KERNEL) // a second mapping may be one without MAP_SYNC
 		dxs_file_to_kernel(file, candidate->reason);
 	dxs_map_attach(map);
-	if (is_new && dxs_file_own_mode(file) != DXS_MODE_KERNEL &&
+	if (strangers && dxs_file_own_mode(file) != DXS_MODE_KERNEL &&
 	    dxs_strangers(addr, stranger_add, file)) // M1: mappings that were made before we looked
 		dxs_file_to_kernel(file, "other mappings of the file cannot be looked for");
 	dxs_map_note(map);
@@ -300,8 +302,11 @@ static bool is_refused(enum dxs_mode mode)
 	return dxs_config.strict && mode <= DXS_MODE_KERNEL;
 }
 
+// A file that is excluded by its name may be mapped by another name as well.
 static void note_pass(const struct dxs_candidate *candidate, int prot, size_t len)
 {
+	if (S_ISREG(candidate->st.st_mode) && !dxs_config_wants(candidate->path))
+		dxs_strangers_left();
 	if (!(prot & PROT_WRITE))
 		return;
 	if (dxs_config.stats[0])
@@ -386,6 +391,7 @@ static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dx
 		candidate->reason = "a mapping that was made without MAP_SYNC";
 	}
 	candidate->is_plain_memory = false; // what was asked for there before is not known
+	dxs_strangers_left();               // nor what else was mapped, if it was not by a hook
 	track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
 }
 

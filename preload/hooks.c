@@ -19,6 +19,7 @@
 #include "signals.h"
 #include "space.h"
 #include "stats.h"
+#include "strangers.h"
 #include "track.h"
 
 struct dxs_next dxs_next;
@@ -187,7 +188,7 @@ __attribute__((constructor(101))) static void begin(void)
 	dxs_init();
 	(void)at_quick_exit(dxs_finish); // quick_exit runs no destructors, and ends by a call inside libc
 	dxs_hooks_active = self_test();
-	dxs_sigmask_followed = dxs_hooks_active;
+	dxs_sigmask_followed = dxs_sees_all = dxs_hooks_active;
 	if (dxs_hooks_active && dxs_mode_is_possible())
 		dxs_load();
 	if (dxs_hooks_spare())
