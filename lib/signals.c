@@ -282,7 +282,7 @@ static void handler_run(const struct sigaction *act, int sig, siginfo_t *info, u
 	dxs_sigmask_handler_end(context, nested);
 }
 
-static void forward(int sig, siginfo_t *info, ucontext_t *context)
+void dxs_signals_foreign(int sig, siginfo_t *info, ucontext_t *context)
 {
 	struct sigaction act = action_take(sig, info);
 
@@ -360,7 +360,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	}
 	errno = saved;
 	if (!ours)
-		forward(sig, info, context); // from here on errno is the application's handler's
+		dxs_signals_foreign(sig, info, context); // from here on errno is the application's handler's
 }
 
 // Handlers that were installed before.

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 #include "sys.h"
 
@@ -43,6 +44,9 @@ int dxs_signals_other_action(int sig, const struct sigaction *act, struct sigact
 
 // Whether an action is one of ours, which stands for the application's.
 bool dxs_signals_is_ours(const struct sigaction *act);
+
+// What is the application's is on its way to it: where a debugger can stop (doc/using.md).
+void dxs_signals_foreign(int sig, siginfo_t *info, ucontext_t *context) __attribute__((noinline));
 
 // Around a call that executes another program, which inherits the mask and which signals are ignored.
 // Returns what dxs_signals_exec_failed wants.

@@ -53,6 +53,7 @@ int main(int argc, char **argv)
 	if (map == MAP_FAILED)
 		return 2;
 	stored();
+	store(3); // the first after a sync: it traps, whatever a trap opens
 	for (i = 0; i < NR_RECORDS; i++)
 		store(i);
 	stored();

@@ -97,7 +97,7 @@ expect_crash() {
 		output map[3 * 512]
 		echo \n
 	GDB
-	prints '#0  0x'
+	prints '#0 '
 	prints 'in crash (where=0x8)'
 	says_value kept 3
 }
@@ -108,6 +108,7 @@ under_shim() { # COMMANDS ARGUMENT...: in gdb, with the documented settings
 	rm -rf "$memory"/stats.* "$memory"/images/*
 	{
 		cat "$scratch/settings"
+		echo "$watching"
 		for setting in EMULATE=1 VERIFY=1 ENGINE="$engine" STATS="$memory/stats.%p" IMAGE_DIR="$memory/images"; do
 			echo "set environment DAXSYNC_${setting%%=*} ${setting#*=}"
 		done
@@ -154,11 +155,27 @@ launcher_in_gdb() {
 	prints 'exited normally'
 }
 
+# On some virtual machines the CPU's watchpoints never stop: then gdb watches by steps.
+debug "$scratch/debugged" <<-GDB
+	tbreak store
+	run $file
+	watch -location map[3 * 512]
+	continue
+	echo watched=
+	output map[3 * 512]
+	echo \n
+GDB
+! grep -q 'warning: Could not trace' "$scratch/err" || skip 'gdb must not trace processes here'
+watching='set can-use-hw-watchpoints 1'
+grep -q '^watched=3$' "$scratch/out" || watching='set can-use-hw-watchpoints 0'
+
 # What gdb can do here without the shim.
 engine=none
-stops >"$scratch/commands"
+{
+	echo "$watching"
+	stops
+} >"$scratch/commands"
 debug "$scratch/debugged" <"$scratch/commands"
-! grep -q 'warning: Could not trace' "$scratch/err" || skip 'gdb must not trace processes here'
 expect_stops
 says_value closed 99
 
