@@ -60,9 +60,9 @@ DXS_EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 
 DXS_EXPORT int mseal(void *addr, size_t len, unsigned long flags)
 {
-	if (dxs_hook_enter())
-		return (int)dxs_hook_return(dxs_mseal(addr, len, flags));
-	return (int)dxs_hook_return(dxs_sys6(SYS_mseal, (long)addr, (long)len, (long)flags, 0, 0, 0));
+	if (!dxs_hook_enter())
+		return DXS_NEXT(mseal, (addr, len, flags), SYS_mseal, addr, len, flags);
+	return (int)dxs_hook_return(dxs_mseal(addr, len, flags));
 }
 
 DXS_EXPORT int madvise(void *addr, size_t len, int advice)

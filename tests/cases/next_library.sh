@@ -11,13 +11,14 @@ trap 'rm -rf "$scratch"' EXIT
 	exit 77
 }
 preload=$build/lib/libdaxsync-preload.so
-nm -D --defined-only "$preload" | sed -n 's/^[0-9a-f]* [TWi] //p' | sort >"$scratch/names"
+nm -D --defined-only "$preload" | sed -n 's/^[0-9a-f]* [TWi] //p' | sort >"$scratch/hooked"
 "$program" --names | sort -u >"$scratch/rows"
-without=$(comm -23 "$scratch/names" "$scratch/rows")
+without=$(comm -23 "$scratch/hooked" "$scratch/rows")
 [ -z "$without" ] || {
 	echo "hooked functions without a row in next_library.c: $without"
 	exit 1
 }
+"$program" --absent | sort -u | comm -23 "$scratch/hooked" - >"$scratch/names"
 {
 	echo '.text'
 	i=0
