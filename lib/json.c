@@ -2,10 +2,24 @@
 // json.c: the JSON writer.
 #include "json.h"
 
+#include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
 #include "sys.h"
+#include "utf8.h"
+
+#define PATIENCE_S 2
+
+// A pipe that is full, and does not block: its reader gets some time, and one that does not read loses the rest.
+static bool can_wait(int fd)
+{
+	struct pollfd poll = {.fd = fd, .events = POLLOUT};
+	struct timespec time = {.tv_sec = PATIENCE_S};
+
+	return dxs_sys6(SYS_ppoll, (long)&poll, 1, (long)&time, 0, 0, 0) > 0;
+}
 
 static void flush(struct dxs_json *json)
 {
@@ -14,7 +28,7 @@ static void flush(struct dxs_json *json)
 	while (json->len && !json->err) {
 		long ret = dxs_sys_write(json->fd, buf, json->len);
 
-		if (ret == -EINTR)
+		if (ret == -EINTR || (ret == -EAGAIN && can_wait(json->fd)))
 			continue;
 		if (ret <= 0) {
 			json->err = ret ? (int)ret : -EIO;
@@ -75,61 +89,35 @@ void dxs_json_key(struct dxs_json *json, const char *key)
 	add_text(json, "\":");
 }
 
-// The bounds of the second byte keep out overlong forms, surrogates and what lies beyond U+10FFFF.
-static const struct utf8_class {
-	unsigned char first_low, first_high, second_low, second_high;
+// All control characters are below U+10000.
+static void add_escape(struct dxs_json *json, uint32_t code)
+{
+	add_text(json, "\\u");
+	for (int shift = 12; shift >= 0; shift -= 4)
+		add(json, "0123456789abcdef"[code >> shift & 15]);
+}
+
+void dxs_json_string(struct dxs_json *json, const char *s)
+{
 	size_t len;
-} utf8_classes[] = {
-	{0x20, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-	{0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-	{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-};
-
-// The length of the UTF-8 sequence at `s`, 0 if there is none. Never looks behind the NUL: it fits no class.
-static size_t utf8_len(const unsigned char *s)
-{
-	for (size_t i = 0; i < sizeof(utf8_classes) / sizeof(utf8_classes[0]); i++) {
-		const struct utf8_class *class = &utf8_classes[i];
-
-		if (s[0] < class->first_low || s[0] > class->first_high)
-			continue;
-		if (class->len > 1 && (s[1] < class->second_low || s[1] > class->second_high))
-			return 0;
-		for (size_t j = 2; j < class->len; j++)
-			if ((s[j] & 0xc0) != 0x80)
-				return 0;
-		return class->len;
-	}
-	return 0;
-}
-
-static void add_control(struct dxs_json *json, unsigned char c)
-{
-	const char *digits = "0123456789abcdef";
-
-	add_text(json, "\\u00");
-	add(json, digits[c >> 4]);
-	add(json, digits[c & 15]);
-}
-
-void dxs_json_string(struct dxs_json *json, const char *string)
-{
-	const unsigned char *s = (const unsigned char *)string;
 
 	separate(json);
 	add(json, '"');
-	while (*s) {
-		size_t len = utf8_len(s);
+	for (; *s; s += len) {
+		uint32_t code = dxs_utf8_next(s, &len);
 
-		if (*s == '"' || *s == '\\')
+		if (code == DXS_UTF8_NONE) {
+			add_escape(json, 0xfffd);
+			continue;
+		}
+		if (dxs_utf8_is_control(code)) {
+			add_escape(json, code);
+			continue;
+		}
+		if (code == '"' || code == '\\')
 			add(json, '\\');
-		if (*s < ' ')
-			add_control(json, *s);
-		else if (!len)
-			add_text(json, "\\ufffd");
 		for (size_t i = 0; i < len; i++)
-			add(json, (char)s[i]);
-		s += len ? len : 1;
+			add(json, s[i]);
 	}
 	add(json, '"');
 }

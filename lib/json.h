@@ -23,7 +23,8 @@ void dxs_json_close(struct dxs_json *json, char bracket);
 // A key (written as it is), to be followed by its value.
 void dxs_json_key(struct dxs_json *json, const char *key);
 
-// Values. A string may hold any bytes: what is not valid UTF-8 becomes U+FFFD, as JSON cannot say it.
+// Values. A string may hold any bytes: what is not valid UTF-8 becomes U+FFFD, as JSON cannot say it; control characters,
+// of any kind (utf8.h), are escaped.
 void dxs_json_string(struct dxs_json *json, const char *s);
 void dxs_json_u64(struct dxs_json *json, uint64_t value);
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "sys.h"
+#include "utf8.h"
 
 enum dxs_log_level dxs_log_level = DXS_LOG_WARN;
 
@@ -150,13 +151,6 @@ void dxs_text_add(struct dxs_text *text, const char *fmt, ...)
 	va_end(args.list);
 }
 
-static void replace_controls(struct dxs_text *text)
-{
-	for (size_t i = 0; i < text->len; i++)
-		if ((unsigned char)text->buf[i] < ' ' || text->buf[i] == 0x7f)
-			text->buf[i] = '?';
-}
-
 static void mark_cut(struct dxs_text *text)
 {
 	for (size_t i = 1; i <= 3 && i <= text->len; i++)
@@ -192,7 +186,7 @@ void dxs_log_init(void)
 // A program that has closed stderr, or was started without one, may have got its number for something else: for a data
 // file, or a connection. So a line goes to what was there at the start, or to a file that is open for writing only, as
 // logs are and mapped files cannot be; and else it is lost, which is better.
-static bool is_stderr(void)
+bool dxs_log_is_heard(void)
 {
 	struct stat now;
 
@@ -212,14 +206,14 @@ void dxs_log(enum dxs_log_level level, const char *fmt, ...)
 	struct dxs_text text;
 	struct args args;
 
-	if (level > dxs_log_level || !is_stderr())
+	if (level > dxs_log_level || !dxs_log_is_heard())
 		return;
 	dxs_text_init(&text, line, sizeof(line));
 	add_string(&text, "daxsync: ");
 	va_start(args.list, fmt);
 	add_format(&text, fmt, &args);
 	va_end(args.list);
-	replace_controls(&text);
+	text.len = dxs_utf8_plain(line);
 	if (text.cut)
 		mark_cut(&text);
 	line[text.len] = '\n'; // in place of the NUL

@@ -19,8 +19,11 @@ extern enum dxs_log_level dxs_log_level;
 // Remembers what stderr is now: later lines do not go into a data file that has got its number. Context: init.
 void dxs_log_init(void);
 
-// Writes "daxsync: ", the formatted text and a newline. Control characters (a path may hold a newline) become '?', so
-// that a call is always one line. Understands what dxs_text_add does. errno is kept. Context: every one.
+// Whether standard error still is what it was then, or a log. Context: every one.
+bool dxs_log_is_heard(void);
+
+// Writes "daxsync: ", the formatted text and a newline. Control characters (a path may hold a newline) and bytes that are
+// no UTF-8 become '?' (utf8.h), so that a call is always one line, and in the order in which it was written. Understands what dxs_text_add does. errno is kept. Context: every one.
 void dxs_log(enum dxs_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define dxs_error(...) dxs_log(DXS_LOG_ERROR, __VA_ARGS__)

@@ -14,6 +14,7 @@
 #include "launcher.h"
 #include "log.h"
 #include "program.h"
+#include "utf8.h"
 
 static const char help[] =
 	"Usage: daxsync check [PATH | PROGRAM]...\n"
@@ -23,7 +24,7 @@ static const char help[] =
 	"  PATH     a mapping of this file, or of a new file in this directory: which mode and engine\n"
 	"           it would get, and why, under the DAXSYNC_ variables of this environment\n"
 	"  PROGRAM  this program (a name without a slash is looked up in $PATH): a static program,\n"
-	"           one written in Go or a set-uid one is out of reach\n"
+	"           a Go program without C code or a set-uid one is out of reach\n"
 	"\n"
 	"Options:\n"
 	"  --emulate  a place counts as served if it would be with DAXSYNC_EMULATE=1 [DAXSYNC_EMULATE]\n"
@@ -34,25 +35,23 @@ static const char help[] =
 
 void dxs_check_say(const char *name, const char *fmt, ...)
 {
+	char text[3 * PATH_MAX];
 	va_list args;
 
-	printf("  %-24s", name);
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	putchar('\n');
+	dxs_utf8_plain(text);
+	printf("  %-24s%s\n", name, text);
 }
 
 static bool check_program(const struct dxs_program *program)
 {
-	bool is_served = program->is_reachable && !program->is_privileged;
+	const char *answer = program->is_reachable ? "can be served" : "out of reach";
 
 	dxs_check_say("program", "%s", program->kind);
-	if (is_served)
-		dxs_check_say("conclusion", "can be served");
-	else
-		dxs_check_say("conclusion", "out of reach: %s", program->reason);
-	return is_served;
+	dxs_check_say("conclusion", "%s%s%s", answer, *program->reason ? ": " : "", program->reason);
+	return program->is_reachable;
 }
 
 // A regular file that can be executed and is ELF or a script is a program; everything else is a place for data.
@@ -67,11 +66,13 @@ static bool is_program(const char *path, struct dxs_program *program)
 static bool check_argument(const char *arg)
 {
 	struct dxs_program program;
-	char path[PATH_MAX];
+	char path[PATH_MAX], shown[PATH_MAX];
 
 	if (access(arg, F_OK) && !strchr(arg, '/') && !dxs_program_find(arg, path, sizeof(path)))
 		arg = path;
-	printf("\n%s\n", arg);
+	snprintf(shown, sizeof(shown), "%s", arg);
+	dxs_utf8_plain(shown);
+	printf("\n%s\n", shown);
 	if (is_program(arg, &program))
 		return check_program(&program);
 	return dxs_check_place(arg);

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-// Prints one line: "  NAME  TEXT", the names in a column.
+// Prints one line: "  NAME  TEXT", the names in a column; '?' stands for control characters (utf8.h).
 void dxs_check_say(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // What the kernel, the CPU and the libraries offer.

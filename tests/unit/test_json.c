@@ -48,7 +48,7 @@ Test(json, commas_stand_between_values_only)
 
 Test(json, plain_text_and_valid_utf8_pass_unchanged)
 {
-	cr_expect_str_eq(string_of("/a b/\x7f"), "\"/a b/\x7f\"\n");
+	cr_expect_str_eq(string_of("/a b/~"), "\"/a b/~\"\n");
 	cr_expect_str_eq(string_of("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf"),
 			 "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf\"\n");
 }
@@ -57,6 +57,7 @@ Test(json, quotes_backslashes_and_controls_are_escaped)
 {
 	cr_expect_str_eq(string_of("\"\\/"), "\"\\\"\\\\/\"\n");
 	cr_expect_str_eq(string_of("\n\t\x01\x1f"), "\"\\u000a\\u0009\\u0001\\u001f\"\n");
+	cr_expect_str_eq(string_of("\x7f\xc2\x9b\xe2\x80\xae"), "\"\\u007f\\u009b\\u202e\"\n");
 }
 
 Test(json, bytes_that_are_not_utf8_become_the_replacement_character)

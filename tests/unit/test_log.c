@@ -146,6 +146,7 @@ Test(log, longest_line_is_whole_and_one_byte_more_is_cut_with_a_mark)
 Test(log, control_characters_cannot_make_a_second_line)
 {
 	cr_expect_str_eq(logged("a\nb\x1b[31m\x7f"), "daxsync: a?b?[31m?\n");
+	cr_expect_str_eq(logged("a\xc2\x9b[31m \xe2\x80\xae \xff \xc3\xa9"), "daxsync: a?[31m ? ? \xc3\xa9\n");
 }
 
 Test(log, errno_is_kept_even_without_a_stderr)
