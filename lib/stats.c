@@ -398,6 +398,17 @@ int dxs_stats_write_json(int fd)
 	return write_json((int)dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0), fd);
 }
 
+// What another process has written need not end.
+static void end_texts(void)
+{
+	for (size_t i = 0; i < NR_SLOTS; i++) {
+		struct dxs_stats_key *key = &dxs_stats.slot[i].key;
+
+		key->path[sizeof(key->path) - 1] = key->mode[sizeof(key->mode) - 1] = '\0';
+		key->engine[sizeof(key->engine) - 1] = key->reason[sizeof(key->reason) - 1] = '\0';
+	}
+}
+
 int dxs_stats_write_json_of(int pid, int fd, int out)
 {
 	long len = dxs_sys_pread(fd, &dxs_stats, sizeof(dxs_stats), 0);
@@ -407,6 +418,7 @@ int dxs_stats_write_json_of(int pid, int fd, int out)
 	if (len != (long)sizeof(dxs_stats) || dxs_stats.size != sizeof(dxs_stats) ||
 	    strncmp(dxs_stats.version, DXS_VERSION, sizeof(dxs_stats.version)))
 		return -EINVAL;
+	end_texts();
 	return write_json(pid, out);
 }
 
@@ -423,9 +435,10 @@ static void expand(struct dxs_text *out, const char *pattern)
 	}
 }
 
+// O_NONBLOCK: a FIFO that nobody reads fails (ENXIO), instead of keeping the process for ever.
 static int write_file(const char *path)
 {
-	int fd = dxs_sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+	int fd = dxs_sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	int ret;
 
 	if (fd < 0)
@@ -433,6 +446,13 @@ static int write_file(const char *path)
 	ret = dxs_stats_write_json(fd);
 	dxs_sys_close(fd);
 	return ret;
+}
+
+// A process that has mapped nothing has nothing to tell. Many are short-lived children, in sandboxes and under users that
+// may not write there, whose words would only stand in the way.
+static bool has_mapped(void)
+{
+	return next_slot(0, NULL) < NR_SLOTS;
 }
 
 void dxs_stats_report(void)
@@ -446,9 +466,10 @@ void dxs_stats_report(void)
 	dxs_text_init(&text, path, sizeof(path));
 	expand(&text, dxs_config.stats);
 	if (!strcmp(path, "-"))
-		ret = dxs_stats_write_json(STDERR_FILENO);
+		ret = dxs_log_is_heard() ? dxs_stats_write_json(STDERR_FILENO) : 0;
 	else if (!text.cut)
 		ret = write_file(path);
-	if (ret)
-		dxs_error("the statistics cannot be written to %s: %s", path, strerrordesc_np(-ret));
+	if (ret && has_mapped())
+		dxs_error("the statistics cannot be written to %s: %s", path,
+			  ret == -ENXIO ? "nobody reads there" : strerrordesc_np(-ret));
 }

@@ -33,8 +33,8 @@
 // what only emulates.
 extern long (*dxs_sys_planted)(long nr);
 
-// A call that may make a file larger. Where RLIMIT_FSIZE forbids that, the kernel sends SIGXFSZ as well, which ends a
-// process: the signal is taken back, and what is left is -EFBIG.
+// A call that writes or makes a file larger. Where RLIMIT_FSIZE forbids that the kernel sends SIGXFSZ as well, and where a
+// pipe has no reader SIGPIPE, which end a process: the signal is taken back, and what is left is -EFBIG or -EPIPE.
 long dxs_sys_grow(long nr, long a, long b, long c, long d);
 #pragma GCC visibility pop
 

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "launcher.h"
@@ -35,6 +38,43 @@ static bool is_stats(int dir, const char *name)
 	return len == (ssize_t)sizeof(wanted) - 1 && !memcmp(target, wanted, sizeof(wanted) - 1);
 }
 
+// The device of the kernel's own tmpfs, which every memfd is on and nobody can mount.
+static dev_t memfd_dev(void)
+{
+	int fd = memfd_create("daxsync stat", MFD_CLOEXEC);
+	struct stat st = {0};
+
+	if (fd < 0 || fstat(fd, &st))
+		st.st_dev = 0;
+	if (fd >= 0)
+		close(fd);
+	return st.st_dev;
+}
+
+// Anything may bear the name: a FIFO, a file whose server never answers. So it is looked at before it is opened, without
+// asking a server, and only a sealed memfd is read: its size stays what it is. -ENODATA: it is not.
+static int open_sealed(int dir, const char *name)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	int fd = -1, path_fd = openat(dir, name, O_PATH | O_CLOEXEC);
+	dev_t dev = memfd_dev();
+	char path[32];
+	struct statx st;
+
+	if (path_fd < 0)
+		return -ENODATA; // closed meanwhile
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	if (!statx(path_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) && S_ISREG(st.stx_mode) &&
+	    makedev(st.stx_dev_major, st.stx_dev_minor) == dev)
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	close(path_fd);
+	if (fd >= 0 && (fcntl(fd, F_GET_SEALS) & seals) == seals)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -ENODATA;
+}
+
 // A descriptor of the statistics of a process, or -errno; -ENODATA: it has none.
 static int stats_open(int pid)
 {
@@ -49,9 +89,7 @@ static int stats_open(int pid)
 		return -errno;
 	while (fd == -ENODATA && (entry = readdir(dir)))
 		if (is_stats(dirfd(dir), entry->d_name))
-			fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		fd = -errno;
+			fd = open_sealed(dirfd(dir), entry->d_name);
 	closedir(dir);
 	return fd;
 }
@@ -70,6 +108,8 @@ static int stat_process(int pid)
 	}
 	if (err == -EINVAL)
 		dxs_error("process %d runs with another version of daxsync", pid);
+	else if (fd == -ENOENT && access("/proc/self", F_OK))
+		dxs_error("the statistics of process %d cannot be read: /proc is not mounted", pid);
 	else if (fd == -ENOENT)
 		dxs_error("there is no process %d", pid);
 	else if (fd < 0 || err)

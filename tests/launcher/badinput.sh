@@ -60,6 +60,30 @@ says 'the statistics cannot be written to /nonexistent/stats: No such file or di
 shim 0 DAXSYNC_STATS=/dev/full
 says 'the statistics cannot be written to /dev/full: No space left on device'
 
+# A FIFO that nobody reads, and one with a reader.
+mkfifo "$scratch/fifo"
+shim 0 DAXSYNC_STATS="$scratch/fifo"
+says "the statistics cannot be written to $scratch/fifo: nobody reads there"
+sh -c "exec cat '$scratch/fifo'" >"$scratch/read" &
+reader=$!
+exec 4>"$scratch/fifo" # it has opened it
+shim 0 DAXSYNC_STATS="$scratch/fifo"
+exec 4>&-
+wait "$reader"
+says_nothing
+grep -q '"mode":"pass"' "$scratch/read" || fail 'the reader of the FIFO got nothing'
+
+# A reader of standard error that goes does not end the program, whose own words go elsewhere.
+# shellcheck disable=SC2016 # the inner shell's variables
+env LD_PRELOAD="$preload" DAXSYNC_STATS=- DAXSYNC_LOG=debug $emulate sh -c '"$@"; echo "status $?" >"$0"' \
+	"$scratch/ended" "$scratch/mapper" "$memory/file" 2>&1 >/dev/null | true
+eventually grep -q status "$scratch/ended"
+equals 'the end without a reader' "$(cat "$scratch/ended")" 'status 0'
+
+# Who has mapped nothing has no statistics to tell of: not a word, wherever they cannot go.
+run 0 env LD_PRELOAD="$preload" DAXSYNC_STATS=/nonexistent/stats true
+says_nothing
+
 # A strict program is told by its mmap.
 shim 3 DAXSYNC_STRICT=1
 grep -q '^daxsync: ' "$scratch/err" || fail 'no word on the refusal'

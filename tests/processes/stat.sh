@@ -68,6 +68,85 @@ eventually grep -q daxsync "/proc/$pid/maps"
 run 1 "$daxsync" stat "$pid"
 kill "$pid"
 
+# What only bears the name of the statistics: a FIFO (which hung), a file, a memfd whose size can change under the reader, and
+# one that holds texts without an end. A file shows that name at the root of a file system of the process's own.
+compile - "$scratch/named" -I"$source/include" <<'C'
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "stats.h"
+
+#define NAME "memfd:" DXS_STATS_NAME
+
+struct dxs_stats dxs_stats;
+
+static int memfd(int seals)
+{
+	int fd = memfd_create(DXS_STATS_NAME, MFD_ALLOW_SEALING);
+
+	memset(&dxs_stats, 'x', sizeof(dxs_stats));
+	dxs_stats.size = sizeof(dxs_stats);
+	strcpy(dxs_stats.version, DXS_VERSION);
+	for (int i = 0; i < DXS_STATS_SLOTS; i++)
+		dxs_stats.slot[i].state = 2;
+	if (write(fd, &dxs_stats, sizeof(dxs_stats)) != sizeof(dxs_stats) || (seals && fcntl(fd, F_ADD_SEALS, seals)))
+		return -1;
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	int fd = -1;
+
+	if (argc != 2)
+		return 2;
+	if (!strcmp(argv[1], "fifo") && !mkfifo(NAME, 0600))
+		fd = open(NAME, O_RDWR);
+	if (!strcmp(argv[1], "file"))
+		fd = open(NAME, O_RDWR | O_CREAT, 0600);
+	if (fd >= 0 && unlink(NAME))
+		return 2;
+	if (!strcmp(argv[1], "unsealed"))
+		fd = memfd(0);
+	if (!strcmp(argv[1], "endless"))
+		fd = memfd(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	if (fd < 0)
+		return 2;
+	puts("named");
+	fflush(stdout);
+	return getchar() != EOF;
+}
+C
+named() { # STATUS COMMAND...
+	wanted=$1
+	shift
+	"$@" <"$scratch/input" >"$scratch/held" &
+	pid=$!
+	exec 3>"$scratch/input"
+	eventually grep -q named "$scratch/held"
+	run "$wanted" timeout 10 "$daxsync" stat "$pid"
+	let_go
+}
+named 1 "$scratch/named" unsealed
+says 'has no statistics'
+named 0 "$scratch/named" endless
+jq -e '.mappings[0].path | length == 255' "$scratch/out" >/dev/null || fail 'a text without an end was read on'
+mkdir "$scratch/root"
+own_root="mount -t tmpfs tmpfs '$scratch/root' && cd '$scratch/root' && exec '$scratch/named'"
+if unshare -rm true 2>/dev/null; then
+	for kind in fifo file; do
+		named 1 unshare -rm sh -c "$own_root $kind"
+		says 'has no statistics'
+	done
+else
+	echo "$name: left out: files with the name of the statistics (no user namespaces)"
+fi
+
 # Wrong use.
 run 0 "$daxsync" stat --help
 prints 'Usage: daxsync stat'

@@ -370,6 +370,8 @@ static const char *report_error(const char *path)
 
 Test(stats, unwritable_report_is_one_clear_line)
 {
+	cr_expect_str_empty(report_error("/nonexistent/f"), "nothing was mapped, there is nothing to tell");
+	dxs_stats_map_add("/f", "direct", "mprotect", "persistent memory", 4096);
 	cr_expect_str_eq(report_error("/nonexistent/f"),
 			 "daxsync: the statistics cannot be written to /nonexistent/f: No such file or directory\n");
 	cr_expect_str_eq(report_error("/dev/full"),
