@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "file.h"
 #include "log.h"
+#include "pagemap.h"
 
 static _Atomic bool pins_wanted;
 
@@ -42,7 +43,7 @@ static const struct dxs_engine *uffd_try(struct dxs_map *map, const char **why)
 
 static const struct dxs_engine *mprotect_try(struct dxs_map *map, const char **why)
 {
-	*why = "the SIGSEGV handler cannot be installed, or /proc/self/pagemap not read";
+	*why = dxs_pagemap_open() ? "/proc/self/pagemap cannot be opened" : "the SIGSEGV handler cannot be installed";
 	return dxs_engine_mprotect.attach(map) ? NULL : &dxs_engine_mprotect;
 }
 

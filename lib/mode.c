@@ -290,6 +290,7 @@ static void engine_try(int fd, struct dxs_candidate *candidate, struct dxs_mode_
 	struct dxs_file file = {.page_shift = candidate->page_shift};
 	struct dxs_map map = {.len = (size_t)1 << candidate->page_shift, .prot = PROT_READ | PROT_WRITE, .file = &file};
 	void *addr = dxs_mode_map(candidate, NULL, map.len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	bool needs_engine = candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT;
 	const char *why = "it cannot be mapped shared and writable";
 
 	out->mode = dxs_mode_name(candidate->mode);
@@ -297,12 +298,12 @@ static void engine_try(int fd, struct dxs_candidate *candidate, struct dxs_mode_
 	map.addr = (uintptr_t)addr;
 	dxs_writers_init(&file.writers);
 	file.mode = candidate->mode;
-	if (!dxs_is_err(addr) && (candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT))
+	if (!dxs_is_err(addr) && needs_engine && !dxs_writers_try(dxs_config.registry, &why))
 		map.engine = dxs_engine_attach(&map, &why);
 	if (map.engine) {
 		out->engine = map.engine->name;
 		map.engine->detach(&map, false);
-	} else if (dxs_is_err(addr) || candidate->mode == DXS_MODE_EMULATED || candidate->mode == DXS_MODE_DIRECT) {
+	} else if (dxs_is_err(addr) || needs_engine) {
 		out->mode = dxs_mode_name(DXS_MODE_KERNEL);
 		out->reason = why;
 	}

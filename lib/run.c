@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "config.h"
 #include "fd.h"
@@ -111,12 +112,40 @@ static int control_map(int fd)
 	return -EINVAL;
 }
 
+// Without slashes at the end, behind which a link would be followed.
+static int dir_open(const char *path)
+{
+	char buf[PATH_MAX];
+	struct dxs_text text;
+
+	dxs_text_init(&text, buf, sizeof(buf));
+	dxs_text_add(&text, "%s", path);
+	while (text.len > 1 && buf[text.len - 1] == '/')
+		buf[--text.len] = '\0';
+	return dxs_sys_openat(AT_FDCWD, buf, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+}
+
+int dxs_run_open_dir(const char *path, const char **why)
+{
+	int fd = dir_open(path);
+	struct stat st;
+
+	*why = "DAXSYNC_IMAGE_DIR cannot be opened, or is a link";
+	if (fd < 0)
+		return fd;
+	*why = "DAXSYNC_IMAGE_DIR is not a directory of this user's that only this user can write to";
+	if (!dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && st.st_uid == geteuid() &&
+	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return fd;
+	dxs_sys_close(fd);
+	return -EPERM;
+}
+
 static int join_dir(const char **why)
 {
 	int err;
 
-	*why = "DAXSYNC_IMAGE_DIR cannot be opened";
-	dir_fd = dxs_sys_openat(AT_FDCWD, dxs_config.image_dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC, 0);
+	dir_fd = dxs_run_open_dir(dxs_config.image_dir, why);
 	if (dir_fd < 0)
 		return dir_fd;
 	*why = "no files can be made in DAXSYNC_IMAGE_DIR";
@@ -175,7 +204,7 @@ int dxs_run_read(const char *image_dir, struct dxs_run_summary *out)
 
 	dxs_text_init(&text, path, sizeof(path));
 	dxs_text_add(&text, "%s/%s", image_dir, CONTROL);
-	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return fd;
 	if (dxs_sys_pread(fd, &seen, sizeof(seen), 0) != sizeof(seen) || seen.magic != DXS_RUN_MAGIC)

@@ -33,6 +33,10 @@ struct dxs_run {
 	struct dxs_run_image image[DXS_RUN_IMAGES];
 };
 
+// Opens a directory of images: one that others could put files into, or a link that others could have made, is refused.
+// A descriptor, or -errno with the reason (static text) in *why.
+int dxs_run_open_dir(const char *path, const char **why);
+
 // Joins the run, making it if this is its first process. 0, or -errno with the reason (static text) in *why.
 // Context: init; may be called again.
 int dxs_run_join(const char **why);

@@ -61,6 +61,7 @@
 #define TRIES 1000 // with a pause of 1 ms: somebody is stopped between two system calls
 
 static struct dxs_registry nobody; // nothing is ever announced here
+static const char unusable[] = "the registry of writers cannot be used";
 static const char others[] = "another process writes it as well";
 static struct dxs_mutex mutex; // one thread at a time opens, renews or leaves
 
@@ -98,9 +99,9 @@ static int fail(struct dxs_writers *writers, const char *reason, int err)
 }
 
 // A directory in which nobody else can remove or rename what is ours.
-static int dir_open(void)
+static int dir_open(const char *path)
 {
-	int fd = dxs_sys_openat(AT_FDCWD, dxs_config.registry, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = dxs_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	struct stat st;
 
 	if (fd < 0)
@@ -112,13 +113,52 @@ static int dir_open(void)
 	return -EPERM;
 }
 
+static const char *dir_reason(int err)
+{
+	if (err == -ENOENT)
+		return "the directory of the registry of writers does not exist";
+	if (err == -EPERM)
+		return "the directory of the registry of writers belongs to others, or others can rename files there";
+	return "the directory of the registry of writers cannot be used";
+}
+
+static int dir_try(int dir)
+{
+	struct dxs_text text;
+	char name[NAME_SIZE];
+	int err, fd;
+
+	dxs_text_init(&text, name, sizeof(name));
+	dxs_text_add(&text, "daxsync-try.%d", dxs_sys_tid());
+	fd = dxs_sys_openat(dir, name, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		return fd;
+	dxs_sys6(SYS_unlinkat, dir, (long)name, 0, 0, 0, 0);
+	err = (int)dxs_sys_grow(SYS_fallocate, fd, 0, 0, DXS_PAGE_SIZE);
+	dxs_sys_close(fd);
+	return err;
+}
+
+int dxs_writers_try(const char *dir, const char **why)
+{
+	int err, fd = dir_open(dir);
+
+	*why = dir_reason(fd);
+	if (fd < 0)
+		return fd;
+	*why = unusable;
+	err = dir_try(fd);
+	dxs_sys_close(fd);
+	return err;
+}
+
 static int name_make(const struct dxs_writers *writers, struct name *name)
 {
 	struct dxs_text text;
 
 	dxs_text_init(&text, name->text, sizeof(name->text));
 	dxs_text_add(&text, NAME, writers->dev, writers->ino);
-	name->dir = dir_open();
+	name->dir = dir_open(dxs_config.registry);
 	return name->dir < 0 ? name->dir : 0;
 }
 
@@ -285,10 +325,7 @@ static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
 	int fd, ret = name_make(writers, &name);
 
 	if (ret)
-		return fail(writers,
-			    ret == -ENOENT ? "the directory of the registry of writers does not exist"
-					   : "the directory of the registry of writers cannot be used",
-			    ret);
+		return fail(writers, dir_reason(ret), ret);
 	fd = file_take(&name, &st, &first);
 	if (fd >= 0) {
 		ret = place_take(writers, fd, &st, first, alone_at);
@@ -298,7 +335,7 @@ static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
 			lock_set(fd, F_RDLCK); // only now may others come (W.4)
 		dxs_sys_close(fd);
 	} else {
-		ret = fail(writers, "the registry of writers cannot be used", fd);
+		ret = fail(writers, unusable, fd);
 	}
 	dxs_sys_close(name.dir);
 	return ret;

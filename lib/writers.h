@@ -43,6 +43,10 @@ static inline bool dxs_writers_alone(struct dxs_writers *writers)
 // reason in writers->reason: then this process is never known to be alone. Signals are blocked.
 int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino);
 
+// Whether a registry can be kept in this directory: 0, or -errno with the reason (static text) in *why. Nobody is
+// announced, nothing is left there.
+int dxs_writers_try(const char *dir, const char **why);
+
 // One more writer, who has or inherits this process's hold on the registry: from now on nobody is alone.
 // False: there is no registry to tell it to. Context: any.
 bool dxs_writers_announce(struct dxs_writers *writers);

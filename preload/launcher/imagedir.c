@@ -43,13 +43,21 @@ static int make_temporary(struct dxs_imagedir *dir)
 
 int dxs_imagedir_open(struct dxs_imagedir *dir)
 {
-	const char *given = getenv("DAXSYNC_IMAGE_DIR");
+	const char *given = getenv("DAXSYNC_IMAGE_DIR"), *why;
+	int fd;
 
 	*dir = (struct dxs_imagedir){0};
 	if (!given || !*given)
 		return make_temporary(dir);
 	snprintf(dir->path, sizeof(dir->path), "%s", given); // one that is too long, the library refuses
-	dxs_run_read(dir->path, &dir->before);               // a new directory has no earlier run
+	fd = dxs_run_open_dir(dir->path, &why);
+	if (fd == -EPERM) { // where it cannot be opened, the library says so for each file
+		dxs_error("%s: %s", dir->path, why);
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	dxs_run_read(dir->path, &dir->before); // a new directory has no earlier run
 	if (!dir->before.frozen)
 		return 0;
 	dxs_error("%s holds what survived a power cut: use an empty directory", dir->path);

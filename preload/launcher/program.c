@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -52,32 +54,53 @@ int dxs_program_find(const char *name, char *path, size_t size)
 	return ret;
 }
 
-__attribute__((format(printf, 2, 3))) static void refuse(struct dxs_program *out, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void remark(struct dxs_program *out, const char *fmt, ...)
 {
 	va_list args;
 
-	out->is_reachable = false;
 	va_start(args, fmt);
 	vsnprintf(out->reason, sizeof(out->reason), fmt, args);
 	va_end(args);
 }
 
-// The dynamic linker obeys LD_PRELOAD unless the kernel says that the program gains privileges from its file.
+#define refuse(out, ...) ((out)->is_reachable = false, remark(out, __VA_ARGS__))
+
+// Where the kernel gives no privileges for a file's sake.
+static bool ignores_privileges(int fd)
+{
+	struct statvfs fs;
+
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID);
+}
+
+// The dynamic linker obeys LD_PRELOAD unless the kernel says that the program gains privileges from its file. Who has
+// them already gains none.
 static void check_privileges(int fd, const struct stat *st, struct dxs_program *out)
 {
 	bool is_setuid = st->st_mode & S_ISUID;
 	bool is_setgid = (st->st_mode & S_ISGID) && (st->st_mode & S_IXGRP);
 	bool has_caps = fgetxattr(fd, "security.capability", NULL, 0) > 0;
-	const char *what = is_setuid ? "set-uid" : "set-gid";
+	const char *what = has_caps ? "has file capabilities" : is_setuid ? "set-uid" : "set-gid";
 
-	out->is_privileged = is_setuid || is_setgid || has_caps;
-	if (!out->is_privileged)
+	if (!(is_setuid || is_setgid || has_caps) || ignores_privileges(fd))
 		return;
-	if (has_caps)
-		what = "has file capabilities";
-	refuse(out, "%s: the dynamic linker ignores LD_PRELOAD there", what);
-	out->is_reachable = (!is_setuid || st->st_uid == getuid()) && (!is_setgid || st->st_gid == getgid()) &&
-			    (!has_caps || !getuid());
+	if ((!is_setuid || st->st_uid == getuid()) && (!is_setgid || st->st_gid == getgid()) &&
+	    (!has_caps || !getuid()))
+		remark(out, "%s: not for other users, for whom the dynamic linker ignores LD_PRELOAD", what);
+	else
+		refuse(out, "%s: the dynamic linker ignores LD_PRELOAD there", what);
+}
+
+static void judge_go(const struct dxs_elffile *elf, struct dxs_program *out)
+{
+	bool is_dynamic = *elf->interp;
+
+	out->is_go = true;
+	snprintf(out->kind, sizeof(out->kind), "Go program%s", is_dynamic ? ", linked with libc" : "");
+	if (is_dynamic)
+		remark(out, "written in Go: only what its C code maps and syncs, because Go's own calls bypass libc");
+	else
+		refuse(out, "Go programs call the kernel without libc");
 }
 
 static void judge_elf(const struct dxs_elffile *elf, struct dxs_program *out)
@@ -88,17 +111,17 @@ static void judge_elf(const struct dxs_elffile *elf, struct dxs_program *out)
 	if (!elf->is_native) {
 		snprintf(out->kind, sizeof(out->kind), "ELF file for %s", machine);
 		refuse(out, "built for another architecture than daxsync (%s)", machine);
-	} else if (elf->is_go) {
-		snprintf(out->kind, sizeof(out->kind), "Go program");
-		refuse(out, "Go programs call the kernel without libc");
-	} else if (!*elf->interp) {
-		snprintf(out->kind, sizeof(out->kind), "statically linked ELF program");
-		refuse(out, "statically linked: no library can be preloaded");
-	} else {
-		snprintf(out->kind, sizeof(out->kind), "dynamically linked ELF program");
-		if (strstr(elf->interp, "/ld-musl"))
-			refuse(out, "linked with musl: the library that would be preloaded needs glibc");
+		return;
 	}
+	if (elf->is_go)
+		judge_go(elf, out);
+	else
+		snprintf(out->kind, sizeof(out->kind), "%s linked ELF program",
+			 *elf->interp ? "dynamically" : "statically");
+	if (!elf->is_go && !*elf->interp)
+		refuse(out, "statically linked: no library can be preloaded");
+	else if (strstr(elf->interp, "/ld-musl"))
+		refuse(out, "linked with musl: the library that would be preloaded needs glibc");
 }
 
 static int examine_elf(int fd, const struct stat *st, struct dxs_program *out)

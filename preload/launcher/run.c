@@ -14,7 +14,9 @@
 #include "library.h"
 #include "log.h"
 #include "program.h"
+#include "run.h"
 #include "supervise.h"
+#include "writers.h"
 
 static const char help_head[] =
 	"Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
@@ -97,36 +99,40 @@ static int set_variable(const struct dxs_config_row *row, const char *value)
 	return setenv(row->name, value, 1) ? -errno : 0;
 }
 
-// The library would go on without a directory it cannot use; who names one here wants to hear of it before the start.
-// A registry is not made: with a slip of the pen in its name, writers of a file would not find each other.
-static int prepare_dir(const struct dxs_config_row *row, const char *path)
+// The library would go on without a directory it cannot use; who names one here wants to hear of it before the start. A
+// registry is not made: with a slip of the pen in its name, writers of a file would not find each other. Sets *why where
+// the error does not tell.
+static int prepare_dir(const struct dxs_config_row *row, const char *path, const char **why)
 {
-	bool makes = !strcmp(row->name, "DAXSYNC_IMAGE_DIR");
-	struct stat st;
+	int ret;
 
-	if (makes && !mkdir(path, 0700))
+	if (!strcmp(row->name, "DAXSYNC_REGISTRY"))
+		return dxs_writers_try(path, why);
+	if (!mkdir(path, 0700))
 		return 0;
-	if ((makes && errno != EEXIST) || stat(path, &st))
-		return -errno;
-	if (!S_ISDIR(st.st_mode))
-		return -ENOTDIR;
-	return access(path, R_OK | W_OK | X_OK) ? -errno : 0;
+	ret = errno == EEXIST ? dxs_run_open_dir(path, why) : -errno;
+	if (ret != -EPERM)
+		*why = NULL;
+	if (ret > 0)
+		close(ret);
+	return ret < 0 ? ret : 0;
 }
 
 static int set_option(const struct dxs_config_row *row, const char *value)
 {
-	char why[DXS_LOG_LINE];
+	char text[DXS_LOG_LINE];
+	const char *why = NULL;
 	int err;
 
-	if (row != &fault_option && dxs_config_check(row->name, value, why, sizeof(why))) {
-		dxs_error("--%s=%s: %s", row->option, value, why);
+	if (row != &fault_option && dxs_config_check(row->name, value, text, sizeof(text))) {
+		dxs_error("--%s=%s: %s", row->option, value, text);
 		return -EINVAL;
 	}
-	err = row->kind == DXS_CONFIG_DIR ? prepare_dir(row, value) : 0;
+	err = row->kind == DXS_CONFIG_DIR ? prepare_dir(row, value, &why) : 0;
 	if (!err)
 		err = set_variable(row, value);
 	if (err)
-		dxs_error("--%s=%s: %s", row->option, value, strerrordesc_np(-err));
+		dxs_error("--%s=%s: %s", row->option, value, why ? why : strerrordesc_np(-err));
 	return err;
 }
 
@@ -151,7 +157,7 @@ static int take_option(char ***argv, const struct dxs_config_row **needy)
 		dxs_error("--%s takes no value", row->option);
 		return -EINVAL;
 	}
-	if (!value && **argv)
+	if (!value && **argv && strncmp(**argv, "--", 2)) // a value that begins so is given behind a '='
 		value = *(*argv)++;
 	if (value && *value)
 		return set_option(row, value);
@@ -184,14 +190,18 @@ static int take_options(char ***argv)
 	return -EINVAL;
 }
 
+// What serves only a part of the program, or only this user, is told by `daxsync check`.
 static void warn_if_out_of_reach(const char *name)
 {
 	struct dxs_program program;
 	char path[PATH_MAX];
 
-	if (!dxs_program_find(name, path, sizeof(path)) && !dxs_program_examine(path, &program) &&
-	    !program.is_reachable)
-		dxs_error("%s runs, but daxsync cannot serve it: %s", path, program.reason);
+	if (dxs_program_find(name, path, sizeof(path)) || dxs_program_examine(path, &program))
+		return;
+	if (!program.is_reachable)
+		dxs_error("%s is out of reach of daxsync: %s", path, program.reason);
+	else if (program.is_go)
+		dxs_error("%s is served in part: %s", path, program.reason);
 }
 
 static bool cuts_power(void)

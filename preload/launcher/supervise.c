@@ -17,6 +17,7 @@
 
 #include "launcher.h"
 #include "log.h"
+#include "program.h"
 
 static const int handed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGCONT};
 
@@ -26,11 +27,23 @@ struct signals {
 	sigset_t taken;
 };
 
+// execvp(3) gives a shell whatever the kernel cannot execute: also a program for another machine.
+static int execute(char **argv)
+{
+	struct dxs_program program;
+	char path[PATH_MAX];
+
+	if (!dxs_program_find(argv[0], path, sizeof(path)) && !dxs_program_examine(path, &program) &&
+	    program.is_program)
+		return execv(path, argv);
+	return execvp(argv[0], argv);
+}
+
 int dxs_supervise_exec(char **argv)
 {
 	int err;
 
-	execvp(argv[0], argv);
+	execute(argv);
 	err = errno;
 	dxs_error("%s cannot be executed: %s", argv[0], strerrordesc_np(err));
 	return err == ENOENT || err == ENOTDIR ? DXS_EXIT_NOT_FOUND : DXS_EXIT_CANNOT_EXEC;

@@ -48,6 +48,44 @@ for place in "$memory" "$memory/file"; do
 	DAXSYNC_EMULATE=0 run 1 "$daxsync" check "$place"
 done
 
+# What keeps the library from serving in a run is what check names.
+compile "$source/tests/launcher/mapper.c" "$scratch/mapper"
+registry_refused() { # DIRECTORY REASON
+	DAXSYNC_REGISTRY=$1 run 1 "$daxsync" check --emulate "$memory"
+	prints "  with DAXSYNC_EMULATE=1  kernel: the $2"
+	DAXSYNC_REGISTRY=$1 run 0 "$daxsync" run --emulate -- "$scratch/mapper" "$memory/mapped"
+	sed -i '/^daxsync: emulated persistent memory /d' "$scratch/err"
+	says "the $2"
+	run 125 "$daxsync" run --registry="$1" true
+	rm -f "$memory/mapped"
+}
+if [ "$can_track" -eq 0 ]; then
+	registry_refused "$scratch/none" 'directory of the registry of writers does not exist'
+	registry_refused /dev/null 'directory of the registry of writers cannot be used'
+	registry_refused /proc 'registry of writers cannot be used'
+	mkdir -m 777 "$scratch/open"
+	chmod 777 "$scratch/open"
+	registry_refused "$scratch/open" 'directory of the registry of writers belongs to others, or others can rename files there'
+fi
+if unshare -m true 2>/dev/null; then
+	without_proc() { # STATUS COMMAND...
+		wanted=$1
+		shift
+		# shellcheck disable=SC2016 # the inner shell's variables
+		run "$wanted" unshare -m sh -c 'umount -l /proc && exec "$@"' sh "$@"
+	}
+	without_proc 1 "$daxsync" check
+	prints 'stores cannot be tracked here: /proc/self/pagemap cannot be opened'
+	without_proc 0 "$daxsync" run --emulate --engine=mprotect --stats="$scratch/stats" -- "$scratch/mapper" \
+		"$memory/mapped"
+	grep -q '/proc/self/pagemap cannot be opened' "$scratch/stats" || fail "the reason: $(cat "$scratch/stats")"
+	without_proc 125 "$daxsync" stat 1
+	says '/proc is not mounted'
+	rm -f "$memory/mapped"
+else
+	echo "$name: left out: no /proc (no mount namespaces)"
+fi
+
 # It leaves nothing behind and changes nothing.
 equals 'the directory' "$(ls -A "$memory")" file
 before=$(stat -c '%s %Y %Z' "$memory/file")
@@ -104,6 +142,14 @@ if [ "$(id -u)" -eq 0 ]; then
 	as_nobody "$can_track" "$daxsync" check
 	prints "$said"
 fi
+
+# What a terminal would obey is not shown.
+mkdir "$memory/$(printf 'a\033[31m\302\233\342\200\256\377')"
+run 1 "$daxsync" check "$memory"/a*
+prints "$memory/a?[31m???"
+run 1 "$daxsync" check --emulate "$(printf 'no\302\205such')"
+prints 'no?such'
+rmdir "$memory"/a*
 
 # Settings count, and a wrong one is one line.
 DAXSYNC_ENGINE=ufd run "$can_track" "$daxsync" check

@@ -93,6 +93,37 @@ unset DAXSYNC_VERIFY
 run 0 "$daxsync" run "$scratch/fake" 1 1 0 0
 unset DAXSYNC_EMULATE
 
+# Only a directory that nobody else can write to, or put in its place: as an option, in the environment, and for the library
+# alone, which leaves the file to the kernel then.
+compile "$source/tests/launcher/mapper.c" "$scratch/mapper"
+refuses() { # DIRECTORY REASON
+	run 125 "$daxsync" run --emulate --verify --image-dir="$1" touch "$scratch/started"
+	says "--image-dir=$1: $2"
+	DAXSYNC_IMAGE_DIR=$1 run "$3" "$daxsync" run --emulate --verify "$scratch/mapper" "$scratch/data"
+	[ "$3" -eq 0 ] || says "$1: $2"
+	run 0 env LD_PRELOAD="$build/lib/libdaxsync-preload.so" DAXSYNC_EMULATE=1 DAXSYNC_VERIFY=1 DAXSYNC_IMAGE_DIR="$1" \
+		DAXSYNC_STATS="$scratch/stats" "$scratch/mapper" "$scratch/data"
+	grep -q '"mode":"kernel"' "$scratch/stats" || fail "$1 is used: $(cat "$scratch/stats")"
+	[ ! -e "$scratch/started" ] || fail 'the program was started all the same'
+	[ ! -e "$1/daxsync.run" ] || fail "a file was made in $1"
+}
+not_ours='DAXSYNC_IMAGE_DIR is not a directory of this user'
+for mode in 777 1777 770 703; do
+	mkdir "$scratch/open"
+	chmod $mode "$scratch/open"
+	refuses "$scratch/open" "$not_ours" 125
+	rmdir "$scratch/open"
+done
+mkdir "$scratch/private"
+ln -s private "$scratch/link"
+refuses "$scratch/link" 'Not a directory' 0
+refuses "$scratch/link/" 'Not a directory' 0
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir "$scratch/theirs"
+	chown 65534 "$scratch/theirs"
+	refuses "$scratch/theirs" "$not_ours" 125
+fi
+
 # A control file that means nothing.
 echo 'no control file' >"$given/daxsync.run"
 run 125 "$daxsync" run --emulate --verify --image-dir="$given" true

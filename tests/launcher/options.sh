@@ -59,8 +59,8 @@ refused '--=x is no option' --=x
 refused '--image-dir=/dev/null/images: Not a directory' --image-dir=/dev/null/images
 refused '--image-dir=/dev/null: Not a directory' --image-dir=/dev/null
 refused "--image-dir=$scratch/no/such: No such file or directory" --image-dir="$scratch/no/such"
-refused '--registry=/dev/null: Not a directory' --registry=/dev/null
-refused "--registry=$scratch/registry: No such file or directory" --registry="$scratch/registry"
+refused '--registry=/dev/null: the directory of the registry of writers cannot be used' --registry=/dev/null
+refused "--registry=$scratch/registry: the directory of the registry of writers does not exist" --registry="$scratch/registry"
 [ ! -e "$scratch/registry" ] || fail 'a registry was made: writers with another one do not see each other'
 DAXSYNC_EMULATE=0 refused '--powercut needs --emulate' --powercut=5
 run 125 "$daxsync" run
@@ -69,6 +69,9 @@ run 125 "$daxsync" run --emulate --
 says 'no program is given'
 run 125 "$daxsync" run --stats
 says '--stats needs a value: FILE'
+refused '--stats needs a value: FILE' --stats --
+refused '--stats needs a value: FILE' --stats --emulate
+refused "$(printf -- '--stat?s is no option')" "$(printf -- '--stat\302\205s')"
 
 # What the program finds in its environment.
 in_environment() { # VARIABLE EXPECTED OPTION...

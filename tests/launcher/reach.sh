@@ -12,31 +12,51 @@ launcher_begin reach "$@"
 printf 'int main(void) { return 3; }\n' >"$scratch/main.c"
 compile "$scratch/main.c" "$scratch/dynamic"
 
-# What check says of a program: the last lines of its output.
+# check and run judge alike. The program ends with 3 or, a script, with 4; what cannot be executed with 126.
 reachable() { # PROGRAM KIND
 	run 0 "$daxsync" check "$1"
 	prints "  program                 $2"
 	prints '  conclusion              can be served'
+	started "$1"
+	says_nothing
+}
+partly_reachable() { # PROGRAM KIND REASON
+	run 0 "$daxsync" check "$1"
+	prints "  program                 $2"
+	prints "  conclusion              can be served: $3"
+	started "$1"
+	says "is served in part: $3"
 }
 unreachable() { # PROGRAM KIND REASON
 	run 1 "$daxsync" check "$1"
 	prints "  program                 $2"
 	prints "  conclusion              out of reach: $3"
+	started "$1"
+	sed -i '/^daxsync: .* cannot be executed: /d' "$scratch/err"
+	says "is out of reach of daxsync: $3"
 }
-# run starts it, with one line if it is out of reach.
+started() { # PROGRAM
+	status=0
+	timeout 20 "$daxsync" run "$1" --version </dev/null >"$scratch/out" 2>"$scratch/err" || status=$?
+	case $status in
+	0 | 3 | 4) ;;
+	126 | 127) grep -q '^daxsync: .* cannot be executed: ' "$scratch/err" || fail "status $status without a word" ;;
+	*) fail "exit status $status of $1" ;;
+	esac
+}
 starts() { # STATUS PROGRAM
 	run "$1" "$daxsync" run "$2"
 	says_nothing
 }
 starts_with_warning() { # STATUS PROGRAM REASON
 	run "$1" "$daxsync" run "$2"
-	says "runs, but daxsync cannot serve it: $3"
+	says "is out of reach of daxsync: $3"
 }
 
 elf='dynamically linked ELF program'
 reachable "$scratch/dynamic" "$elf"
 starts 3 "$scratch/dynamic"
-reachable sh "$elf"
+reachable cat "$elf"
 reachable "$daxsync" "$elf"
 compile "$scratch/main.c" "$scratch/no-pie" -no-pie
 reachable "$scratch/no-pie" "$elf"
@@ -82,11 +102,20 @@ cat >"$scratch/note.c" <<'C'
 __asm__(".pushsection .note.go.buildid, \"a\", %note\n.long 4, 4, 4\n.ascii \"Go\\0\\0\"\n.ascii \"id!!\"\n.popsection\n");
 int main(void) { return 3; }
 C
-compile "$scratch/section.c" "$scratch/go"
-unreachable "$scratch/go" 'Go program' 'Go programs call the kernel without libc'
-starts_with_warning 3 "$scratch/go" 'Go programs'
-compile "$scratch/note.c" "$scratch/go" -s
-unreachable "$scratch/go" 'Go program' 'Go programs call the kernel without libc'
+for source_of_go in section note; do
+	compile "$scratch/$source_of_go.c" "$scratch/go" -static -s
+	unreachable "$scratch/go" 'Go program' 'Go programs call the kernel without libc'
+	# With C code in it (cgo) it is linked with libc, and what that code maps is served.
+	compile "$scratch/$source_of_go.c" "$scratch/go" -s
+	partly_reachable "$scratch/go" 'Go program, linked with libc' 'written in Go: only what its C code maps and syncs'
+done
+cp "$source/tests/launcher/mapper.c" "$scratch/cgo.c"
+sed -n '/^__a/p' "$scratch/note.c" >>"$scratch/cgo.c"
+compile "$scratch/cgo.c" "$scratch/go"
+run 0 "$daxsync" run --emulate --verify --stats="$scratch/stats" -- "$scratch/go" "$scratch/data"
+sed -i '/^daxsync: emulated persistent memory /d' "$scratch/err"
+says 'is served in part'
+grep -q '"mode":"emulated"' "$scratch/stats" || fail "what C code maps is not served: $(cat "$scratch/stats")"
 
 # Another C library.
 compile "$scratch/main.c" "$scratch/musl" -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1
@@ -119,14 +148,29 @@ for offset in 32 40 54 56 58 60 62; do
 	[ "$status" -le 1 ] || fail "exit status $status for an ELF file with a wrong number at $offset"
 done
 
-# Privileges: whoever gains some by starting the program has no preloading. Its
-# owner gains none.
+# Privileges: whoever gains some by starting the program has no preloading. Its owner gains none, and nobody does where
+# the kernel gives none.
+as_nobody='setpriv --reuid=65534 --regid=65534 --clear-groups --'
 privileged() { # REASON
-	unreachable "$scratch/privileged" "$elf" "$1"
+	run 0 "$daxsync" check "$scratch/privileged"
+	prints "  conclusion              can be served: $1: not for other users"
 	starts 3 "$scratch/privileged"
 	[ "$(id -u)" -eq 0 ] || return 0
-	run 3 setpriv --reuid=65534 --regid=65534 --clear-groups -- "$daxsync" run "$scratch/privileged"
-	grep -q "cannot serve it: $1" "$scratch/err" || fail 'no warning for another user'
+	# shellcheck disable=SC2086 # several words
+	run 3 $as_nobody "$daxsync" run "$scratch/privileged"
+	says "is out of reach of daxsync: $1"
+	# shellcheck disable=SC2086 # several words
+	run 1 $as_nobody "$daxsync" check "$scratch/privileged"
+	prints "  conclusion              out of reach: $1"
+	# shellcheck disable=SC2086 # several words
+	run 0 setpriv --no-new-privs $as_nobody "$daxsync" check "$scratch/privileged"
+	# shellcheck disable=SC2086 # several words
+	run 3 setpriv --no-new-privs $as_nobody "$daxsync" run "$scratch/privileged"
+	says_nothing
+	# shellcheck disable=SC2016,SC2086 # the inner shell's variables; several words
+	run 3 unshare -m sh -c 'mount --bind "$0" "$0" && mount -o remount,bind,nosuid "$0" && cd / && exec "$@"' \
+		"$scratch" $as_nobody "$daxsync" run "$scratch/privileged"
+	says_nothing
 }
 chmod 755 "$scratch"
 cp "$scratch/dynamic" "$scratch/privileged"
