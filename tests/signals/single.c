@@ -21,6 +21,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "../asleep.h"
 #include "table.h"
 
 int __sigpause(int sig_or_mask, int is_sig);
@@ -29,12 +30,15 @@ static sigjmp_buf out;
 
 // A handler that tells, and leaves where `leaves`.
 static bool leaves;
+static volatile sig_atomic_t nr_told;
+static bool is_told; // SIGSEGV is
 
 static void told(int sig)
 {
 	say(" <%d", sig);
 	say_mask(" handler");
 	say(">");
+	nr_told++;
 	if (leaves)
 		siglongjmp(out, 1);
 }
@@ -44,6 +48,7 @@ static void tell(int sig, int flags)
 	struct sigaction act = {.sa_handler = told, .sa_flags = flags};
 
 	MUST(!sigaction(sig, &act, NULL));
+	is_told |= sig == SIGSEGV;
 }
 
 static sigset_t both(void)
@@ -144,12 +149,13 @@ static void *send_later(void *arg)
 // SA_RESTART: whether a call that sleeps goes on. The pipe is fed by the handler's sender afterwards.
 static void *send_then_write(void *arg)
 {
-	struct timespec delay = {0, 50000000};
 	int *pipes = arg;
+	int before = nr_told;
 
-	nanosleep(&delay, NULL);
+	until_asleep(getpid(), SYS_read, (unsigned long)pipes[0]);
 	kill(getpid(), SIGSEGV);
-	nanosleep(&delay, NULL);
+	while (is_told && nr_told == before) // by the first thread, which has left its read for that
+		sched_yield();
 	MUST(write(pipes[1], "w", 1) == 1);
 	return NULL;
 }

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../asleep.h"
 #include "group.h"
 #include "stats.h"
 
@@ -43,6 +45,7 @@ static int sync_range(uint64_t first, uint64_t last)
 
 struct caller {
 	pthread_t thread;
+	_Atomic pid_t tid;
 	uint64_t first, last;
 	int err;
 };
@@ -51,6 +54,7 @@ static void *caller_body(void *arg)
 {
 	struct caller *caller = arg;
 
+	caller->tid = (pid_t)syscall(SYS_gettid);
 	caller->err = sync_range(caller->first, caller->last);
 	return NULL;
 }
@@ -72,7 +76,11 @@ static void run_together(struct caller *caller, uint64_t range[CALLERS][2])
 		usleep(100);
 	for (int i = 0; i < CALLERS; i++)
 		caller_start(&caller[i], range[i][0], range[i][1]);
-	usleep(50000); // time to come and to wait
+	for (int i = 0; i < CALLERS; i++) {
+		while (!caller[i].tid)
+			usleep(100);
+		until_asleep(caller[i].tid, SYS_futex, (uintptr_t)&group.event);
+	}
 	cr_expect_eq(nr_runs, 1, "nobody is served, and nobody runs, while a round runs");
 	atomic_store(&hold, false);
 	for (int i = 0; i < CALLERS; i++)

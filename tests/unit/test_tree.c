@@ -509,7 +509,7 @@ static void waiter_start(struct waiter *waiter, void *(*body)(void *), struct dx
 {
 	*waiter = (struct waiter){.leaf = leaf, .mask = mask};
 	cr_assert_eq(pthread_create(&waiter->thread, NULL, body, waiter), 0);
-	for (int i = 0; i < 2000 && !atomic_load(&leaf->waiters); i++)
+	while (!atomic_load(&leaf->waiters))
 		usleep(1000);
 	cr_expect_eq(atomic_load(&leaf->waiters), 1);
 	usleep(10000);
