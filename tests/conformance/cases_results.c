@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
@@ -125,8 +126,8 @@ static void on_alarm(int sig)
 
 static int file, listed, pipes[2], sockets[2], event, timer_fd, epoll, listener, terminal = -1;
 static timer_t timer;
-static char link_name[] = "/dev/shm/daxsync-result.XXXXXX";
-static char listed_name[] = "/dev/shm/daxsync-listed.XXXXXX"; // a file with an extended attribute
+static char link_name[PATH_MAX + 8];
+static char listed_name[PATH_MAX]; // a file with an extended attribute
 static mqd_t queue = (mqd_t)-1;
 static int messages = -1, semaphores = -1, memories = -1;
 
@@ -160,8 +161,7 @@ static void things_make(void)
 	open_dev = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	file = memfd_create("data", MFD_CLOEXEC);
 	CHECK(file >= 0 && !ftruncate(file, 65536));
-	listed = mkostemp(listed_name, O_CLOEXEC);
-	CHECK(listed >= 0);
+	listed = named_file_new(0, listed_name);
 	fsetxattr(listed, "user.daxsync", "value", 5, 0); // or there is none
 	CHECK(!pipe2(pipes, O_CLOEXEC));
 	sockets_make();
@@ -173,7 +173,8 @@ static void things_make(void)
 	snprintf(name.sun_path + 1, 100, "daxsync-results-%d", getpid());
 	CHECK(!bind(listener, (struct sockaddr *)&name, sizeof(name)) && !listen(listener, 64));
 	CHECK(!timer_create(CLOCK_MONOTONIC, &none, &timer));
-	CHECK(mkdtemp(link_name) && !rmdir(link_name) && !symlink("where it leads", link_name));
+	snprintf(link_name, sizeof(link_name), "%s.link", listed_name);
+	CHECK(!symlink("where it leads", link_name));
 	queue = mq_open("/daxsync-results", O_CREAT | O_RDWR | O_CLOEXEC, 0600, &attr);
 	mq_unlink("/daxsync-results");
 	messages = msgget(IPC_PRIVATE, 0600);
@@ -185,8 +186,6 @@ static void things_make(void)
 
 static void things_remove(void)
 {
-	unlink(link_name);
-	unlink(listed_name);
 	msgctl(messages, IPC_RMID, NULL);
 	semctl(semaphores, 0, IPC_RMID);
 	shmctl(memories, IPC_RMID, NULL);
