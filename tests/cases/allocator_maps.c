@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* An allocator whose heap is a file, which it maps with its lock held when the first block is asked for. The hook of mmap
- * must not allocate: it once loaded a library there, which waited for the allocator's lock for ever. */
+// allocator_maps.c: An allocator whose heap is a file, which it maps with its lock held when the first block is asked
+// for. The hook of mmap must not allocate: it once loaded a library there, which waited for the allocator's lock for
+// ever.
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Pointers that lead nowhere, or to a page that must not be written, given to the calls around signals, each in a child of
-   its own: what the call returns, which errno, what the mask is afterwards, or the signal that ends the child. Natively
-   libc reads some arguments itself, and the program crashes; the kernel reads and writes the others, and says EFAULT. The
-   shim read the action of sigaction() with a lock held that the crash needs, and hung; sigpending() and other calls crashed
-   where they should have said EFAULT. Failure: another line than natively; signal 14 stands for a call that hung. */
+// bad_pointers.c: Pointers that lead nowhere, or to a page that must not be written, given to the calls around
+// signals, each in a child of its own: what the call returns, which errno, what the mask is afterwards, or the signal
+// that ends the child. Natively libc reads some arguments itself, and the program crashes; the kernel reads and writes
+// the others, and says EFAULT. The shim read the action of sigaction() with a lock held that the crash needs, and
+// hung; sigpending() and other calls crashed where they should have said EFAULT. Failure: another line than natively;
+// signal 14 stands for a call that hung.
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* MADV_DONTNEED empties the page tables, where the first sync of a mapping that is all open looks for what was stored to.
-   So a sync has to come before it. Failure: the pages stored to before it are missed, by the sync after it. */
+// dontneed.c: MADV_DONTNEED empties the page tables, where the first sync of a mapping that is all open looks for what
+// was stored to. So a sync has to come before it. Failure: the pages stored to before it are missed, by the sync after
+// it.
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* failed_leaves store FILE: stores to FILE.0 and FILE.1, and syncs each once, whatever comes of it. failed_leaves mode FILE:
-   says whether each begins in mode kernel. */
+// failed_leaves.c: failed_leaves store FILE: stores to FILE.0 and FILE.1, and syncs each once, whatever comes of it.
+// failed_leaves mode FILE: says whether each begins in mode kernel.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>

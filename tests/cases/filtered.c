@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Programs that set a seccomp filter which refuses mprotect and ioctl, or kills for them, while they have files mapped, and
-   map another one behind it: stores to pages that were closed before go through. They trapped for ever, or the library's
-   own call ended the program. Each in a child. Failure: another line than natively, or no end. */
+// filtered.c: Programs that set a seccomp filter which refuses mprotect and ioctl, or kills for them, while they have
+// files mapped, and map another one behind it: stores to pages that were closed before go through. They trapped for
+// ever, or the library's own call ended the program. Each in a child. Failure: another line than natively, or no end.
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

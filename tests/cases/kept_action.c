@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A library that keeps to itself what others want to do with SIGSEGV and SIGBUS, as libjsig does for a Java virtual
-   machine, stands behind the shim: kept_action.sh builds this file again as that library. The shim's handlers were kept as
-   well, pages were closed, and the first store to one ended the program. The library's own handler still gets the faults
-   that are none of the shim's. */
+// kept_action.c: A library that keeps to itself what others want to do with SIGSEGV and SIGBUS, as libjsig does for a
+// Java virtual machine, stands behind the shim: kept_action.sh builds this file again as that library. The shim's
+// handlers were kept as well, pages were closed, and the first store to one ended the program. The library's own
+// handler still gets the faults that are none of the shim's.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # kept_action.sh BUILD ENGINE PROGRAM FILE: the program with a library behind the shim that keeps actions (kept_action.c).
 set -eu

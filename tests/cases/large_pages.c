@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A kernel with pages of 64 KiB, as its auxiliary vector says it: there nothing can be protected below that, and a trap that
-   opened 4 KiB trapped for ever. large_pages.sh builds this file again as a library that says so. Failure: the file is
-   tracked. */
+// large_pages.c: A kernel with pages of 64 KiB, as its auxiliary vector says it: there nothing can be protected below
+// that, and a trap that opened 4 KiB trapped for ever. large_pages.sh builds this file again as a library that says
+// so. Failure: the file is tracked.
 #ifdef LIES
 #include <elf.h>
 

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # large_pages.sh BUILD ENGINE PROGRAM FILE: with DAXSYNC_STRICT=1 a mapping that cannot be tracked is refused, and why is said.
 set -eu

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A process ends with the program's last thread, however that one leaves. A thread of the library's own would keep it
- * alive: the child is then ended by its alarm. */
+// last_thread.c: A process ends with the program's last thread, however that one leaves. A thread of the library's own
+// would keep it alive: the child is then ended by its alarm.
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* many_fail syncfs|msync FILE: stores to three files and syncs all of them, in each of three rounds; says in which of them
-   the call failed. A failure of one file must be told, whichever of the files it is, and the next call makes up for it. */
+// many_fail.c: many_fail syncfs|msync FILE: stores to three files and syncs all of them, in each of three rounds; says
+// in which of them the call failed. A failure of one file must be told, whichever of the files it is, and the next
+// call makes up for it.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A program makes a gap and maps into it: it gets the address that it asks for, and what lies behind stays free for the
- * mapping to grow, or for the next one. The library's own memory once came to lie there. */
+// mapping_grows.c: A program makes a gap and maps into it: it gets the address that it asks for, and what lies behind
+// stays free for the mapping to grow, or for the next one. The library's own memory once came to lie there.
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* From Linux 6.17 on mremap moves several mappings in one call. Where each of them is then, only the kernel knows: stores
-   to the new place must be synced all the same. Failure: pages stored there are missed. */
+// move_many.c: From Linux 6.17 on mremap moves several mappings in one call. Where each of them is then, only the
+// kernel knows: stores to the new place must be synced all the same. Failure: pages stored there are missed.
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

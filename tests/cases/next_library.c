@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Another library behind the shim, which has every function that the shim hooks, must get each call that it would get
- * without the shim, once and by its name. The shim made many of them itself, as raw system calls, and passed it over.
- *
- * A row for each hooked function: a call of it, in a child of its own. next_library.sh makes the library, which counts, and
- * compares what is printed here, natively and under the shim; it fails where a hooked function has no row. */
+// next_library.c: Another library behind the shim, which has every function that the shim hooks, must get each call
+// that it would get without the shim, once and by its name. The shim made many of them itself, as raw system calls,
+// and passed it over.
+//
+// A row for each hooked function: a call of it, in a child of its own. next_library.sh makes the library, which
+// counts, and compares what is printed here, natively and under the shim; it fails where a hooked function has no row.
 #include <aio.h>
 #include <dirent.h>
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What the kernel allows to a process of one thread only. A thread of the library's own would make it fail: unshare of a
- * user namespace, as rootless sandboxes do, with EINVAL. */
+// one_thread.c: What the kernel allows to a process of one thread only. A thread of the library's own would make it
+// fail: unshare of a user namespace, as rootless sandboxes do, with EINVAL.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A program that sets its actions of SIGSEGV and SIGBUS by the system call, as Go's runtime does: the next sync closes
-   pages, and the library must have noticed by then that the kernel has its handlers no more. The program's own faults
-   reach its handler. Failure: the handler is called for a store to the mapping. */
+// raw_action.c: A program that sets its actions of SIGSEGV and SIGBUS by the system call, as Go's runtime does: the
+// next sync closes pages, and the library must have noticed by then that the kernel has its handlers no more. The
+// program's own faults reach its handler. Failure: the handler is called for a store to the mapping.
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>

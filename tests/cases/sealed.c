@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Mappings that are sealed with mseal, whole or in part, before and after the first sync: what is stored afterwards goes
-   through, is synced, and the calls that the seal forbids are refused. The engine mprotect could not open a page there any
-   more, and trapped for ever. Failure: another line than natively, or no end. */
+// sealed.c: Mappings that are sealed with mseal, whole or in part, before and after the first sync: what is stored
+// afterwards goes through, is synced, and the calls that the seal forbids are refused. The engine mprotect could not
+// open a page there any more, and trapped for ever. Failure: another line than natively, or no end.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

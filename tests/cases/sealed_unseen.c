@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A mapping that is sealed by the system call, which nobody sees, or a filter that is set so: a page that is closed cannot
-   be opened any more. The engine mprotect trapped for ever; now one line says so and the store is a fault, which the
-   program's handler gets. Stores to pages that are open go through, and syncs succeed. sealed_unseen.sh says what must be
-   said with which engine. */
+// sealed_unseen.c: A mapping that is sealed by the system call, which nobody sees, or a filter that is set so: a page
+// that is closed cannot be opened any more. The engine mprotect trapped for ever; now one line says so and the store
+// is a fault, which the program's handler gets. Stores to pages that are open go through, and syncs succeed.
+// sealed_unseen.sh says what must be said with which engine.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # sealed_unseen.sh BUILD ENGINE PROGRAM FILE: what cannot be opened any more ends in a fault and one true line.
 set -eu

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Threads that are made at the same time from one attribute object with a signal mask. The shim took SIGSEGV and SIGBUS
-   out of the object's mask for the time of each call, so that another thread's call found them missing. What a thread
-   inherits by thrd_create was missing as well. Failure: threads that believe SIGSEGV or SIGBUS not to be blocked. */
+// thread_attributes.c: Threads that are made at the same time from one attribute object with a signal mask. The shim
+// took SIGSEGV and SIGBUS out of the object's mask for the time of each call, so that another thread's call found them
+// missing. What a thread inherits by thrd_create was missing as well. Failure: threads that believe SIGSEGV or SIGBUS
+// not to be blocked.
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Notifications by a thread: the program's function gets its value and the mask that libc's threads have, for timers that
-   follow each other and others that live meanwhile; and making and deleting them costs no memory. The shim kept 16 bytes
-   for each. Failure: a wrong value or mask, or "memory: lost". */
+// timer_threads.c: Notifications by a thread: the program's function gets its value and the mask that libc's threads
+// have, for timers that follow each other and others that live meanwhile; and making and deleting them costs no
+// memory. The shim kept 16 bytes for each. Failure: a wrong value or mask, or "memory: lost".
 #include <fcntl.h>
 #include <mqueue.h>
 #include <semaphore.h>
