@@ -34,9 +34,10 @@ static const struct dxs_config_row rows[] = {
 	{"DAXSYNC_IMAGE_DIR", "image-dir", "PATH", "",
 	 "the directory of the durable images; the option makes it if there is none", DXS_CONFIG_DIR, false,
 	 FIELD(image_dir)},
-	{"DAXSYNC_REGISTRY", "registry", "PATH", "/dev/shm",
-	 "the directory in which processes that write the same file find each other; it must exist", DXS_CONFIG_DIR,
-	 false, FIELD(registry)},
+	{"DAXSYNC_REGISTRY", "registry", "PATH", "",
+	 "the directory in which processes that write the same file find each other, which must exist; else the user's "
+	 "own",
+	 DXS_CONFIG_DIR, false, FIELD(registry)},
 	{"DAXSYNC_STATS", "stats", "FILE", "",
 	 "write the statistics at exit, as JSON; - is stderr, %p in the name the process id", DXS_CONFIG_FILE, false,
 	 FIELD(stats)},

@@ -37,7 +37,7 @@ struct dxs_config {
 	uint64_t powercut_at;     // the fence to cut at, 0: never
 	uint64_t powercut_seed;   // seed of the coin
 	char image_dir[PATH_MAX]; // absolute, or empty
-	char registry[PATH_MAX];  // absolute
+	char registry[PATH_MAX];  // absolute; empty: the user's own (writers.c)
 	char stats[PATH_MAX];     // "-" or absolute with %p, or empty
 	char include[PATH_MAX];   // path patterns, ':' between them; empty: every file
 	char exclude[PATH_MAX];

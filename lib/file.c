@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "alloc.h"
-#include "config.h"
 #include "image.h"
 #include "log.h"
 #include "stats.h"
@@ -145,10 +144,13 @@ void dxs_file_tell_closed(struct dxs_file *file, int err)
 void dxs_file_join(struct dxs_file *file, int fd)
 {
 	int err = dxs_writers_join(&file->writers, fd, file->dev, file->ino);
+	char place[256];
 
-	if (err)
+	if (err) {
+		dxs_writers_place(place, sizeof(place));
 		dxs_warn("%s: the kernel keeps it: %s (DAXSYNC_REGISTRY=%s, error %d)", file->path,
-			 atomic_load(&file->writers.reason), dxs_config.registry, -err);
+			 atomic_load(&file->writers.reason), place, -err);
+	}
 	dxs_file_tell(file);
 }
 

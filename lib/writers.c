@@ -5,7 +5,7 @@
 // of a process may leave the kernel out only while it is the file's only writer.
 //
 // STRUCTURE
-//   One file of one page for each inode that is mapped, in /dev/shm. A writer maps the page through an open file
+//   One file of one page for each inode that is mapped. A writer maps the page through an open file
 //   description of its own, on which it holds a shared lock (F_OFD_SETLK), and closes the descriptor. A mapping keeps the
 //   description, and the description the lock: so the lock lasts exactly as long as the mapping. It goes with munmap,
 //   exec and the end of the process, however that comes, and a program that closes all descriptors does not lose it.
@@ -33,13 +33,18 @@
 //   Without a registry (no room, no directory, a file that is not ours) a process is never alone, and asks again in W.3.
 //
 // TRUST
-//   Only a file of our own user, in a directory that others cannot rename files in, is used: others could otherwise tell
-//   us that we are alone, or cut the page off. Writers of other users, of other mount namespaces and without this
-//   library do not see each other.
+//   The directory is the user's own: /dev/shm/daxsync-UID, made with mode 0700 when it is first needed. Nobody else can make,
+//   remove or rename anything in it. Root's is /run/daxsync, where nobody else can take the name before. There is one place
+//   and no second choice: processes that chose differently would each take themselves for the only one. Whoever finds the
+//   name of his directory taken by somebody else has no registry.
+//   Of a directory that DAXSYNC_REGISTRY names it is asked that others cannot rename files in it. In both only files of our
+//   own user are used: others could otherwise tell us that we are alone, or cut the page off. Writers of other users, of
+//   other mount namespaces and without this library do not see each other.
 #include "writers.h"
 
 #include <fcntl.h>
 #include <linux/stat.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -56,7 +61,8 @@
 #define PRESENT 1ULL
 #define PRESENT_MASK (ANNOUNCED - 1)
 #define OPEN_FLAGS (O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-#define NAME "daxsync-writers.%lx-%lx" // device, inode
+#define NAME_BEGIN "daxsync-writers."
+#define NAME NAME_BEGIN "%lx-%lx" // device, inode
 #define NAME_SIZE 64
 #define TRIES 1000 // with a pause of 1 ms: somebody is stopped between two system calls
 
@@ -98,25 +104,92 @@ static int fail(struct dxs_writers *writers, const char *reason, int err)
 	return err;
 }
 
-// A directory in which nobody else can remove or rename what is ours.
-static int dir_open(const char *path)
+// Where the directory is that no DAXSYNC_REGISTRY names: its name in a directory of the system's.
+struct own_place {
+	const char *parent;
+	char name[32];
+};
+
+static struct own_place own_place(void)
 {
-	int fd = dxs_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	struct own_place place = {"/run", "daxsync"};
+	uid_t user = geteuid();
+	struct dxs_text text;
+
+	if (user) {
+		place.parent = "/dev/shm";
+		dxs_text_init(&text, place.name, sizeof(place.name));
+		dxs_text_add(&text, "daxsync-%lu", (unsigned long)user);
+	}
+	return place;
+}
+
+void dxs_writers_place(char *to, size_t size)
+{
+	struct own_place own = own_place();
+	struct dxs_text text;
+
+	dxs_text_init(&text, to, size);
+	if (dxs_config.registry[0])
+		dxs_text_add(&text, "%s", dxs_config.registry);
+	else
+		dxs_text_add(&text, "%s/%s", own.parent, own.name);
+}
+
+static int checked(int fd, bool (*is_safe)(const struct stat *st))
+{
 	struct stat st;
 
-	if (fd < 0)
-		return fd;
-	if (!dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && (!st.st_uid || st.st_uid == geteuid()) &&
-	    (!(st.st_mode & (S_IWGRP | S_IWOTH)) || st.st_mode & S_ISVTX))
+	if (fd < 0 || (!dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && is_safe(&st)))
 		return fd;
 	dxs_sys_close(fd);
 	return -EPERM;
 }
 
-static const char *dir_reason(int err)
+// A directory in which nobody else can remove or rename what is ours.
+static bool is_kept(const struct stat *st)
+{
+	return (!st->st_uid || st->st_uid == geteuid()) &&
+	       (!(st->st_mode & (S_IWGRP | S_IWOTH)) || st->st_mode & S_ISVTX);
+}
+
+static bool is_private(const struct stat *st)
+{
+	return st->st_uid == geteuid() && !(st->st_mode & (S_IRWXG | S_IRWXO));
+}
+
+#define DIR_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
+
+// Two processes may come to make it at once: both use what is there then.
+static int own_dir_open(void)
+{
+	struct own_place own = own_place();
+	int fd, parent = checked(dxs_sys_openat(AT_FDCWD, own.parent, DIR_FLAGS, 0), is_kept);
+
+	if (parent < 0)
+		return parent;
+	fd = dxs_sys_openat(parent, own.name, DIR_FLAGS | O_NOFOLLOW, 0);
+	if (fd == -ENOENT) {
+		if (!dxs_sys6(SYS_mkdirat, parent, (long)own.name, 0700, 0, 0, 0))
+			dxs_sys6(SYS_fchmodat, parent, (long)own.name, 0700, 0, 0, 0); // whatever the umask is
+		fd = dxs_sys_openat(parent, own.name, DIR_FLAGS | O_NOFOLLOW, 0);
+	}
+	dxs_sys_close(parent);
+	return checked(fd, is_private);
+}
+
+// path: as DAXSYNC_REGISTRY gives it.
+static int dir_open(const char *path)
+{
+	return *path ? checked(dxs_sys_openat(AT_FDCWD, path, DIR_FLAGS, 0), is_kept) : own_dir_open();
+}
+
+static const char *dir_reason(const char *path, int err)
 {
 	if (err == -ENOENT)
 		return "the directory of the registry of writers does not exist";
+	if (err == -EPERM && !*path)
+		return "the directory of the registry of writers is not this user's alone";
 	if (err == -EPERM)
 		return "the directory of the registry of writers belongs to others, or others can rename files there";
 	return "the directory of the registry of writers cannot be used";
@@ -143,7 +216,7 @@ int dxs_writers_try(const char *dir, const char **why)
 {
 	int err, fd = dir_open(dir);
 
-	*why = dir_reason(fd);
+	*why = dir_reason(dir, fd);
 	if (fd < 0)
 		return fd;
 	*why = unusable;
@@ -316,6 +389,56 @@ static int place_take(struct dxs_writers *writers, int fd, struct stat *st, bool
 	return fail(writers, first && !clean ? "a process that wrote it has died" : others, 0);
 }
 
+// Nobody can have left stores there that would have to be remembered. The file is locked exclusively.
+static bool is_clean(int fd)
+{
+	struct dxs_registry seen = {0};
+	long len = dxs_sys_pread(fd, &seen, sizeof(seen), 0);
+
+	return !len || (len == sizeof(seen) && seen.magic == MAGIC && !(seen.announced & PRESENT_MASK));
+}
+
+// A file that nobody uses and that reminds of nothing: its process was killed before it had stored, or after it had left.
+static void sweep_one(struct name *name, const char *entry)
+{
+	struct stat st;
+	int fd;
+
+	if (strncmp(entry, NAME_BEGIN, sizeof(NAME_BEGIN) - 1) || strlen(entry) >= sizeof(name->text))
+		return;
+	fd = dxs_sys_openat(name->dir, entry, OPEN_FLAGS, 0);
+	if (fd < 0)
+		return;
+	memcpy(name->text, entry, strlen(entry) + 1);
+	if (!file_check(fd, &st) && !lock_set(fd, F_WRLCK) && !file_check(fd, &st) && is_clean(fd)) // W.7
+		name_remove(name);
+	dxs_sys_close(fd);
+}
+
+#define LINUX_DIRENT_NAME 19   // struct linux_dirent64: d_name
+#define LINUX_DIRENT_RECLEN 16 // d_reclen
+
+// Once for each process, what one look at the directory gives.
+static void sweep(int dir)
+{
+	static _Alignas(8) char entries[2048]; // under the mutex: stacks of signal handlers are small
+	static bool done;
+	struct name name = {.dir = dir};
+	int fd;
+	long len, at;
+
+	if (done)
+		return;
+	done = true;
+	fd = dxs_sys_openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	len = dxs_sys6(SYS_getdents64, fd, (long)entries, sizeof(entries), 0, 0, 0);
+	for (at = 0; at < len; at += *(uint16_t *)(void *)(entries + at + LINUX_DIRENT_RECLEN))
+		sweep_one(&name, entries + at + LINUX_DIRENT_NAME);
+	dxs_sys_close(fd);
+}
+
 // Caller holds the mutex.
 static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
 {
@@ -325,7 +448,8 @@ static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
 	int fd, ret = name_make(writers, &name);
 
 	if (ret)
-		return fail(writers, dir_reason(ret), ret);
+		return fail(writers, dir_reason(dxs_config.registry, ret), ret);
+	sweep(name.dir);
 	fd = file_take(&name, &st, &first);
 	if (fd >= 0) {
 		ret = place_take(writers, fd, &st, first, alone_at);
@@ -421,15 +545,16 @@ static void page_leave(struct dxs_writers *writers)
 // Whether newcomers find the page that this process looks at.
 static bool is_found(const struct dxs_writers *writers)
 {
-	static char
-		path[sizeof(dxs_config.registry) + NAME_SIZE]; // under the mutex: stacks of signal handlers are small
-	struct dxs_text text;
+	struct name name;
 	struct stat st;
+	bool found;
 
-	dxs_text_init(&text, path, sizeof(path));
-	dxs_text_add(&text, "%s/" NAME, dxs_config.registry, writers->dev, writers->ino);
-	return !dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0) &&
-	       st.st_dev == writers->page_dev && st.st_ino == writers->page_ino;
+	if (name_make(writers, &name))
+		return false;
+	found = !dxs_sys6(SYS_newfstatat, name.dir, (long)name.text, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0) &&
+		st.st_dev == writers->page_dev && st.st_ino == writers->page_ino;
+	dxs_sys_close(name.dir);
+	return found;
 }
 
 // W.3: a new hold in the place of the old one; then whether others have one. Children that have a copy of the old one do.
@@ -473,14 +598,6 @@ void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
 			atomic_store(&writers->alone_at, ticket.announced);
 			return;
 		}
-}
-
-// Nobody can have left stores there that would have to be remembered. The file is locked exclusively.
-static bool is_clean(int fd)
-{
-	struct dxs_registry seen = {0};
-
-	return dxs_sys_pread(fd, &seen, sizeof(seen), 0) == sizeof(seen) && !(seen.announced & PRESENT_MASK);
 }
 
 // W.7. This process holds no lock any more.

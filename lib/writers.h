@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define DXS_NEVER UINT64_MAX
@@ -39,11 +40,14 @@ static inline bool dxs_writers_alone(struct dxs_writers *writers)
 	return atomic_load(&atomic_load(&writers->page)->announced) >> 32 == atomic_load(&writers->alone_at);
 }
 
+// The directory that is used, for people.
+void dxs_writers_place(char *to, size_t size);
+
 // Takes a place in the registry of a file, of which fd is a descriptor, making the registry if there is none. 0, or -errno with the
 // reason in writers->reason: then this process is never known to be alone. Signals are blocked.
 int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino);
 
-// Whether a registry can be kept in this directory: 0, or -errno with the reason (static text) in *why. Nobody is
+// Whether a registry can be kept in this directory (empty: the user's own): 0, or -errno with the reason (static text) in *why. Nobody is
 // announced, nothing is left there.
 int dxs_writers_try(const char *dir, const char **why);
 

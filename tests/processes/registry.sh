@@ -136,9 +136,78 @@ exec 3>&-
 wait $! || fail "$what: the program has failed"
 chmod 700 "$registry"
 
+# Without DAXSYNC_REGISTRY: what a user gets, whose file nobody else can spoil.
+user=64123 squatter=64124
+theirs=/dev/shm/daxsync-$user
+if [ -e "$theirs" ] || [ -L "$theirs" ]; then skip "$theirs is there"; fi
+trap 'rm -rf "$theirs"; launcher_end' EXIT
+as() { # USER COMMAND...
+	as=$1
+	shift
+	env -u DAXSYNC_REGISTRY setpriv --reuid="$as" --regid="$as" --clear-groups -- "$@"
+}
+user_modes() { # MAPPED SYNCED
+	run 0 as $user "$daxsync" run --emulate -- "$scratch/processes" mode "$scratch/file"
+	prints "mapped: $1"
+	prints "synced: $2"
+}
+
+what="a directory of the user's own"
+file_new
+chmod 666 "$scratch/file"
+(umask 0777 && user_modes served served)
+equals "$what" "$(stat -c '%u %a' "$theirs")" "$user 700"
+equals "$what: left behind" "$(ls "$theirs")" ''
+user_modes served served
+
+what="a directory of the user's own that others can read"
+chmod 750 "$theirs"
+user_modes kernel kernel
+grep -qF "is not this user's alone (DAXSYNC_REGISTRY=$theirs," "$scratch/err" || fail "$what: not said"
+
+what="a directory that another user has made first"
+rmdir "$theirs"
+as $squatter mkdir -m 777 "$theirs"
+user_modes kernel kernel
+equals "$what: put there" "$(ls "$theirs")" ''
+
+what='a symbolic link that another user has made first'
+rmdir "$theirs"
+mkdir -m 700 "$scratch/elsewhere"
+chown $user "$scratch/elsewhere"
+as $squatter ln -s "$scratch/elsewhere" "$theirs"
+user_modes kernel kernel
+equals "$what: put there" "$(ls "$scratch/elsewhere")" ''
+
+what='a file that another user has made first'
+rm "$theirs"
+as $squatter touch "$theirs"
+user_modes kernel kernel
+rm "$theirs"
+user_modes served served
+
+what='names that another user has taken from root'
+as $squatter mkdir /dev/shm/daxsync /dev/shm/daxsync-0 "/dev/shm/${entry##*/}"
+run 0 env -u DAXSYNC_REGISTRY "$daxsync" run --emulate -- "$processes" mode "$scratch/file"
+prints 'mapped: served'
+prints 'synced: served'
+rmdir /dev/shm/daxsync /dev/shm/daxsync-0 "/dev/shm/${entry##*/}"
+equals "$what: the directory" "$(stat -c '%u %a' /run/daxsync)" '0 700'
+
+what='files that remind of nothing'
+file_new
+: >"$registry/daxsync-writers.1-1"
+chmod 600 "$registry/daxsync-writers.1-1"
+"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
+exec 3>"$scratch/input"
+eventually grep -q '^mapped: served' "$scratch/held"
+equals "$what" "$(ls "$registry")" "${entry##*/}"
+exec 3>&-
+wait $! || fail "$what: the program has failed"
+
 what='a full directory'
 file_new
-trap 'umount "$registry" 2>/dev/null || true; launcher_end' EXIT
+trap 'umount "$registry" 2>/dev/null || true; rm -rf "$theirs"; launcher_end' EXIT
 mount -t tmpfs -o size=4k daxsync-test "$registry" 2>/dev/null || skip 'a tmpfs cannot be mounted: a full directory'
 chmod 700 "$registry"
 head -c 4096 /dev/zero >"$registry/full"
