@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "sys.h"
@@ -27,6 +28,20 @@ static void add_string(struct dxs_text *text, const char *s)
 		s = "(null)";
 	while (*s)
 		add_char(text, *s++);
+}
+
+// In a log line one long path must not push out what is said about it.
+static void add_shortened(struct dxs_text *text, const char *s)
+{
+	size_t at;
+
+	if (!text->longest || !s || strlen(s) <= text->longest) {
+		add_string(text, s);
+		return;
+	}
+	for (at = 0; at < text->longest; at++)
+		add_char(text, s[at]);
+	add_string(text, "...");
 }
 
 static void add_number(struct dxs_text *text, unsigned long value, unsigned int base)
@@ -89,7 +104,7 @@ static bool add_other(struct dxs_text *text, char letter, struct args *args)
 {
 	switch (letter) {
 	case 's':
-		add_string(text, va_arg(args->list, const char *));
+		add_shortened(text, va_arg(args->list, const char *));
 		return true;
 	case 'c':
 		add_char(text, (char)va_arg(args->list, int));
@@ -209,6 +224,7 @@ void dxs_log(enum dxs_log_level level, const char *fmt, ...)
 	if (level > dxs_log_level || !dxs_log_is_heard())
 		return;
 	dxs_text_init(&text, line, sizeof(line));
+	text.longest = DXS_LOG_STRING;
 	add_string(&text, "daxsync: ");
 	va_start(args.list, fmt);
 	add_format(&text, fmt, &args);

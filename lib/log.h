@@ -15,6 +15,7 @@ extern enum dxs_log_level dxs_log_level;
 
 // Room for one line, its newline included. A longer one is cut and ends in "...".
 #define DXS_LOG_LINE 512
+#define DXS_LOG_STRING 300 // of a %s; what is longer is cut in the same way
 
 // Remembers what stderr is now: later lines do not go into a data file that has got its number. Context: init.
 void dxs_log_init(void);
@@ -37,6 +38,7 @@ struct dxs_text {
 	char *buf;
 	size_t size; // of `buf`, at least 1
 	size_t len;
+	size_t longest; // of a %s; 0: as it is
 	bool cut;
 };
 

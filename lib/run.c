@@ -154,10 +154,11 @@ static int join_dir(const char **why)
 		return lock_fd;
 	dir_fd = dxs_fd_hide(dir_fd);
 	lock_fd = dxs_fd_hide(lock_fd);
-	*why = "daxsync.run in DAXSYNC_IMAGE_DIR is not of this version";
 	dxs_run_lock();
 	err = control_map(lock_fd);
 	dxs_run_unlock();
+	*why = err == -EINVAL ? "daxsync.run in DAXSYNC_IMAGE_DIR is not of this version"
+			      : "no room for daxsync.run in DAXSYNC_IMAGE_DIR";
 	if (!err && atomic_load(&run->frozen)) {
 		*why = "DAXSYNC_IMAGE_DIR holds what survived a power cut: use an empty directory";
 		run = NULL;
@@ -199,7 +200,11 @@ int dxs_run_read(const char *image_dir, struct dxs_run_summary *out)
 {
 	char path[4096 + 32];
 	struct dxs_text text;
-	struct dxs_run seen;
+	struct { // the beginning of struct dxs_run, which is large for a stack
+		uint64_t magic, fences, missed_pages;
+		uint32_t frozen;
+	} seen;
+	long size;
 	int fd, err = 0;
 
 	dxs_text_init(&text, path, sizeof(path));
@@ -207,7 +212,11 @@ int dxs_run_read(const char *image_dir, struct dxs_run_summary *out)
 	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return fd;
-	if (dxs_sys_pread(fd, &seen, sizeof(seen), 0) != sizeof(seen) || seen.magic != DXS_RUN_MAGIC)
+	size = dxs_sys6(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+	if (!size)
+		err = -ENOENT; // there was no room for more
+	else if (size != sizeof(struct dxs_run) || dxs_sys_pread(fd, &seen, sizeof(seen), 0) != sizeof(seen) ||
+		 seen.magic != DXS_RUN_MAGIC)
 		err = -EINVAL;
 	else
 		*out = (struct dxs_run_summary){seen.fences, seen.missed_pages, seen.frozen};

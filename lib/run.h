@@ -24,7 +24,7 @@ struct dxs_run_image {
 };
 
 struct dxs_run {
-	uint64_t magic;
+	uint64_t magic;          // this and the next three: what dxs_run_read() reads
 	_Atomic uint64_t fences; // of all processes
 	_Atomic uint64_t missed_pages;
 	_Atomic uint32_t frozen; // power is cut: no sync returns any more

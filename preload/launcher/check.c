@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,7 @@ int dxs_cmd_check(char **argv)
 		fputs(help, stdout);
 	if (ret)
 		return ret > 0 ? 0 : DXS_EXIT_ERROR;
+	signal(SIGXFSZ, SIG_IGN); // what RLIMIT_FSIZE refuses is an error like others
 	dxs_config_load();
 	is_served = dxs_check_machine() || *argv;
 	for (; *argv; argv++)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // machine.c: what the kernel, the CPU and the libraries of this machine offer.
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/userfaultfd.h>
@@ -139,7 +140,7 @@ static bool conclude(void)
 	int fd = memfd_create("daxsync check", MFD_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, 1 << 20)) {
-		dxs_check_say("conclusion", "no file in memory can be made to try it");
+		dxs_check_say("conclusion", "no file in memory can be made to try it: %s", strerrordesc_np(errno));
 		return false;
 	}
 	dxs_mode_explain(fd, true, &verdict);

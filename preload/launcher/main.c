@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // main.c: the program `daxsync`.
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "launcher.h"
@@ -45,9 +47,21 @@ static int run_command(const char *command, char **argv)
 	return DXS_EXIT_ERROR;
 }
 
+// A standard descriptor that is not there would be the next file that is opened, perhaps one of the user's data, and what
+// is printed would go there. In the program it is as little there as before.
+static void hold_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/", O_PATH | O_CLOEXEC); // which nobody can read or write
+}
+
 int main(int argc, char **argv)
 {
-	int status = argc > 1 ? run_command(argv[1], argv + 2) : run_command("", argv);
+	int status;
+
+	hold_standard_descriptors();
+	status = argc > 1 ? run_command(argv[1], argv + 2) : run_command("", argv);
 
 	if (fflush(stdout)) {
 		dxs_error("the output cannot be written: %s", strerrordesc_np(errno));

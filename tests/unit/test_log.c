@@ -126,21 +126,42 @@ Test(log, level_above_the_threshold_is_silent)
 	cr_expect_str_eq(capture_end(&out), "daxsync: this\ndaxsync: and this\n");
 }
 
-Test(log, longest_line_is_whole_and_one_byte_more_is_cut_with_a_mark)
+static const char *logged_halves(const char *text)
+{
+	capture_begin(&out, STDERR_FILENO);
+	dxs_error("%s%s", text, text);
+	return capture_end(&out);
+}
+
+Test(log, longest_line_is_whole_and_more_is_cut_with_a_mark)
 {
 	char text[DXS_LOG_LINE] = "";
 	size_t room = DXS_LOG_LINE - strlen("daxsync: \n");
 	const char *line;
 
-	memset(text, 'a', room);
-	line = logged(text);
-	cr_expect_eq(strlen(line), DXS_LOG_LINE);
-	cr_expect_str_eq(line + DXS_LOG_LINE - 4, "aaa\n");
+	memset(text, 'a', room / 2);
+	line = logged_halves(text);
+	cr_expect_eq(strlen(line), room / 2 * 2 + strlen("daxsync: \n"));
+	cr_expect_not_null(strstr(line, "aaa\n"));
 
-	text[room] = 'b';
-	line = logged(text);
+	text[room / 2] = 'b';
+	line = logged_halves(text);
 	cr_expect_eq(strlen(line), DXS_LOG_LINE);
 	cr_expect_str_eq(line + DXS_LOG_LINE - 5, "a...\n");
+}
+
+// "PATH: what is wrong with it": the end of the line is what it is about.
+Test(log, a_long_string_is_cut_and_what_follows_is_there)
+{
+	char text[5000] = "";
+	const char *line;
+
+	memset(text, 'a', sizeof(text) - 1);
+	capture_begin(&out, STDERR_FILENO);
+	dxs_error("%s: wrong", text);
+	line = capture_end(&out);
+	cr_expect_eq(strlen(line), strlen("daxsync: ...: wrong\n") + DXS_LOG_STRING);
+	cr_expect_not_null(strstr(line, "aaa...: wrong\n"));
 }
 
 Test(log, control_characters_cannot_make_a_second_line)
