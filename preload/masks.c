@@ -279,13 +279,14 @@ DXS_EXPORT int sigpending(sigset_t *set)
 // ends for that. The signal is gone then, too.
 static int info_store(siginfo_t *info, const siginfo_t *got)
 {
-	char *last = (char *)info + sizeof(*info) - sizeof(dxs_sigset);
+	const size_t last = sizeof(*info) - sizeof(dxs_sigset);
 
-	if (info && (dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)info, sizeof(dxs_sigset), 0, 0) ||
-		     dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)last, sizeof(dxs_sigset), 0, 0)))
+	if (!info)
+		return got->si_signo;
+	if (dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)info, sizeof(dxs_sigset), 0, 0) ||
+	    dxs_sys6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)info + (long)last, sizeof(dxs_sigset), 0, 0))
 		return -EFAULT;
-	if (info)
-		*info = *got;
+	*info = *got;
 	return got->si_signo;
 }
 

@@ -73,7 +73,10 @@ done <"$scratch/undeclared"
 # an interposed symbol in a named version node.
 libc_file=$("${CC:-cc}" -print-file-name=libc.so.6)
 [ -f "$libc_file" ] || skip 'libc.so.6 is not found'
-exports_of "$libc_file" | sed 's/@.*//' | sort -u >"$scratch/libc"
+{
+	exports_of "$libc_file" | sed 's/@.*//'
+	echo mseal # glibc 2.41
+} | sort -u >"$scratch/libc"
 exports_of "$preload" >"$scratch/preload"
 [ -s "$scratch/preload" ] || complain 'libdaxsync-preload.so interposes nothing'
 while read -r symbol; do
