@@ -65,15 +65,15 @@ limits() {
 one_thread() {
 	[ "$(id -u)" -eq 0 ] || return 0
 	chmod 711 "$scratch" "$memory"
-	chmod 1777 "$memory/images"
-	mkdir -m 1777 "$memory/their-registry"
+	mkdir -m 700 "$memory/their-images" "$memory/their-registry"
+	chown 64123:64123 "$memory/their-images" "$memory/their-registry"
 	: >"$file"
 	chmod 666 "$file"
-	run 0 bare env DAXSYNC_REGISTRY="$memory/their-registry" setpriv --reuid=64123 --regid=64123 \
-		--clear-groups prlimit --nproc=1 -- "$scratch/single" "$file"
+	run 0 bare env DAXSYNC_REGISTRY="$memory/their-registry" DAXSYNC_IMAGE_DIR="$memory/their-images" \
+		setpriv --reuid=64123 --regid=64123 --clear-groups prlimit --nproc=1 -- "$scratch/single" "$file"
 	prints '1 7'
 	! grep -q 'MISSED PAGE' "$scratch/err" || fail "--nproc=1 ($engine): a missed page"
-	rm -rf "$memory/their-registry" "$file" "$memory"/images/*
+	rm -rf "$memory/their-registry" "$memory/their-images" "$file"
 }
 
 filters() {
