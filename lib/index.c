@@ -202,14 +202,11 @@ void dxs_index_settle(void)
 	}
 }
 
-// What is retired may still be in the tree that is published: it is left alone.
+// Nodes that were in no tree are lost: nobody knows how far the lists of them had come.
 void dxs_index_reset(void)
 {
-	struct dxs_node *node;
-
-	retired = NULL;
-	for (nr_pool = 0, node = pool; node; node = node->next)
-		nr_pool++;
+	pool = retired = NULL;
+	nr_pool = 0;
 }
 
 void *dxs_index_get(const struct dxs_node *root, struct dxs_key key)

@@ -29,7 +29,7 @@ const struct dxs_node *dxs_index_remove(const struct dxs_node *root, struct dxs_
 // Nobody reads the old trees any more.
 void dxs_index_settle(void);
 
-// In a forked child: another thread may have been in the middle of a change.
+// In a child that was forked while another thread was in the middle of a change.
 void dxs_index_reset(void);
 
 // The item with this key, or NULL.

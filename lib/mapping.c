@@ -134,13 +134,18 @@ static void trees_take(struct trees *trees, const struct dxs_map *map)
 		trees->files = dxs_index_remove(trees->files, (struct dxs_key){file->dev, file->ino});
 }
 
-static void trees_give(struct trees *trees, struct dxs_map *map)
+static void file_give(struct trees *trees, struct dxs_map *map)
 {
 	struct dxs_file *file = map->file;
 
 	if (!file->maps)
 		trees->files = dxs_index_insert(trees->files, (struct dxs_key){file->dev, file->ino}, 1, file);
 	file->maps = dxs_index_insert(file->maps, place_of(map), dxs_map_last(map) + 1, map);
+}
+
+static void trees_give(struct trees *trees, struct dxs_map *map)
+{
+	file_give(trees, map);
 	trees->maps = dxs_index_insert(trees->maps, (struct dxs_key){map->addr, 0}, dxs_map_end(map), map);
 }
 
@@ -181,10 +186,37 @@ void dxs_maps_drop(const struct dxs_map *map)
 	dxs_index_settle();
 }
 
-void dxs_maps_reset_locks(void)
+bool dxs_maps_reset_locks(void)
 {
-	atomic_store(&registry.word, 0);
+	bool held = atomic_exchange(&registry.word, 0);
+
 	atomic_store(&readers[0], 0);
 	atomic_store(&readers[1], 0);
-	dxs_index_reset();
+	if (held)
+		dxs_index_reset();
+	return held;
+}
+
+// No tree is read meanwhile: what an insertion has replaced can be used for the next.
+int dxs_maps_rebuild(void)
+{
+	struct trees trees = {atomic_load(&maps), NULL};
+	struct dxs_map *map;
+	uintptr_t addr;
+
+	for (addr = 0; (map = dxs_maps_first(addr, UINTPTR_MAX)); addr = dxs_map_end(map))
+		map->file->maps = NULL;
+	for (addr = 0; (map = dxs_maps_first(addr, UINTPTR_MAX)); addr = dxs_map_end(map)) {
+		if (dxs_index_prepare(trees.maps, 2))
+			return -ENOMEM;
+		file_give(&trees, map);
+		dxs_index_settle();
+	}
+	publish(&trees);
+	return 0;
+}
+
+void dxs_maps_forget_all(void)
+{
+	publish(&(struct trees){NULL, NULL});
 }

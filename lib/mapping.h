@@ -70,7 +70,13 @@ int dxs_maps_replace(struct dxs_map *const *gone, size_t nr_gone, struct dxs_map
 // In a forked child, before anything else runs: takes a mapping out without asking for memory.
 void dxs_maps_drop(const struct dxs_map *map);
 
-// In a forked child, before anything else runs: forget readers and lock holders that exist only in the parent.
-void dxs_maps_reset_locks(void);
+// In a forked child, before anything else runs: forget readers and lock holders that exist only in the parent. Whether a
+// change was under way there.
+bool dxs_maps_reset_locks(void);
+
+// Then: makes what follows from the table of mappings anew from it. 0; -ENOMEM: no other call but first and forget_all may be
+// made.
+int dxs_maps_rebuild(void);
+void dxs_maps_forget_all(void);
 
 #endif

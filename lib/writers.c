@@ -30,6 +30,9 @@
 //   W.7 The page's file is removed by a writer that leaves, with an exclusive lock, when nobody else holds one. Who opened it
 //       just before finds it without a name and begins again. It stays if anybody has died, unless the written file has no
 //       name any more.
+//   W.8 From the announcement of a child to the end of the fork nobody is found alone: the child cannot be seen yet. Who asks
+//       before that sees the announcement when it compares. A file that is joined in between may be mapped in the child,
+//       without a hold: its other writers cannot be found.
 //   Without a registry (no room, no directory, a file that is not ours) a process is never alone, and asks again in W.3.
 //
 // TRUST
@@ -70,6 +73,7 @@ static struct dxs_registry nobody; // nothing is ever announced here
 static const char unusable[] = "the registry of writers cannot be used";
 static const char others[] = "another process writes it as well";
 static struct dxs_mutex mutex; // one thread at a time opens, renews or leaves
+static _Atomic uint32_t forks; // under way
 
 struct name {
 	int dir;
@@ -501,6 +505,10 @@ int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t
 	dxs_mutex_lock(&mutex);
 	err = register_locked(writers, &alone_at);
 	atomic_store(&writers->alone_at, alone_at);
+	if (atomic_load(&forks)) { // W.8: the child may have the mapping, and no hold
+		writers->doubt = true;
+		dxs_writers_announce(writers);
+	}
 	dxs_mutex_unlock(&mutex);
 	return err;
 }
@@ -582,7 +590,8 @@ struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers)
 	if (!writers->registered && !writers->gone)
 		register_locked(writers, &ignored);
 	ticket.announced = atomic_load(&atomic_load(&writers->page)->announced) >> 32;
-	ticket.alone = writers->registered && !writers->doubt && !dxs_writers_alone(writers) && hold_renew(writers);
+	ticket.alone = writers->registered && !writers->doubt && !atomic_load(&forks) && !dxs_writers_alone(writers) &&
+		       hold_renew(writers);
 	dxs_mutex_unlock(&mutex);
 	return ticket;
 }
@@ -614,6 +623,7 @@ static void file_remove(const struct dxs_writers *writers, enum dxs_leaving leav
 		name_remove(&name);
 		dxs_sys_close(name.dir);
 	}
+	lock_set(fd, F_UNLCK); // a child that was forked meanwhile has the descriptor too
 	dxs_sys_close(fd);
 }
 
@@ -646,10 +656,20 @@ void dxs_writers_in_child(struct dxs_writers *writers)
 
 void dxs_writers_fork_begin(void)
 {
-	dxs_mutex_lock(&mutex);
+	atomic_fetch_add(&forks, 1);
 }
 
 void dxs_writers_fork_end(void)
+{
+	atomic_fetch_sub(&forks, 1);
+}
+
+void dxs_writers_lock(void)
+{
+	dxs_mutex_lock(&mutex);
+}
+
+void dxs_writers_unlock(void)
 {
 	dxs_mutex_unlock(&mutex);
 }
@@ -657,4 +677,5 @@ void dxs_writers_fork_end(void)
 void dxs_writers_reset_lock(void)
 {
 	atomic_store(&mutex.word, 0);
+	atomic_store(&forks, 0);
 }

@@ -76,9 +76,13 @@ void dxs_writers_destroy(struct dxs_writers *writers, enum dxs_leaving leaving);
 // In a forked child: its hold is the parent's, of which it has a copy, and it is never alone.
 void dxs_writers_in_child(struct dxs_writers *writers);
 
-// Around a fork: no descriptor of this module is open in between. The child resets the lock instead.
+// Around a fork, before the announcement. The child resets the lock instead of the end.
 void dxs_writers_fork_begin(void);
 void dxs_writers_fork_end(void);
+
+// Around the announcements: nobody is between two registries.
+void dxs_writers_lock(void);
+void dxs_writers_unlock(void);
 void dxs_writers_reset_lock(void);
 
 #endif

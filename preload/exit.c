@@ -8,7 +8,6 @@
 #include "foreign.h"
 #include "fork.h"
 #include "hooks.h"
-#include "private_malloc.h"
 #include "signals.h"
 #include "stats.h"
 
@@ -161,25 +160,6 @@ DXS_EXPORT int execveat(int dir, const char *path, char *const argv[], char *con
 	return EXECUTES(dxs_next.execveat(dir, path, argv, envp, flags));
 }
 
-// The fork handlers, where libc does not run them.
-static void fork_begin(void)
-{
-	dxs_fork_prepare();
-	dxs_private_fork_begin();
-}
-
-static void fork_in_parent(void)
-{
-	dxs_private_fork_in_parent();
-	dxs_fork_in_parent();
-}
-
-static void fork_in_child(void)
-{
-	dxs_private_fork_in_child();
-	dxs_fork_in_child();
-}
-
 // fork() without the fork handlers.
 DXS_EXPORT pid_t _Fork(void)
 {
@@ -189,12 +169,12 @@ DXS_EXPORT pid_t _Fork(void)
 	dxs_hooks_fill();
 	if (!act)
 		return dxs_next._Fork();
-	fork_begin();
+	dxs_fork_prepare();
 	pid = dxs_next._Fork();
 	if (pid)
-		fork_in_parent();
+		dxs_fork_in_parent();
 	else
-		fork_in_child();
+		dxs_fork_in_child();
 	return pid;
 }
 
@@ -209,7 +189,7 @@ static int run_cloned(void *arg)
 	const struct cloned *cloned = arg;
 	int ret;
 
-	fork_in_child();
+	dxs_fork_in_child();
 	ret = cloned->run(cloned->arg);
 	dxs_finish();
 	return ret;
@@ -221,10 +201,10 @@ static int clone_process(int (*run)(void *), void *stack, int flags, void *arg, 
 	struct cloned cloned = {run, arg};
 	int pid, saved;
 
-	fork_begin();
+	dxs_fork_prepare();
 	pid = dxs_next.clone(run_cloned, stack, flags, &cloned, parent_tid, tls, child_tid);
 	saved = errno;
-	fork_in_parent();
+	dxs_fork_in_parent();
 	errno = saved;
 	return pid;
 }

@@ -180,9 +180,8 @@ __attribute__((constructor(101))) static void begin(void)
 	dxs_space_init();
 	dxs_allocator.zalloc = dxs_private_zalloc;
 	dxs_allocator.free = dxs_private_free;
-	// The allocator sets up its fork handlers with its first allocation, before dxs_init() does: so a fork takes the
-	// registry's lock first and the allocator's then, as all others do.
-	dxs_private_free(dxs_private_zalloc(1));
+	dxs_allocator.forked = dxs_private_forked;
+	dxs_private_free(dxs_private_zalloc(1)); // it sets itself up with its first allocation
 	dxs_real_sigaction = dxs_next.sigaction;
 	dxs_stdio_writes = dxs_hooks_stdio_writes;
 	dxs_init();

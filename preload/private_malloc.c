@@ -7,6 +7,9 @@
 #include "private_malloc.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -24,9 +27,8 @@ void *dxs_private_mmap(void *addr, size_t len, int prot, int flags, int fd, off_
 int dxs_private_munmap(void *addr, size_t len);
 int dxs_private_mprotect(void *addr, size_t len, int prot);
 int dxs_private_madvise(void *addr, size_t len, int advice);
-void je_jemalloc_prefork(void);
-void je_jemalloc_postfork_parent(void);
-void je_jemalloc_postfork_child(void);
+int dxs_private_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int dxs_private_key(pthread_key_t *key, void (*at_end)(void *));
 
 char *dxs_private_getenv(const char *name)
 {
@@ -88,27 +90,88 @@ int dxs_private_madvise(void *addr, size_t len, int advice)
 	return (int)syscall(SYS_madvise, addr, len, advice);
 }
 
+// No fork waits for the allocator's locks, and none is held while libc forks (fork.c). A child in which the parent's other
+// threads have left the heap half changed does without it: each block is a mapping of its own from then on.
+static _Atomic uint32_t inside; // threads
+static bool is_left;            // the heap
+
+struct block {
+	size_t len;
+	const struct block *self; // what is the heap's does not have its own address there
+};
+
+#define HEADER 64
+
+static void *block_new(size_t size)
+{
+	size_t len = size + HEADER;
+	struct block *block = dxs_space_map(len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (len < size || dxs_is_err(block))
+		return NULL;
+	*block = (struct block){len, block};
+	return (char *)block + HEADER;
+}
+
+// What was inherited stays.
+static void block_free(void *ptr)
+{
+	struct block *block = (struct block *)((uintptr_t)ptr & ~(DXS_PAGE_SIZE - 1));
+
+	if (ptr && (char *)block + HEADER == (char *)ptr && block->self == block)
+		dxs_sys_munmap(block, block->len);
+}
+
 void *dxs_private_zalloc(size_t size)
 {
-	return calloc(1, size);
+	void *ptr;
+
+	if (is_left)
+		return block_new(size);
+	atomic_fetch_add(&inside, 1);
+	ptr = calloc(1, size);
+	atomic_fetch_sub(&inside, 1);
+	return ptr;
 }
 
 void dxs_private_free(void *ptr)
 {
+	if (is_left) {
+		block_free(ptr);
+		return;
+	}
+	atomic_fetch_add(&inside, 1);
 	free(ptr);
+	atomic_fetch_sub(&inside, 1);
 }
 
-void dxs_private_fork_begin(void)
+void dxs_private_forked(void)
 {
-	je_jemalloc_prefork();
+	is_left |= atomic_exchange(&inside, 0) > 0;
 }
 
-void dxs_private_fork_in_parent(void)
+// The allocator's own fork handlers are not wanted; what it does at the end of a thread is counted.
+int dxs_private_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
-	je_jemalloc_postfork_parent();
+	(void)prepare;
+	(void)parent;
+	(void)child;
+	return 0;
 }
 
-void dxs_private_fork_in_child(void)
+static void (*thread_ends)(void *);
+
+static void end_of_thread(void *data)
 {
-	je_jemalloc_postfork_child();
+	if (is_left)
+		return;
+	atomic_fetch_add(&inside, 1);
+	thread_ends(data);
+	atomic_fetch_sub(&inside, 1);
+}
+
+int dxs_private_key(pthread_key_t *key, void (*at_end)(void *))
+{
+	thread_ends = at_end;
+	return pthread_key_create(key, at_end ? end_of_thread : NULL);
 }

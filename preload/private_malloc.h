@@ -7,10 +7,6 @@
 
 void *dxs_private_zalloc(size_t size);
 void dxs_private_free(void *ptr);
-
-// Around a fork that runs no fork handlers, in which the allocator takes its locks otherwise.
-void dxs_private_fork_begin(void);
-void dxs_private_fork_in_parent(void);
-void dxs_private_fork_in_child(void);
+void dxs_private_forked(void);
 
 #endif
