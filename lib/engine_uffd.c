@@ -97,6 +97,7 @@ static int start(int fd, const char **why)
 		return err;
 	}
 	atomic_store(&uffd, fd);
+	dxs_fd_kept(fd, &uffd);
 	return 0;
 }
 
@@ -104,6 +105,9 @@ static int open_once(const char **why)
 {
 	int err, fd;
 
+	*why = "the program took the number of the userfaultfd, and had no other left";
+	if (atomic_load(&uffd) == DXS_FD_GIVEN_UP) // mappings of before are not known to be protected by a new one
+		return -EMFILE;
 	*why = "/proc/self/pagemap cannot be read";
 	if (dxs_pagemap_open())
 		return -ENOENT;
@@ -146,7 +150,7 @@ static int write_protect(uintptr_t addr, size_t len, bool protect)
 	if (protect)
 		dxs_trap_closing();
 	do
-		err = dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WRITEPROTECT, &wp);
+		err = DXS_FD_USE(&uffd, fd, dxs_sys_ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
 	while (err == -EAGAIN); // the address space is just being changed by another thread
 	if (protect)
 		dxs_trap_closed();
@@ -236,7 +240,7 @@ static void unregister(const struct dxs_map *map)
 {
 	struct uffdio_range range = {.start = map->addr, .len = map->len};
 
-	dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_UNREGISTER, &range);
+	DXS_FD_USE(&uffd, fd, dxs_sys_ioctl(fd, UFFDIO_UNREGISTER, &range));
 }
 
 // All bits zero: all open.
@@ -252,7 +256,7 @@ static int uffd_attach(struct dxs_map *map)
 		.range = {.start = map->addr, .len = map->len},
 		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
-	int err = dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_REGISTER, &reg);
+	int err = DXS_FD_USE(&uffd, fd, dxs_sys_ioctl(fd, UFFDIO_REGISTER, &reg));
 
 	if (err)
 		return err;
@@ -376,7 +380,7 @@ static bool uffd_is_alive(void)
 {
 	struct uffdio_range none = {0, 0};
 
-	return dxs_sys_ioctl(atomic_load(&uffd), UFFDIO_WAKE, &none) == -EINVAL;
+	return DXS_FD_USE(&uffd, fd, dxs_sys_ioctl(fd, UFFDIO_WAKE, &none)) == -EINVAL;
 }
 
 static void uffd_truncated(struct dxs_map *map, uintptr_t addr)

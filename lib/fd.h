@@ -9,10 +9,34 @@
 #pragma GCC visibility push(default) // the shim uses these
 
 #define DXS_FD_MAX 512 // beyond, descriptors are not protected from the application
+#define DXS_FD_GIVEN_UP (-2)
 
 // Moves a descriptor up, out of the numbers that programs expect to get, makes it close-on-exec and remembers it.
 // Returns the new number, or the old one where there is no room above. The caller passes it to dxs_fd_close in the end.
 int dxs_fd_hide(int fd);
+
+// Where a hidden descriptor's number is kept: from now on the program may have the number for itself.
+void dxs_fd_kept(int fd, _Atomic int *where);
+
+// One use of a number that may change. Context: any, signals blocked or the handler of a trap.
+#define DXS_FD_USE(where, fd, call)                                                                                    \
+	({                                                                                                             \
+		unsigned section_ = dxs_fd_enter();                                                                    \
+		int fd = atomic_load(where);                                                                           \
+		typeof(call) ret_ = (call);                                                                            \
+                                                                                                                       \
+		dxs_fd_exit(section_);                                                                                 \
+		ret_;                                                                                                  \
+	})
+unsigned dxs_fd_enter(void);
+void dxs_fd_exit(unsigned section);
+
+// The program is about to put a descriptor of its own at a number of ours. That goes to another one, or, where none is free,
+// is closed, and DXS_FD_GIVEN_UP is where it was kept. False: it stays where it is. Context: hook.
+bool dxs_fd_yield(int fd);
+
+// In a forked child: nobody uses one.
+void dxs_fd_reset(void);
 
 // Closes and forgets one of ours.
 void dxs_fd_close(int fd);

@@ -32,6 +32,7 @@
 #include "budget.h"
 #include "change.h"
 #include "engine.h"
+#include "fd.h"
 #include "file.h"
 #include "foreign.h"
 #include "image.h"
@@ -173,6 +174,7 @@ static void child_begin(void)
 		dxs_allocator.forked();
 	atomic_store(&owner, getpid());
 	dxs_foreign_process();
+	dxs_fd_reset();
 	half_done = dxs_maps_reset_locks();
 	dxs_change_reset();
 	dxs_signals_reset_locks();

@@ -26,7 +26,7 @@ struct scan_arg {
 #define SCAN_HUGE (1 << 6)
 #define SCAN_REGIONS 64
 
-static int pagemap_fd = -1;
+static _Atomic int pagemap_fd = -1;
 static bool can_scan;
 
 void dxs_pagemap_reset(void)
@@ -44,7 +44,8 @@ bool dxs_pagemap_can_scan(void)
 int dxs_pagemap_read(uintptr_t addr, uint64_t *entry, size_t nr)
 {
 	long len = (long)(nr * sizeof(*entry));
-	long ret = dxs_sys_pread(pagemap_fd, entry, (size_t)len, (off_t)(addr / DXS_PAGE_SIZE * sizeof(*entry)));
+	long ret = DXS_FD_USE(&pagemap_fd, fd,
+			      dxs_sys_pread(fd, entry, (size_t)len, (off_t)(addr / DXS_PAGE_SIZE * sizeof(*entry))));
 
 	if (ret < 0)
 		return (int)ret;
@@ -64,7 +65,7 @@ static int scan(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_regio
 				       (kinds & DXS_PM_SWAP ? SCAN_SWAPPED : 0),
 		.return_mask = SCAN_PRESENT,
 	};
-	int i, ret = dxs_sys_ioctl(pagemap_fd, SCAN, &arg);
+	int i, ret = DXS_FD_USE(&pagemap_fd, fd, dxs_sys_ioctl(fd, SCAN, &arg));
 
 	for (i = 0; i < ret; i++)
 		region[i] = (struct dxs_region){found[i].start, found[i].end};
@@ -85,7 +86,7 @@ bool dxs_pagemap_is_huge(uintptr_t addr)
 		.return_mask = SCAN_HUGE,
 	};
 
-	return can_scan && dxs_sys_ioctl(pagemap_fd, SCAN, &arg) == 1;
+	return can_scan && DXS_FD_USE(&pagemap_fd, fd, dxs_sys_ioctl(fd, SCAN, &arg)) == 1;
 }
 
 // The same entry by entry.
@@ -147,6 +148,7 @@ int dxs_pagemap_open(void)
 	if (fd < 0)
 		return fd;
 	pagemap_fd = dxs_fd_hide(fd);
+	dxs_fd_kept(pagemap_fd, &pagemap_fd);
 	here = (uintptr_t)&pagemap_fd & ~(DXS_PAGE_SIZE - 1);
 	can_scan = scan(here, here + DXS_PAGE_SIZE, DXS_PM_PRESENT, &region, 1, &next) == 1;
 	return 0;

@@ -26,7 +26,7 @@ enum slot_state { EMPTY, BUSY, READY };
 
 struct dxs_stats dxs_stats;
 
-static int shared_fd = -1;
+static _Atomic int shared_fd = -1;
 
 #define COUNTER_NAME(name, unit, meaning) #name,
 static const char *const counter_names[] = {DXS_COUNTERS(COUNTER_NAME)};
@@ -304,11 +304,13 @@ void dxs_stats_share(void)
 	if (fd < 0)
 		return;
 	// What other threads count since it was written is lost.
-	if (dxs_is_err(
-		    dxs_sys_mmap(&dxs_stats, sizeof(dxs_stats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)))
+	if (dxs_is_err(dxs_sys_mmap(&dxs_stats, sizeof(dxs_stats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+				    0))) {
 		dxs_sys_close(fd);
-	else
-		shared_fd = dxs_fd_hide(fd);
+		return;
+	}
+	shared_fd = dxs_fd_hide(fd);
+	dxs_fd_kept(shared_fd, &shared_fd);
 }
 
 static void add_field(struct dxs_json *json, const char *key, uint64_t value)

@@ -166,21 +166,19 @@ static _Atomic int query_fd = -1;
 static int query(uintptr_t addr, struct dxs_vma *vma)
 {
 	struct procmap_query ask = {.size = sizeof(ask), .query_flags = COVERING_OR_NEXT, .query_addr = addr};
-	int err, fd = atomic_load(&query_fd);
+	int err, old = atomic_load(&query_fd), fd;
 
-	if (fd < 0) {
-		int old = -1;
-
+	if (old < 0) {
 		fd = dxs_sys_openat(AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 		if (fd < 0)
 			return fd;
 		fd = dxs_fd_hide(fd);
-		if (!atomic_compare_exchange_strong(&query_fd, &old, fd)) {
+		if (atomic_compare_exchange_strong(&query_fd, &old, fd))
+			dxs_fd_kept(fd, &query_fd);
+		else
 			dxs_fd_close(fd);
-			fd = old;
-		}
 	}
-	err = dxs_sys_ioctl(fd, QUERY, &ask);
+	err = DXS_FD_USE(&query_fd, number, dxs_sys_ioctl(number, QUERY, &ask));
 	if (err)
 		return err;
 	vma->addr = ask.vma_start;

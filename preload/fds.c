@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fds.c: hooks of calls that give descriptors up and out. They keep a program which closes everything from closing the
 // library's: to the program they do not exist, EBADF. And what was known of a number is forgotten (foreign.h).
+#include <sys/resource.h>
+
 #include "calls.h"
 #include "fd.h"
 #include "foreign.h"
+#include "fork.h"
 #include "hooks.h"
 #include "track.h"
 
@@ -82,11 +85,17 @@ DXS_EXPORT void closefrom(int first)
 	dxs_foreign_forget_range((unsigned)first, ~0U);
 }
 
-// Our numbers are high (fd.c); a program that asks for one of them is told that it may not have it.
+// Whether the program may have this number: ours there goes to another. The child of a vfork has numbers of its own.
+static bool may_have(int fd)
+{
+	return !is_ours(fd) || !dxs_fork_is_owner() || dxs_fd_yield(fd);
+}
+
+// To the program ours are not open.
 #define DUP2(name)                                                                                                     \
 	DXS_EXPORT int name(int from, int to)                                                                          \
 	{                                                                                                              \
-		if (is_ours(from) || (is_ours(to) && from != to))                                                      \
+		if (is_ours(from) || (from != to && !may_have(to)))                                                    \
 			return (int)dxs_hook_return(-EBADF);                                                           \
 		if (from == to) /* dup3 would refuse */                                                                \
 			return DXS_NEXT(name, (from, to), SYS_fcntl, from, F_GETFD) < 0 ? -1 : to;                     \
@@ -99,10 +108,36 @@ DUP2(__dup2)
 
 DXS_EXPORT int dup3(int from, int to, int flags)
 {
-	if (is_ours(from) || is_ours(to))
+	if (from != to && (is_ours(from) || !may_have(to))) // the kernel refuses equal ones
 		return (int)dxs_hook_return(-EBADF);
 	forget(to);
 	return dxs_hook_given(DXS_NEXT(dup3, (from, to, flags), SYS_dup3, from, to, flags));
+}
+
+// The lowest number of ours that an F_DUPFD would have given; -1: none.
+static int in_the_way(int ret, int from)
+{
+	struct rlimit limit = {0};
+	int ours = dxs_fd_next(from);
+
+	if (ret >= 0)
+		return ours < ret ? ours : -1;
+	if (ours < 0 || errno != EMFILE || dxs_sys6(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit, 0, 0))
+		return -1;
+	return (rlim_t)ours < limit.rlim_cur ? ours : -1;
+}
+
+int dxs_hook_lowest(int ret, int fd, int cmd, int from)
+{
+	int ours;
+
+	while (dxs_hooks_active && !dxs_inside && (ours = in_the_way(ret, from)) >= 0 && dxs_fork_is_owner() &&
+	       dxs_fd_yield(ours)) {
+		if (ret >= 0)
+			dxs_sys_close(ret);
+		ret = (int)dxs_hook_return(dxs_sys6(SYS_fcntl, fd, cmd, from, 0, 0, 0));
+	}
+	return ret;
 }
 
 DXS_EXPORT int dup(int fd)

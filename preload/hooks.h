@@ -154,6 +154,9 @@ bool dxs_hook_enter(void);
 // A descriptor that a call has just returned, or -1: what was known of the number is forgotten.
 int dxs_hook_given(int fd);
 
+// What F_DUPFD of a descriptor has given: not more than it would be without ours in between.
+int dxs_hook_lowest(int ret, int fd, int cmd, int from);
+
 // Whether a stdio stream that can write is open on this file.
 bool dxs_hooks_stdio_writes(dev_t dev, ino_t ino);
 

@@ -345,7 +345,9 @@ DXS_EXPORT int ioctl(int fd, unsigned long request, ...)
 		if (dxs_hook_pins(&pin))                                                                               \
 			dxs_pin(&pin, arg, WORDS);                                                                     \
 		ret = DXS_PINNED(&pin, next.name(fd, cmd, arg));                                                       \
-		return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? dxs_hook_given(ret) : ret;                           \
+		if (cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC)                                                          \
+			return ret;                                                                                    \
+		return dxs_hook_given(dxs_hook_lowest(ret, fd, cmd, (int)(intptr_t)arg));                              \
 	}
 
 FCNTL(fcntl)
