@@ -13,7 +13,8 @@
 struct dxs_allocator {
 	void *(*zalloc)(size_t size); // zeroed, or NULL
 	void (*free)(void *ptr);
-	void (*forked)(void); // in a forked child: other threads of the parent may have been inside. NULL: nothing to do
+	void (*forked)(
+		void); // in a forked child: other threads of the parent may have been inside. NULL: nothing to do
 };
 
 extern struct dxs_allocator dxs_allocator;

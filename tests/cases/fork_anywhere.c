@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* fork() while other threads map, store, sync and unmap, and while libc's list of streams is held by one that waits for a
- * stream, whose owner is in a hook. fork() once held the library's locks while it waited for libc's, and the three waited
- * for each other for ever. And the child must come up with whatever the others had half done: it goes on with what it has
- * inherited, and maps, syncs and unmaps for itself. */
+// fork_anywhere.c: fork() while other threads map, store, sync and unmap, and while libc's list of streams is held by
+// one that waits for a stream, whose owner is in a hook. fork() once held the library's locks while it waited for
+// libc's, and the three waited for each other for ever. And the child must come up with whatever the others had half
+// done: it goes on with what it has inherited, and maps, syncs and unmaps for itself.
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>

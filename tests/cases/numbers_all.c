@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* dup2 onto every number up to the limit, dup3 onto them again, and the lowest number from a certain one on: all are the
- * program's, though the library has descriptors among them. What is mapped is synced all the same. dup2 once failed with
- * EBADF. In a child too, which has descriptors of the library's of its own. */
+// numbers_all.c: dup2 onto every number up to the limit, dup3 onto them again, and the lowest number from a certain
+// one on: all are the program's, though the library has descriptors among them. What is mapped is synced all the
+// same. dup2 once failed with EBADF. In a child too, which has descriptors of the library's of its own.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

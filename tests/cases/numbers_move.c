@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* A thread takes every descriptor number for itself, again and again, while others store and sync: the library's descriptors
- * are moved out of the way under the threads that use them. No store is missed. */
+// numbers_move.c: A thread takes every descriptor number for itself, again and again, while others store and sync:
+// the library's descriptors are moved out of the way under the threads that use them. No store is missed.
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
