@@ -54,6 +54,12 @@ static bool may_be_uffd(const struct dxs_map *map)
 	       (dxs_config.engine == DXS_ENGINE_AUTO && dxs_file_own_mode(map->file) == DXS_MODE_EMULATED);
 }
 
+static void note(struct dxs_file *file, const struct dxs_engine *engine)
+{
+	file->is_mixed |= atomic_load(&file->engine) && atomic_load(&file->engine) != engine;
+	atomic_store(&file->engine, file->is_mixed ? NULL : engine);
+}
+
 const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why)
 {
 	const struct dxs_engine *engine = NULL;
@@ -65,8 +71,10 @@ const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why
 		engine = uffd_try(map, why);
 	if (!engine && dxs_config.engine != DXS_ENGINE_UFFD)
 		engine = mprotect_try(map, why);
-	if (engine)
+	if (engine) {
 		atomic_store(&pins_wanted, true);
+		note(map->file, engine);
+	}
 	return engine;
 }
 

@@ -184,6 +184,7 @@ static void forget(struct dxs_map *map)
 {
 	atomic_store(&map->protection->open_all, true); // before the opening; partner: the look in mprotect_discover
 	map->nr_reopened++;
+	dxs_map_loosen(map);
 	bits_clear(map);
 }
 
@@ -225,6 +226,7 @@ static int protection_alloc(struct dxs_map *map)
 				  (map->addr - (map->first << DXS_PAGE_SHIFT)) % REGION == 0 && map->len >= REGION;
 	atomic_store(&protection->open_all, true);
 	map->protection = protection;
+	dxs_map_loosen(map);
 	return 0;
 }
 
@@ -252,6 +254,7 @@ static void mprotect_detach(struct dxs_map *map, bool gone)
 	map->protection = NULL;
 	dxs_bitmap_free(protection->open);
 	dxs_cell_free(protection, sizeof(*protection));
+	dxs_map_fasten(map);
 }
 
 static int mprotect_inherit(struct dxs_map *made, const struct dxs_map *map)
@@ -306,9 +309,26 @@ static int close_all(struct dxs_map *map)
 static void known_set(struct dxs_map *map, uint64_t reopened)
 {
 	dxs_mutex_lock(&map->mutex);
-	if (map->nr_reopened == reopened)
+	if (map->nr_reopened == reopened) {
 		atomic_store(&map->protection->open_all, false);
+		dxs_map_fasten(map);
+	}
 	dxs_mutex_unlock(&map->mutex);
+}
+
+// A part of a mapping that was known is so, too.
+static bool is_all_known(struct dxs_map *map)
+{
+	bool known;
+
+	if (!atomic_load(&map->loose))
+		return true;
+	dxs_mutex_lock(&map->mutex);
+	known = !atomic_load(&map->protection->open_all);
+	if (known)
+		dxs_map_fasten(map);
+	dxs_mutex_unlock(&map->mutex);
+	return known;
 }
 
 static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
@@ -319,7 +339,7 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	(void)first;
 	(void)last;
 	dxs_budget_refresh();
-	if (!atomic_load(&map->protection->open_all))
+	if (is_all_known(map))
 		return 0;
 	err = dxs_signals_check();
 	if (err)

@@ -182,6 +182,7 @@ static int uffd_open_all(struct dxs_map *map)
 
 	dxs_mutex_lock(&map->mutex);
 	map->nr_reopened++;
+	dxs_map_loosen(map);
 	if (map->armed)
 		dxs_bitmap_reset_all(map->armed); // not known clean from now on; then open (model: OPEN_FORGET)
 	err = uffd_open(map, map->addr, map->len);
@@ -247,7 +248,10 @@ static void unregister(const struct dxs_map *map)
 static int armed_alloc(struct dxs_map *map)
 {
 	map->armed = dxs_bitmap_new(chunk_index(map, dxs_map_end(map) - 1) + 1);
-	return map->armed ? 0 : -ENOMEM;
+	if (!map->armed)
+		return -ENOMEM;
+	dxs_map_loosen(map);
+	return 0;
 }
 
 static int uffd_attach(struct dxs_map *map)
@@ -276,6 +280,7 @@ static void uffd_detach(struct dxs_map *map, bool gone)
 		unregister(map);
 	dxs_bitmap_free(map->armed);
 	map->armed = NULL;
+	dxs_map_fasten(map);
 }
 
 // The chunks of [start, end).
@@ -319,6 +324,8 @@ static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched
 	dxs_mutex_lock(&map->mutex);
 	if (map->nr_reopened == reopened) { // after the marks: E.4
 		armed_set(map, start, end);
+		if (end - start == map->len)
+			dxs_map_fasten(map);
 		dxs_count(chunks_armed, (end - 1) / CHUNK - start / CHUNK + 1);
 	}
 	dxs_mutex_unlock(&map->mutex);
@@ -337,6 +344,23 @@ static int arm_all(struct dxs_map *map)
 	return touched < 0 ? touched : arm(map, map->addr, dxs_map_end(map), touched);
 }
 
+// Of a mapping that is closed as a whole. One that is a part of a larger one may have been armed in part.
+static bool is_all_armed(struct dxs_map *map)
+{
+	uintptr_t start = map->addr;
+	bool all;
+
+	if (!atomic_load(&map->loose))
+		return true;
+	dxs_mutex_lock(&map->mutex);
+	stretch(map, false, &start, dxs_map_end(map));
+	all = start >= dxs_map_end(map);
+	if (all)
+		dxs_map_fasten(map);
+	dxs_mutex_unlock(&map->mutex);
+	return all;
+}
+
 static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 {
 	uintptr_t addr, end, stop;
@@ -347,7 +371,7 @@ static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	addr = dxs_map_addr(map, first);
 	end = dxs_map_addr(map, last) + dxs_file_page_size(map->file);
 	if (starts_closed(map))
-		return is_armed(map, map->addr) ? 0 : arm_all(map);
+		return is_all_armed(map) ? 0 : arm_all(map);
 	for (; !err && addr < end; addr = stop) {
 		stop = stretch(map, false, &addr, end);
 		err = dxs_each_touched(map, addr, stop, arm_touched);

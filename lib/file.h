@@ -31,7 +31,10 @@ struct dxs_file {
 	struct dxs_tree tree;
 	_Atomic uint64_t tree_counted; // bytes of it in the statistics
 	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
-	const struct dxs_node *maps;   // a tree by offset (mapping.c)
+	_Atomic uint32_t nr_loose;     // mappings of which some part may be open and not marked: a sync has to look
+	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
+	bool is_mixed;                           // there were several
+	const struct dxs_node *maps;             // a tree by offset (mapping.c)
 	struct dxs_group group;
 	_Atomic uint64_t nr_failed; // leaves of which a flush failed
 	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
@@ -69,6 +72,9 @@ static inline void dxs_file_get(struct dxs_file *file)
 }
 
 void dxs_file_put(struct dxs_file *file);
+
+// Of one that nobody refers to.
+void dxs_file_destroy(struct dxs_file *file);
 
 // Brings the statistics up to date with the memory of the file's tree.
 void dxs_file_account(struct dxs_file *file);
@@ -146,6 +152,21 @@ static inline uint64_t dxs_map_pgoff(const struct dxs_map *map, uintptr_t addr)
 static inline uintptr_t dxs_map_addr(const struct dxs_map *map, uint64_t pgoff)
 {
 	return map->addr + (size_t)((pgoff - map->first) << map->file->page_shift);
+}
+
+// A mapping whose engine may have opened, or never closed, a part of it without marking it; and one that is all known, or has
+// no engine any more. Caller holds the map's mutex, or nobody else knows the map. A store to what was opened comes after
+// it was made loose, and so does a sync that has to see the store: such a sync finds nr_loose not 0.
+static inline void dxs_map_loosen(struct dxs_map *map)
+{
+	if (!atomic_exchange(&map->loose, true))
+		atomic_fetch_add(&map->file->nr_loose, 1);
+}
+
+static inline void dxs_map_fasten(struct dxs_map *map)
+{
+	if (atomic_exchange(&map->loose, false))
+		atomic_fetch_sub(&map->file->nr_loose, 1);
 }
 
 // The part of [first, last] that a mapping covers. False: none.

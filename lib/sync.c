@@ -454,6 +454,7 @@ static void all_is_dirty(struct sync *sync)
 // is open (M5); then nothing here is known to be clean, and the kernel, which keeps its own marks, has to follow.
 static void discover(struct sync *sync)
 {
+	bool one_for_all = atomic_load(&sync->file->engine) && !atomic_load(&sync->file->nr_loose);
 	struct dxs_map *map;
 
 	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
@@ -467,6 +468,8 @@ static void discover(struct sync *sync)
 		err = map->engine->discover(map, first, last);
 		if (err)
 			dxs_file_to_kernel(sync->file, "open pages cannot be found");
+		if (one_for_all) // nothing is to be found in any: with very many mappings to look at each costs too much
+			break;
 	}
 	if (sync->file->is_device && dxs_file_mode(sync->file) == DXS_MODE_KERNEL)
 		all_is_dirty(sync);

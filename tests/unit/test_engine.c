@@ -293,3 +293,37 @@ BOTH(a_fault_that_waited_for_a_change_is_tried_again)
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED, "nobody has opened it for this thread yet");
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FOREIGN);
 }
+
+// A part of a mapping that was too large to be closed as a whole, and is small enough now: its first chunk was closed by a
+// sync of the large one, the others never were. What was stored there was not found by any later sync.
+Test(engine_parts, a_part_is_not_known_for_its_first_chunk)
+{
+	const size_t large = (size_t)128 << 20, small = (size_t)32 << 20, at = (size_t)10 << 20;
+	int memory = memfd_create("parts", MFD_CLOEXEC);
+	struct dxs_map whole = {.len = large, .prot = PROT_READ | PROT_WRITE}, part = whole;
+	struct dxs_leaf *leaf;
+	const char *why = "";
+	char *addr;
+
+	if (dxs_uffd_open(&why) || !dxs_leaves_trace())
+		cr_skip_test("mappings are closed as a whole: %s", why);
+	cr_assert(memory >= 0 && !ftruncate(memory, (off_t)large));
+	addr = mmap(NULL, large, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	cr_assert_neq(addr, MAP_FAILED);
+	file = dxs_file_new(1, 1, DXS_PAGE_SHIFT);
+	cr_assert_not_null(file);
+	atomic_store(&file->mode, DXS_MODE_EMULATED);
+	whole.addr = part.addr = (uintptr_t)addr;
+	part.len = small;
+	whole.file = part.file = file;
+	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, large / DXS_PAGE_SIZE - 1), 0);
+	cr_assert_eq(dxs_engine_uffd.attach(&whole), 0);
+	*(volatile char *)addr = 1;
+	cr_assert_eq(dxs_engine_uffd.discover(&whole, 0, large / DXS_PAGE_SIZE - 1), 0);
+	cr_assert_eq(dxs_engine_uffd.inherit(&part, &whole), 0);
+	*(volatile char *)(addr + at) = 1; // open, as it was from the begin
+	cr_assert_eq(dxs_engine_uffd.discover(&part, 0, small / DXS_PAGE_SIZE - 1), 0);
+	leaf = dxs_tree_leaf(&file->tree, at / DXS_PAGE_SIZE, false);
+	cr_assert_not_null(leaf);
+	cr_expect(dxs_leaf_get(leaf, DXS_DIRTY) & 1);
+}
