@@ -43,6 +43,8 @@ static void *take(size_t size)
 	return ret;
 }
 
+#pragma GCC visibility push(default) // libc and the loader are to find them
+
 void *malloc(size_t size)
 {
 	return take(size);
@@ -64,6 +66,8 @@ void *realloc(void *ptr, size_t size)
 
 	return ptr ? memcpy(ret, ptr, size) : ret;
 }
+
+#pragma GCC visibility pop
 
 int main(int argc, char **argv)
 {
