@@ -3,6 +3,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -85,4 +88,59 @@ Test(fd, with_no_number_free_the_old_one_is_kept)
 	cr_expect(dxs_fd_is_ours(fd));
 	errno = 0;
 	cr_expect_not(dxs_fd_is_ours(fd + 1));
+}
+
+static _Atomic int where, mover_tid, is_moved;
+
+static void *mover(void *arg)
+{
+	atomic_store(&mover_tid, gettid());
+	dxs_fd_yield(*(int *)arg);
+	atomic_store(&is_moved, 1);
+	return NULL;
+}
+
+// Or is over.
+static bool mover_sleeps(void)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&mover_tid));
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'S';
+	if (file)
+		fclose(file);
+	return state == 'S' || atomic_load(&is_moved);
+}
+
+Test(fd, a_number_that_the_program_wants_stays_open_while_it_is_used)
+{
+	int fd = dxs_fd_hide(some_fd());
+	unsigned section;
+	pthread_t thread;
+
+	atomic_store(&where, fd);
+	dxs_fd_kept(fd, &where);
+	section = dxs_fd_enter();
+	cr_assert_eq(pthread_create(&thread, NULL, mover, &fd), 0);
+	while (atomic_load(&where) == fd || !mover_sleeps())
+		;
+	cr_expect_not(atomic_load(&is_moved));
+	cr_expect(is_open(fd));
+	dxs_fd_exit(section);
+	pthread_join(thread, NULL);
+	cr_expect_not(is_open(fd));
+	cr_expect(is_open(atomic_load(&where)));
+	cr_expect(dxs_fd_is_ours(atomic_load(&where)));
+	cr_expect_not(dxs_fd_is_ours(fd));
+}
+
+Test(fd, one_that_is_kept_nowhere_stays)
+{
+	int fd = dxs_fd_hide(some_fd());
+
+	cr_expect_not(dxs_fd_yield(fd));
+	cr_expect(is_open(fd));
 }
