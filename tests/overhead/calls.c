@@ -513,7 +513,7 @@ int main(void)
 {
 	bool shim = dlsym(RTLD_DEFAULT, "daxsync_stats_get");
 	pid_t pid = fork();
-	int status;
+	int status = 0;
 
 	if (!pid)
 		traced();
