@@ -11,6 +11,7 @@
 #include "file.h"
 #include "foreign.h"
 #include "image.h"
+#include "kept.h"
 #include "mode.h"
 #include "near.h"
 #include "stats.h"
@@ -571,6 +572,7 @@ void dxs_sync_all(void)
 	dxs_sigset set = dxs_sig_block();
 	struct dxs_file *file = NULL;
 
+	dxs_kept_drop();
 	while ((file = file_next(file)))
 		if (dxs_file_own_mode(file) > DXS_MODE_KERNEL)
 			dxs_sync_range(file, 0, UINT64_MAX);

@@ -153,6 +153,20 @@ void dxs_fd_close(int fd)
 	dxs_sys_close(fd);
 }
 
+// Not while it is being moved: then `where` is written.
+void dxs_fd_drop(_Atomic int *where, bool is_lost)
+{
+	int fd;
+
+	dxs_mutex_lock(&moving);
+	fd = atomic_exchange(where, -1);
+	if (fd >= 0)
+		slot_swap(fd + 1, 0);
+	if (fd >= 0 && !is_lost)
+		dxs_sys_close(fd);
+	dxs_mutex_unlock(&moving);
+}
+
 bool dxs_fd_is_ours(int fd)
 {
 	return fd >= 0 && dxs_fd_next(fd) == fd;

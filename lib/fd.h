@@ -41,6 +41,10 @@ void dxs_fd_reset(void);
 // Closes and forgets one of ours.
 void dxs_fd_close(int fd);
 
+// The same for one whose number is kept at `where`, which becomes -1. is_lost: the program has closed it by a system call
+// that nobody has seen, so that the number is the program's. Signals are blocked; not inside a use.
+void dxs_fd_drop(_Atomic int *where, bool is_lost);
+
 // The path of the file behind a descriptor, as /proc/self/fd shows it; empty if it cannot be read.
 void dxs_fd_path(int fd, char *path, size_t size);
 

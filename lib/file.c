@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "image.h"
+#include "kept.h"
 #include "log.h"
 #include "stats.h"
 
@@ -76,16 +77,20 @@ static enum dxs_leaving leaving(struct dxs_file *file)
 											   : DXS_LEAVES_STORES;
 }
 
-void dxs_file_put(struct dxs_file *file)
+void dxs_file_destroy(struct dxs_file *file)
 {
-	if (atomic_fetch_sub(&file->refs, 1) != 1)
-		return;
 	dxs_writers_destroy(&file->writers, leaving(file));
 	if (file->image)
 		dxs_image_close(file->image);
 	dxs_tree_destroy(&file->tree);
 	dxs_file_account(file);
 	dxs_free(file);
+}
+
+void dxs_file_put(struct dxs_file *file)
+{
+	if (atomic_fetch_sub(&file->refs, 1) == 1 && !dxs_kept_add(file))
+		dxs_file_destroy(file);
 }
 
 struct dxs_file *dxs_file_lookup(dev_t dev, ino_t ino)

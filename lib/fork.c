@@ -36,6 +36,7 @@
 #include "file.h"
 #include "foreign.h"
 #include "image.h"
+#include "kept.h"
 #include "log.h"
 #include "pagemap.h"
 #include "run.h"
@@ -180,6 +181,7 @@ static void child_begin(void)
 	dxs_signals_reset_locks();
 	dxs_trap_reset();
 	dxs_writers_reset_lock();
+	dxs_kept_in_child();
 	maps_begin(half_done);
 	dxs_engine_reset();
 	dxs_budget_reset();

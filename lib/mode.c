@@ -31,15 +31,24 @@
 struct sys_statx { // struct statx, which <sys/stat.h> and <linux/stat.h> cannot both give
 	uint32_t mask, blksize;
 	uint64_t attributes;
-	char rest[240];
+	char rest[64];
+	int64_t born;
+	uint32_t born_ns;
+	char more[164];
 };
 
 // The kernel says of the inode itself whether its pages are persistent memory (Linux 5.8).
-static bool is_dax(int fd)
+static bool is_dax(int fd, struct dxs_candidate *out)
 {
 	struct sys_statx stx = {0};
 
-	return !dxs_sys6(SYS_statx, fd, (long)"", AT_EMPTY_PATH, 0, (long)&stx, 0) && stx.attributes & STATX_ATTR_DAX;
+	if (dxs_sys6(SYS_statx, fd, (long)"", AT_EMPTY_PATH, STATX_BTIME, (long)&stx, 0))
+		return false;
+	if (stx.mask & STATX_BTIME) {
+		out->born = (uint64_t)stx.born;
+		out->born_ns = stx.born_ns;
+	}
+	return stx.attributes & STATX_ATTR_DAX;
 }
 
 // An attribute of a device, or of the nearest device above it that has it: -1, or its length in `to`.
@@ -200,7 +209,8 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 		verdict(out, DXS_MODE_PASS, "not a regular file");
 		return;
 	}
-	dxs_fd_path(fd, out->path, sizeof(out->path));
+	if (is_device || *dxs_config.include || *dxs_config.exclude)
+		dxs_fd_path(fd, out->path, sizeof(out->path));
 	if (!pages_fit()) {
 		verdict(out, DXS_MODE_PASS, "the kernel's pages are not of 4 KiB");
 		return;
@@ -212,7 +222,7 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 	look_at_file_system(out, fd);
 	if (is_device)
 		look_at_device(out);
-	else if (is_dax(fd))
+	else if (is_dax(fd, out))
 		durable_verdict(out, 'b', out->st.st_dev);
 	else if (emulate)
 		verdict(out, DXS_MODE_EMULATED, "emulation was asked for");

@@ -19,7 +19,8 @@ struct dxs_candidate {
 	bool is_plain_memory; // see struct dxs_file
 	dxs_mmap_fn next;     // who makes the program's mmap; NULL: the kernel
 	struct stat st;       // st_size: of a device too
-	char path[512];
+	uint64_t born, born_ns;
+	char path[512]; // only where it decides, or of a device; else empty
 };
 
 // Whether any mapping in this process may come to be tracked: emulation is asked for, or the machine has devices of

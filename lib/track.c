@@ -13,12 +13,15 @@
 #include "config.h"
 #include "diag.h"
 #include "engine.h"
+#include "fd.h"
 #include "flush.h"
 #include "foreign.h"
 #include "fork.h"
 #include "image.h"
+#include "kept.h"
 #include "log.h"
 #include "mode.h"
+#include "near.h"
 #include "observer.h"
 #include "run.h"
 #include "signals.h"
@@ -123,16 +126,18 @@ static void file_prepare(struct dxs_file *file, int fd)
 	}
 }
 
-static struct dxs_file *file_make(const struct dxs_candidate *candidate)
+static struct dxs_file *file_make(const struct dxs_candidate *candidate, int fd)
 {
 	struct dxs_file *file = dxs_file_new(dxs_identity_dev(&candidate->st), dxs_identity_ino(&candidate->st),
 					     candidate->page_shift);
+	char path[sizeof(candidate->path)];
 	struct dxs_text text;
 
 	if (!file)
 		return NULL;
+	dxs_fd_path(fd, path, sizeof(path));
 	dxs_text_init(&text, file->path, sizeof(file->path));
-	dxs_text_add(&text, "%s", candidate->path);
+	dxs_text_add(&text, "%s", path);
 	atomic_store(&file->mode, candidate->mode);
 	atomic_store(&file->reason, candidate->reason);
 	atomic_store(&file->size, (uint64_t)candidate->st.st_size);
@@ -140,6 +145,22 @@ static struct dxs_file *file_make(const struct dxs_candidate *candidate)
 	file->in_memory = candidate->in_memory;
 	atomic_store(&file->is_plain_memory, candidate->is_plain_memory);
 	return file;
+}
+
+// The file of a mapping that is the first one of it, from before if it was kept; then *is_made is false.
+static struct dxs_file *file_begin(const struct dxs_candidate *candidate, int fd, bool *is_made)
+{
+	struct dxs_look look = {.dev = dxs_identity_dev(&candidate->st),
+				.ino = dxs_identity_ino(&candidate->st),
+				.born = candidate->born,
+				.born_ns = candidate->born_ns,
+				.size = (uint64_t)candidate->st.st_size,
+				.page_shift = candidate->page_shift,
+				.mode = candidate->mode};
+	struct dxs_file *file = dxs_kept_take(&look);
+
+	*is_made = !file;
+	return file ? file : file_make(candidate, fd);
 }
 
 void dxs_map_attach(struct dxs_map *map)
@@ -255,10 +276,11 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 {
 	struct dxs_file *file = dxs_maps_file(dxs_identity_dev(&candidate->st), dxs_identity_ino(&candidate->st));
 	bool is_new = !file, strangers = is_new && dxs_strangers_possible(addr); // before the library's own are made
+	bool is_made = false;
 	struct dxs_map *map;
 
 	if (is_new)
-		file = file_make(candidate);
+		file = file_begin(candidate, fd, &is_made);
 	else
 		dxs_file_get(file);
 	map = file ? dxs_map_make(file, addr, len, prot, flags, off) : NULL;
@@ -279,13 +301,13 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 		dxs_file_put(file);
 		return DXS_MODE_KERNEL;
 	}
-	if (is_new) {
+	if (is_made) {
 		dxs_stats_share();
 		dxs_file_join(file, fd);
 		if (file->is_device) // what is flushed without an engine may fault (M7), and stores may have to wait (M10)
 			dxs_signals_install(DXS_TRAP_SEGV);
 	}
-	if (is_new && dxs_file_own_mode(file) != DXS_MODE_KERNEL)
+	if (is_made && dxs_file_own_mode(file) != DXS_MODE_KERNEL)
 		file_prepare(file, fd);
 	if (candidate->mode == DXS_MODE_KERNEL) // a second mapping may be one without MAP_SYNC
 		dxs_file_to_kernel(file, candidate->reason);
@@ -303,12 +325,14 @@ static bool is_refused(enum dxs_mode mode)
 }
 
 // A file that is excluded by its name may be mapped by another name as well.
-static void note_pass(const struct dxs_candidate *candidate, int prot, size_t len)
+static void note_pass(struct dxs_candidate *candidate, int prot, size_t len, int fd)
 {
 	if (S_ISREG(candidate->st.st_mode) && !dxs_config_wants(candidate->path))
 		dxs_strangers_left();
 	if (!(prot & PROT_WRITE))
 		return;
+	if (dxs_config.stats[0] || dxs_config.verify || dxs_config.strict)
+		dxs_fd_path(fd, candidate->path, sizeof(candidate->path));
 	if (dxs_config.stats[0])
 		dxs_stats_map_add(candidate->path, "pass", "none", candidate->reason, len);
 	if (dxs_config.verify && S_ISREG(candidate->st.st_mode))
@@ -352,7 +376,7 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, d
 		device_check(&candidate);
 		if (candidate.mode != DXS_MODE_PASS)
 			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
-		note_pass(&candidate, prot, len);
+		note_pass(&candidate, prot, len, fd);
 		if (is_refused(DXS_MODE_PASS) && prot & PROT_WRITE &&
 		    (S_ISREG(candidate.st.st_mode) || candidate.is_device)) {
 			dxs_warn("%s: %s: mmap refused (DAXSYNC_STRICT=1)", candidate.path, candidate.reason);
@@ -374,7 +398,8 @@ int dxs_munmap(void *addr, size_t len)
 	struct dxs_change change;
 	int ret;
 
-	if ((uintptr_t)addr % DXS_PAGE_SIZE || !dxs_is_known((uintptr_t)addr, len))
+	// Near ones are looked for with the lock: to ask before would cost two system calls more.
+	if ((uintptr_t)addr % DXS_PAGE_SIZE || !dxs_near((uintptr_t)addr, (uintptr_t)addr + len))
 		return sys_munmap(addr, len);
 	len = (len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1);
 	dxs_change_begin(&change, (uintptr_t)addr, len);

@@ -33,6 +33,8 @@
 //   W.8 From the announcement of a child to the end of the fork nobody is found alone: the child cannot be seen yet. Who asks
 //       before that sees the announcement when it compares. A file that is joined in between may be mapped in the child,
 //       without a hold: its other writers cannot be found.
+//   W.9 rest: leave (W.6), but for the mapping and a descriptor of its description, which has no lock then. return: join
+//       (W.1, W.4) with these, if the file still has its name, and no fork is under way.
 //   Without a registry (no room, no directory, a file that is not ours) a process is never alone, and asks again in W.3.
 //
 // TRUST
@@ -46,14 +48,17 @@
 #include "writers.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/stat.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "config.h"
+#include "fd.h"
 #include "lock.h"
 #include "log.h"
 #include "space.h"
@@ -67,11 +72,13 @@
 #define NAME_BEGIN "daxsync-writers."
 #define NAME NAME_BEGIN "%lx-%lx" // device, inode
 #define NAME_SIZE 64
+#define FDS_MAX 16 // of the program's descriptors
 #define TRIES 1000 // with a pause of 1 ms: somebody is stopped between two system calls
 
 static struct dxs_registry nobody; // nothing is ever announced here
 static const char unusable[] = "the registry of writers cannot be used";
 static const char others[] = "another process writes it as well";
+static unsigned nr_fds;        // of places that rest or have rested
 static struct dxs_mutex mutex; // one thread at a time opens, renews or leaves
 static _Atomic uint32_t forks; // under way
 
@@ -343,11 +350,29 @@ static void page_begin(struct dxs_registry *page, const struct dxs_writers *writ
 	page->magic = MAGIC;
 }
 
+static bool is_page(const struct dxs_writers *writers, int fd, struct stat *st)
+{
+	return !dxs_sys6(SYS_fstat, fd, (long)st, 0, 0, 0, 0) && st->st_dev == writers->page_dev &&
+	       st->st_ino == writers->page_ino;
+}
+
+static void fd_drop(struct dxs_writers *writers)
+{
+	int fd = atomic_load(&writers->fd);
+	struct stat st;
+
+	if (fd == -1)
+		return;
+	dxs_fd_drop(&writers->fd, fd >= 0 && !is_page(writers, fd, &st));
+	nr_fds--;
+}
+
 static void page_drop(struct dxs_writers *writers)
 {
 	// Another thread may be looking: the address stays readable, and no number there is alone_at.
 	atomic_store(&writers->alone_at, DXS_NEVER);
-	writers->registered = false;
+	writers->registered = writers->rests = false;
+	fd_drop(writers);
 	dxs_sys_mmap(atomic_load(&writers->page), DXS_PAGE_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
@@ -363,13 +388,22 @@ static int page_take(struct dxs_writers *writers, int fd)
 	return 0;
 }
 
-// W.1, from the lock on. `first`: the lock is exclusive. Then *alone_at is this announcement, if nobody has left
-// anything behind.
+// W.1, with a lock. Returns with how many announced this process is the only writer, if it has the lock for itself and
+// nobody has left anything behind.
+static uint64_t announce(struct dxs_writers *writers, bool first)
+{
+	uint64_t before = atomic_fetch_add(&atomic_load(&writers->page)->announced, ANNOUNCED + PRESENT);
+	bool clean = first && !(before & PRESENT_MASK);
+
+	writers->registered = true;
+	fail(writers, first && !clean ? "a process that wrote it has died" : others, 0);
+	return clean ? (before >> 32) + 1 : DXS_NEVER;
+}
+
+// W.1, from the lock on. `first`: the lock is exclusive.
 static int place_take(struct dxs_writers *writers, int fd, struct stat *st, bool first, uint64_t *alone_at)
 {
 	struct dxs_registry *page;
-	uint64_t before;
-	bool clean;
 
 	if (first && file_fill(fd, st))
 		return fail(writers, "no room for the registry of writers", -ENOSPC);
@@ -384,13 +418,10 @@ static int place_take(struct dxs_writers *writers, int fd, struct stat *st, bool
 		page_drop(writers);
 		return fail(writers, "the registry of writers is not of this version", -EINVAL);
 	}
-	before = atomic_fetch_add(&page->announced, ANNOUNCED + PRESENT);
-	clean = first && !(before & PRESENT_MASK);
-	*alone_at = clean ? (before >> 32) + 1 : DXS_NEVER;
 	writers->page_dev = st->st_dev;
 	writers->page_ino = st->st_ino;
-	writers->registered = true;
-	return fail(writers, first && !clean ? "a process that wrote it has died" : others, 0);
+	*alone_at = announce(writers, first);
+	return 0;
 }
 
 // Nobody can have left stores there that would have to be remembered. The file is locked exclusively.
@@ -472,6 +503,7 @@ static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
 void dxs_writers_init(struct dxs_writers *writers)
 {
 	writers->page = &nobody;
+	atomic_store(&writers->fd, -1);
 	atomic_store(&writers->alone_at, 0);
 }
 
@@ -495,6 +527,15 @@ static void identity_take(struct dxs_writers *writers, int fd, uint64_t dev, uin
 	}
 }
 
+// W.8: the child of a fork that is under way may have the mapping, and no hold.
+static void announce_fork(struct dxs_writers *writers)
+{
+	if (!atomic_load(&forks))
+		return;
+	writers->doubt = true;
+	dxs_writers_announce(writers);
+}
+
 int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino)
 {
 	uint64_t alone_at = DXS_NEVER;
@@ -505,10 +546,7 @@ int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t
 	dxs_mutex_lock(&mutex);
 	err = register_locked(writers, &alone_at);
 	atomic_store(&writers->alone_at, alone_at);
-	if (atomic_load(&forks)) { // W.8: the child may have the mapping, and no hold
-		writers->doubt = true;
-		dxs_writers_announce(writers);
-	}
+	announce_fork(writers);
 	dxs_mutex_unlock(&mutex);
 	return err;
 }
@@ -550,19 +588,18 @@ static void page_leave(struct dxs_writers *writers)
 	page_drop(writers);
 }
 
-// Whether newcomers find the page that this process looks at.
+// Whether newcomers find the page that this process looks at. By its path: what has its identity is it.
 static bool is_found(const struct dxs_writers *writers)
 {
-	struct name name;
+	static char path[PATH_MAX + NAME_SIZE]; // under the mutex: stacks of signal handlers are small
+	struct dxs_text text;
 	struct stat st;
-	bool found;
 
-	if (name_make(writers, &name))
-		return false;
-	found = !dxs_sys6(SYS_newfstatat, name.dir, (long)name.text, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0) &&
-		st.st_dev == writers->page_dev && st.st_ino == writers->page_ino;
-	dxs_sys_close(name.dir);
-	return found;
+	dxs_writers_place(path, sizeof(path));
+	dxs_text_init(&text, path + strlen(path), sizeof(path) - strlen(path));
+	dxs_text_add(&text, "/" NAME, writers->dev, writers->ino);
+	return !dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0) &&
+	       st.st_dev == writers->page_dev && st.st_ino == writers->page_ino;
 }
 
 // W.3: a new hold in the place of the old one; then whether others have one. Children that have a copy of the old one do.
@@ -574,7 +611,9 @@ static bool hold_renew(struct dxs_writers *writers)
 
 	if (fd < 0)
 		return false;
-	alone = !lock_set(fd, F_RDLCK) && !page_take(writers, fd) && !lock_of_others(fd);
+	alone = !lock_set(fd, F_RDLCK) && !page_take(writers, fd);
+	fd_drop(writers); // of the old hold
+	alone = alone && !lock_of_others(fd);
 	dxs_sys_close(fd);
 	return alone;
 }
@@ -627,12 +666,118 @@ static void file_remove(const struct dxs_writers *writers, enum dxs_leaving leav
 	dxs_sys_close(fd);
 }
 
+// The descriptor of a place that has rested: still that of its page, which the program may have closed or replaced; and the
+// page has a name, by which others find it (W.7).
+static bool fd_is_page(const struct dxs_writers *writers, int fd)
+{
+	struct stat st;
+
+	return is_page(writers, fd, &st) && st.st_nlink == 1 && st.st_size == (off_t)DXS_PAGE_SIZE;
+}
+
+static bool has_children(void)
+{
+	return dxs_sys6(SYS_waitid, P_ALL, 0, 0, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT | __WALL, 0, 0) !=
+	       -ECHILD;
+}
+
+// A description without a lock: the one with it is unlocked, unless a child that has announced itself to nobody may have a
+// copy (W.5). Then it is replaced.
+static bool fd_unlock(struct dxs_writers *writers, int old)
+{
+	char path[32];
+	struct dxs_text text;
+	bool done;
+	int fd;
+
+	if (!fd_is_page(writers, old))
+		return false;
+	if (!has_children())
+		return !lock_set(old, F_UNLCK);
+	dxs_text_init(&text, path, sizeof(path));
+	dxs_text_add(&text, "/proc/self/fd/%d", old);
+	fd = dxs_sys_openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	done = !page_take(writers, fd) && dxs_sys6(SYS_dup3, fd, old, O_CLOEXEC, 0, 0, 0) == old &&
+	       atomic_load(&writers->fd) == old; // it may just be getting another number
+	dxs_sys_close(fd);
+	return done;
+}
+
+// The first time.
+static bool fd_make(struct dxs_writers *writers)
+{
+	int fd = nr_fds < FDS_MAX ? same_open(writers) : -EMFILE;
+
+	if (fd < 0)
+		return false;
+	if (page_take(writers, fd)) {
+		dxs_sys_close(fd);
+		return false;
+	}
+	fd = dxs_fd_hide(fd);
+	atomic_store(&writers->fd, fd);
+	dxs_fd_kept(fd, &writers->fd);
+	nr_fds++;
+	return true;
+}
+
+bool dxs_writers_rest(struct dxs_writers *writers)
+{
+	dxs_mutex_lock(&mutex);
+	if (writers->registered && !writers->gone && !writers->doubt) {
+		atomic_store(&writers->alone_at, DXS_NEVER);
+		writers->rests = atomic_load(&writers->fd) == -1 ? fd_make(writers)
+								 : DXS_FD_USE(&writers->fd, fd, fd_unlock(writers, fd));
+		if (writers->rests) {
+			atomic_fetch_sub(&atomic_load(&writers->page)->announced, PRESENT);
+			writers->registered = false;
+		}
+	}
+	dxs_mutex_unlock(&mutex);
+	return writers->rests;
+}
+
+static void return_locked(struct dxs_writers *writers, int fd)
+{
+	bool first = false;
+
+	if (!fd_is_page(writers, fd) || lock_take(fd, &first))
+		return;
+	if (fd_is_page(writers, fd) && is_of(atomic_load(&writers->page), writers)) { // again: W.7
+		atomic_store(&writers->alone_at, announce(writers, first));
+		announce_fork(writers);
+		writers->rests = false;
+	}
+	if (first)
+		lock_set(fd, F_RDLCK);
+}
+
+bool dxs_writers_return(struct dxs_writers *writers)
+{
+	dxs_mutex_lock(&mutex);
+	DXS_FD_USE(&writers->fd, fd, (return_locked(writers, fd), true));
+	dxs_mutex_unlock(&mutex);
+	return writers->registered;
+}
+
+void dxs_writers_forsake(struct dxs_writers *writers)
+{
+	fd_drop(writers);
+	if (atomic_load(&writers->page) != &nobody)
+		dxs_sys_munmap(atomic_load(&writers->page), DXS_PAGE_SIZE);
+	dxs_writers_init(writers);
+}
+
 void dxs_writers_leave(struct dxs_writers *writers, enum dxs_leaving leaving)
 {
 	dxs_mutex_lock(&mutex);
 	writers->gone = true;
-	if (writers->registered) {
-		if (leaving == DXS_LEAVES_NOTHING)
+	if (writers->rests)
+		leaving = DXS_LEAVES_NOTHING;
+	if (writers->registered || writers->rests) {
+		if (writers->registered && leaving == DXS_LEAVES_NOTHING)
 			atomic_fetch_sub(&atomic_load(&writers->page)->announced, PRESENT);
 		page_drop(writers);
 		fail(writers, "the process has left", 0);
@@ -651,6 +796,7 @@ void dxs_writers_destroy(struct dxs_writers *writers, enum dxs_leaving leaving)
 
 void dxs_writers_in_child(struct dxs_writers *writers)
 {
+	fd_drop(writers);
 	atomic_store(&writers->alone_at, DXS_NEVER);
 }
 

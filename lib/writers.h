@@ -25,7 +25,8 @@ struct dxs_writers {
 	uint64_t dev, ino;                 // of the file
 	uint64_t born, born_ns;
 	uint64_t page_dev, page_ino; // of the registry's file
-	bool registered, gone;
+	bool registered, rests, gone;
+	_Atomic int fd;               // of the page's description, after it has rested; -1
 	bool doubt;                   // there may be writers who cannot be found
 	_Atomic(const char *) reason; // static text: why it is not alone
 };
@@ -64,6 +65,11 @@ struct dxs_ticket {
 struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers);
 void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket);
 
+// As dxs_writers_leave with nothing left behind, to come back soon; and coming back. False: that cannot be, it has to leave,
+// or to join.
+bool dxs_writers_rest(struct dxs_writers *writers);
+bool dxs_writers_return(struct dxs_writers *writers);
+
 // The place is given up for good; may be called again. destroy: and nobody looks any more.
 enum dxs_leaving {
 	DXS_LEAVES_STORES,  // which others have to sync
@@ -72,6 +78,9 @@ enum dxs_leaving {
 };
 void dxs_writers_leave(struct dxs_writers *writers, enum dxs_leaving leaving);
 void dxs_writers_destroy(struct dxs_writers *writers, enum dxs_leaving leaving);
+
+// In a forked child, of a place that rests: it is the parent's.
+void dxs_writers_forsake(struct dxs_writers *writers);
 
 // In a forked child: its hold is the parent's, of which it has a copy, and it is never alone.
 void dxs_writers_in_child(struct dxs_writers *writers);

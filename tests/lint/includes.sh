@@ -11,7 +11,7 @@ lint_begin includes "$@"
 # Layer, modules of lib/.
 layers='
 1 sys behind space utf8 lock log pattern config json stats observer fault fd alloc diag pagemap strangers vma detached budget sigmask writers bitmap foreign near filter cells index action
-2 tree group mapping file history due
+2 tree group mapping file kept history due
 3 engine engine_uffd engine_mprotect look trap signals flush flush_pmem2 image image_walk run powercut peek
 4 policy verify sync mode calls pin
 5 fork track change remap protect advise seal api

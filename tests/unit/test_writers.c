@@ -446,6 +446,78 @@ Test(writers, nobody_comes_back)
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
+// As one that has left: others are alone meanwhile. It comes back as one that joins.
+Test(writers, one_that_rests_is_seen_when_it_comes_back)
+{
+	struct dxs_writers a = joined(), b;
+
+	cr_assert(dxs_writers_rest(&a));
+	cr_expect(!dxs_writers_alone(&a));
+	cr_assert(dxs_writers_return(&a));
+	cr_expect(dxs_writers_alone(&a), "nobody has come");
+	cr_assert(dxs_writers_rest(&a));
+	b = joined();
+	cr_expect(dxs_writers_alone(&b));
+	cr_assert(dxs_writers_return(&a));
+	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_alone(&b));
+	cr_expect(!sync_whole(&b));
+	cr_assert(dxs_writers_rest(&a));
+	cr_expect(sync_whole(&b));
+	die(&b);
+	cr_assert(dxs_writers_return(&a));
+	cr_expect(!dxs_writers_alone(&a), "what b has stored is not synced");
+	cr_expect(sync_whole(&a));
+	cr_assert(dxs_writers_rest(&a));
+	dxs_writers_destroy(&a, DXS_LEAVES_STORES);
+	cr_expect_eq(registry_size(), -1, "nothing is left behind");
+}
+
+Test(writers, nobody_returns_to_a_page_that_others_do_not_find)
+{
+	struct dxs_writers a = joined(), b;
+	int number;
+
+	cr_assert(dxs_writers_rest(&a));
+	b = joined();
+	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
+	cr_expect_eq(registry_size(), -1, "b was the last");
+	cr_expect(!dxs_writers_return(&a));
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
+	a = joined();
+	cr_assert(dxs_writers_rest(&a));
+	cr_assert(!close(a.fd)); // by the program, past all hooks
+	cr_expect(!dxs_writers_return(&a));
+	cr_assert_eq(dup2(fd, a.fd), a.fd);
+	cr_expect(!dxs_writers_return(&a));
+	number = a.fd;
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
+	cr_expect_geq(fcntl(number, F_GETFD), 0, "it is the program's");
+	cr_expect_eq(registry_size(), -1);
+}
+
+// A child that has announced itself to nobody, as in silent_child_is_found: it keeps what its parent lets go.
+Test(writers, the_hold_of_a_silent_child_outlasts_a_rest)
+{
+	struct dxs_writers a = joined();
+	int child, status;
+
+	cr_assert(dxs_writers_rest(&a) && dxs_writers_return(&a)); // from here on with a descriptor
+	child = (int)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	cr_assert_gt(child, 0);
+	cr_assert(dxs_writers_rest(&a));
+	cr_assert(dxs_writers_return(&a));
+	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!sync_whole(&a));
+	cr_assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child);
+	cr_expect(sync_whole(&a));
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
+}
+
 // Processes come and go at random, some by SIGKILL. Whenever one finds itself alone, nobody else holds the token.
 static void come_and_go(unsigned seed, _Atomic int *token)
 {
