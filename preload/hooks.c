@@ -148,11 +148,12 @@ void dxs_hooks_fill(void)
 	if (filled)
 		return;
 	filled = true;
+	for (i = 0; i < dxs_nr_results; i++)
+		*dxs_results[i].next = dlsym(RTLD_NEXT, dxs_results[i].name);
+	// A name that is not found (mseal before glibc 2.41, the last one) makes dlsym allocate, and an allocator may call hooks.
 	for (i = 0; i < NR_HOOKS; i++)
 		if (!*hooks[i].next)
 			*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
-	for (i = 0; i < dxs_nr_results; i++)
-		*dxs_results[i].next = dlsym(RTLD_NEXT, dxs_results[i].name);
 }
 
 // Whether a function is another library's, and not libc's.

@@ -86,7 +86,7 @@ int siggetmask(void);
 // Every hook, by the name of the function that it stands for.
 // clang-format off
 #define DXS_HOOKS(X)                                                                                                   \
-	X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect) X(pkey_mprotect) X(mseal) X(madvise)                                \
+	X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect) X(pkey_mprotect) X(madvise)                                          \
 	X(process_madvise) X(remap_file_pages) X(shmat)                                                                \
 	X(msync) X(fsync) X(fdatasync) X(sync) X(syncfs) X(sync_file_range)                                            \
 	X(open) X(open64) X(__open) X(__open64) X(openat) X(openat64) X(creat) X(creat64)                              \
@@ -116,7 +116,7 @@ int siggetmask(void);
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk) X(setcontext) X(swapcontext)                             \
 	X(pthread_create) X(thrd_create) X(posix_spawn) X(posix_spawnp) X(timer_create) X(timer_delete)                \
 	X(execve) X(execv) X(execvp) X(execvpe) X(execl) X(execlp) X(execle) X(fexecve) X(execveat)                    \
-	X(_exit) X(_Exit) X(_Fork) X(clone)
+	X(_exit) X(_Exit) X(_Fork) X(clone) X(mseal)
 // clang-format on
 
 struct dxs_next {
