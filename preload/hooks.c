@@ -3,6 +3,7 @@
 #include "hooks.h"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <string.h>
 
@@ -140,6 +141,12 @@ static bool self_test(void)
 	return !nr;
 }
 
+// A look for a name that is not there allocates, and this may run inside the program's allocator, with its lock held.
+static bool is_in_libc(const char *name)
+{
+	return strcmp(name, "mseal") || strverscmp(gnu_get_libc_version(), "2.41") >= 0;
+}
+
 void dxs_hooks_fill(void)
 {
 	static bool filled;
@@ -150,9 +157,8 @@ void dxs_hooks_fill(void)
 	filled = true;
 	for (i = 0; i < dxs_nr_results; i++)
 		*dxs_results[i].next = dlsym(RTLD_NEXT, dxs_results[i].name);
-	// A name that is not found (mseal before glibc 2.41, the last one) makes dlsym allocate, and an allocator may call hooks.
 	for (i = 0; i < NR_HOOKS; i++)
-		if (!*hooks[i].next)
+		if (!*hooks[i].next && is_in_libc(hooks[i].name))
 			*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
 }
 
