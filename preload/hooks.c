@@ -141,10 +141,14 @@ static bool self_test(void)
 	return !nr;
 }
 
-// A look for a name that is not there allocates, and this may run inside the program's allocator, with its lock held.
-static bool is_in_libc(const char *name)
+// A look for a name that is not there allocates, and this may run inside the program's allocator, with its lock held. No
+// function of libc's that a sanitizer replaces: it would set itself up by calls that are hooked.
+static bool is_in_libc(const struct hook *hook)
 {
-	return strcmp(name, "mseal") || strverscmp(gnu_get_libc_version(), "2.41") >= 0;
+	const char *version = gnu_get_libc_version(); // "2.36"
+
+	return (void *)hook->next != (void *)&dxs_next.mseal || version[0] > '2' ||
+	       (version[2] >= '4' && version[3] >= '1' && version[3] <= '9') || version[2] > '4';
 }
 
 void dxs_hooks_fill(void)
@@ -158,7 +162,7 @@ void dxs_hooks_fill(void)
 	for (i = 0; i < dxs_nr_results; i++)
 		*dxs_results[i].next = dlsym(RTLD_NEXT, dxs_results[i].name);
 	for (i = 0; i < NR_HOOKS; i++)
-		if (!*hooks[i].next && is_in_libc(hooks[i].name))
+		if (!*hooks[i].next && is_in_libc(&hooks[i]))
 			*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
 }
 
