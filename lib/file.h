@@ -16,7 +16,7 @@
 #include "writers.h"
 
 struct dxs_image;
-struct dxs_node;
+struct dxs_index_node;
 
 // What msync(MS_SYNC) does for the mappings of an inode (doc/design.md, "Modes").
 enum dxs_mode { DXS_MODE_PASS, DXS_MODE_KERNEL, DXS_MODE_EMULATED, DXS_MODE_DIRECT, DXS_MODE_BYTE };
@@ -34,7 +34,7 @@ struct dxs_file {
 	_Atomic uint32_t nr_loose;     // mappings of which some part may be open and not marked: a sync has to look
 	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
 	bool is_mixed;                           // there were several
-	const struct dxs_node *maps;             // a tree by offset (mapping.c)
+	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)
 	struct dxs_group group;
 	_Atomic uint64_t nr_failed; // leaves of which a flush failed
 	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)

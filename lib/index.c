@@ -19,38 +19,39 @@
 
 #define BLOCK 56 // nodes in one allocation: a page
 
-struct dxs_node {
-	const struct dxs_node *left, *right;
+struct dxs_index_node {
+	const struct dxs_index_node *left, *right;
 	struct dxs_key key;
 	uint64_t end;
 	uint64_t least; // of all keys' `at` from here down
 	uint64_t max;   // of all ends
 	void *item;
-	struct dxs_node *next; // in a list of nodes that are in no tree, or soon will not be; readers never look at it
+	struct dxs_index_node
+		*next; // in a list of nodes that are in no tree, or soon will not be; readers never look at it
 	unsigned height;
 };
 
 struct block {
 	struct block *next;
-	struct dxs_node node[BLOCK];
+	struct dxs_index_node node[BLOCK];
 };
 
 static struct block *blocks;
-static struct dxs_node *pool, *retired;
+static struct dxs_index_node *pool, *retired;
 static unsigned nr_pool;
 
-static unsigned height_of(const struct dxs_node *node)
+static unsigned height_of(const struct dxs_index_node *node)
 {
 	return node ? node->height : 0;
 }
 
-static uint64_t max_of(const struct dxs_node *node)
+static uint64_t max_of(const struct dxs_index_node *node)
 {
 	return node ? node->max : 0;
 }
 
 // Nodes that one change can need: three on each level of the path (a double rotation), of a tree that may have grown.
-static unsigned nodes_for(const struct dxs_node *root)
+static unsigned nodes_for(const struct dxs_index_node *root)
 {
 	return 3 * (height_of(root) + 2);
 }
@@ -73,7 +74,7 @@ static bool block_add(void)
 }
 
 // What is asked for, and behind it the three changes that have to find memory whatever happens.
-int dxs_index_prepare(const struct dxs_node *root, unsigned nr)
+int dxs_index_prepare(const struct dxs_index_node *root, unsigned nr)
 {
 	static unsigned most; // of all trees: of any of them something can be taken out
 	unsigned each = nodes_for(root);
@@ -85,9 +86,10 @@ int dxs_index_prepare(const struct dxs_node *root, unsigned nr)
 	return 0;
 }
 
-static struct dxs_node *make(const struct dxs_node *left, const struct dxs_node *like, const struct dxs_node *right)
+static struct dxs_index_node *make(const struct dxs_index_node *left, const struct dxs_index_node *like,
+				   const struct dxs_index_node *right)
 {
-	struct dxs_node *node = pool;
+	struct dxs_index_node *node = pool;
 	unsigned l = height_of(left), r = height_of(right);
 
 	pool = node->next;
@@ -102,21 +104,22 @@ static struct dxs_node *make(const struct dxs_node *left, const struct dxs_node 
 }
 
 // In the new tree it is replaced by another, or not needed.
-static void retire(const struct dxs_node *old)
+static void retire(const struct dxs_index_node *old)
 {
-	struct dxs_node *node = (struct dxs_node *)old; // of this module; only `next` is written, which nobody reads
+	struct dxs_index_node *node = (struct dxs_index_node *)
+		old; // of this module; only `next` is written, which nobody reads
 
 	node->next = retired;
 	retired = node;
 }
 
-static const struct dxs_node *rotate_right(const struct dxs_node *left, const struct dxs_node *like,
-					   const struct dxs_node *right)
+static const struct dxs_index_node *rotate_right(const struct dxs_index_node *left, const struct dxs_index_node *like,
+						 const struct dxs_index_node *right)
 {
-	const struct dxs_node *inner = left->right, *a, *b;
+	const struct dxs_index_node *inner = left->right, *a, *b;
 
 	retire(left);
-	if (height_of(left->left) >= height_of(inner))
+	if (!inner || height_of(left->left) >= height_of(inner))
 		return make(left->left, left, make(inner, like, right));
 	retire(inner);
 	a = make(left->left, left, inner->left);
@@ -124,13 +127,13 @@ static const struct dxs_node *rotate_right(const struct dxs_node *left, const st
 	return make(a, inner, b);
 }
 
-static const struct dxs_node *rotate_left(const struct dxs_node *left, const struct dxs_node *like,
-					  const struct dxs_node *right)
+static const struct dxs_index_node *rotate_left(const struct dxs_index_node *left, const struct dxs_index_node *like,
+						const struct dxs_index_node *right)
 {
-	const struct dxs_node *inner = right->left, *a, *b;
+	const struct dxs_index_node *inner = right->left, *a, *b;
 
 	retire(right);
-	if (height_of(right->right) >= height_of(inner))
+	if (!inner || height_of(right->right) >= height_of(inner))
 		return make(make(left, like, inner), right, right->right);
 	retire(inner);
 	a = make(left, like, inner->left);
@@ -139,8 +142,8 @@ static const struct dxs_node *rotate_left(const struct dxs_node *left, const str
 }
 
 // A tree of two whose heights differ by two at most, with an item between them.
-static const struct dxs_node *join(const struct dxs_node *left, const struct dxs_node *like,
-				   const struct dxs_node *right)
+static const struct dxs_index_node *join(const struct dxs_index_node *left, const struct dxs_index_node *like,
+					 const struct dxs_index_node *right)
 {
 	if (height_of(left) > height_of(right) + 1)
 		return rotate_right(left, like, right);
@@ -156,26 +159,27 @@ static int compare(struct dxs_key a, struct dxs_key b)
 	return a.then == b.then ? 0 : a.then < b.then ? -1 : 1;
 }
 
-const struct dxs_node *dxs_index_insert(const struct dxs_node *root, struct dxs_key key, uint64_t end, void *item)
+const struct dxs_index_node *dxs_index_insert(const struct dxs_index_node *root, struct dxs_key key, uint64_t end,
+					      void *item)
 {
 	if (!root)
-		return make(NULL, &(struct dxs_node){.key = key, .end = end, .item = item}, NULL);
+		return make(NULL, &(struct dxs_index_node){.key = key, .end = end, .item = item}, NULL);
 	retire(root);
 	return compare(key, root->key) < 0 ? join(dxs_index_insert(root->left, key, end, item), root, root->right)
 					   : join(root->left, root, dxs_index_insert(root->right, key, end, item));
 }
 
-static const struct dxs_node *leftmost(const struct dxs_node *node)
+static const struct dxs_index_node *leftmost(const struct dxs_index_node *node)
 {
 	while (node->left)
 		node = node->left;
 	return node;
 }
 
-const struct dxs_node *dxs_index_remove(const struct dxs_node *root, struct dxs_key key)
+const struct dxs_index_node *dxs_index_remove(const struct dxs_index_node *root, struct dxs_key key)
 {
 	int way = root ? compare(key, root->key) : 0;
-	const struct dxs_node *next;
+	const struct dxs_index_node *next;
 
 	if (!root)
 		return NULL;
@@ -193,7 +197,7 @@ const struct dxs_node *dxs_index_remove(const struct dxs_node *root, struct dxs_
 void dxs_index_settle(void)
 {
 	while (retired) {
-		struct dxs_node *node = retired;
+		struct dxs_index_node *node = retired;
 
 		retired = node->next;
 		node->next = pool;
@@ -209,16 +213,16 @@ void dxs_index_reset(void)
 	nr_pool = 0;
 }
 
-void *dxs_index_get(const struct dxs_node *root, struct dxs_key key)
+void *dxs_index_get(const struct dxs_index_node *root, struct dxs_key key)
 {
 	while (root && compare(key, root->key))
 		root = compare(key, root->key) < 0 ? root->left : root->right;
 	return root ? root->item : NULL;
 }
 
-static const struct dxs_node *find(const struct dxs_node *node, const struct dxs_key *after, uint64_t from)
+static const struct dxs_index_node *find(const struct dxs_index_node *node, const struct dxs_key *after, uint64_t from)
 {
-	const struct dxs_node *found;
+	const struct dxs_index_node *found;
 
 	if (max_of(node) <= from)
 		return NULL;
@@ -231,14 +235,14 @@ static const struct dxs_node *find(const struct dxs_node *node, const struct dxs
 }
 
 // The first that ends behind `from`: if it does not begin before `to`, none behind it does.
-void *dxs_index_first(const struct dxs_node *root, const struct dxs_key *after, uint64_t from, uint64_t to)
+void *dxs_index_first(const struct dxs_index_node *root, const struct dxs_key *after, uint64_t from, uint64_t to)
 {
-	const struct dxs_node *node = find(root, after, from);
+	const struct dxs_index_node *node = find(root, after, from);
 
 	return node && node->key.at < to ? node->item : NULL;
 }
 
-static void summary(const struct dxs_node *node, unsigned depth, void (*fn)(uint64_t at, uint64_t end, void *arg),
+static void summary(const struct dxs_index_node *node, unsigned depth, void (*fn)(uint64_t at, uint64_t end, void *arg),
 		    void *arg)
 {
 	if (!node)
@@ -256,7 +260,7 @@ static void summary(const struct dxs_node *node, unsigned depth, void (*fn)(uint
 
 _Static_assert(DXS_INDEX_SUMMARY == (2 << SUMMARY_DEPTH) - 1, "what a summary can give");
 
-void dxs_index_summary(const struct dxs_node *root, void (*fn)(uint64_t at, uint64_t end, void *arg), void *arg)
+void dxs_index_summary(const struct dxs_index_node *root, void (*fn)(uint64_t at, uint64_t end, void *arg), void *arg)
 {
 	summary(root, SUMMARY_DEPTH, fn, arg);
 }

@@ -21,7 +21,7 @@
 #include "lock.h"
 #include "near.h"
 
-static _Atomic(const struct dxs_node *) maps, files; // published
+static _Atomic(const struct dxs_index_node *) maps, files; // published
 static struct dxs_mutex registry;
 static _Atomic uint32_t epoch;
 static _Atomic uint32_t readers[2];
@@ -121,7 +121,7 @@ struct dxs_map *dxs_file_map_next(const struct dxs_file *file, const struct dxs_
 }
 
 struct trees {
-	const struct dxs_node *maps, *files;
+	const struct dxs_index_node *maps, *files;
 };
 
 static void trees_take(struct trees *trees, const struct dxs_map *map)

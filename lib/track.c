@@ -156,7 +156,7 @@ static struct dxs_file *file_begin(const struct dxs_candidate *candidate, int fd
 				.born_ns = candidate->born_ns,
 				.size = (uint64_t)candidate->st.st_size,
 				.page_shift = candidate->page_shift,
-				.mode = candidate->mode};
+				.mode = (int)candidate->mode};
 	struct dxs_file *file = dxs_kept_take(&look);
 
 	*is_made = !file;

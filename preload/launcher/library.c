@@ -30,12 +30,12 @@ static bool is_there(const char *dir, const char *name, char path[PATH_MAX])
 // In ../lib as seen from the launcher, or where the build system says that the shim was installed.
 static bool find(const char *name, char path[PATH_MAX])
 {
-	char dir[PATH_MAX + 4];
-	bool found = find_self(dir);
+	char self[PATH_MAX], dir[PATH_MAX + 4];
+	bool found = find_self(self);
 
-	for (int i = 0; i < 2 && found && strrchr(dir, '/'); i++)
-		*strrchr(dir, '/') = '\0';
-	if (found && is_there(strcat(dir, "/lib"), name, path))
+	for (int i = 0; i < 2 && found && strrchr(self, '/'); i++)
+		*strrchr(self, '/') = '\0';
+	if (found && snprintf(dir, sizeof(dir), "%s/lib", self) > 0 && is_there(dir, name, path))
 		return true;
 #ifdef DXS_PRELOAD_DIR
 	return is_there(DXS_PRELOAD_DIR, name, path);

@@ -18,7 +18,7 @@ struct item {
 };
 
 static struct item item[MANY]; // sorted by key
-static const struct dxs_node *root;
+static const struct dxs_index_node *root;
 
 static void setup(void)
 {
@@ -118,7 +118,7 @@ Test(index, a_summary_has_every_item_in_a_range)
 // Whoever reads a tree sees it as it was.
 Test(index, an_old_tree_stays_until_it_is_settled)
 {
-	const struct dxs_node *old;
+	const struct dxs_index_node *old;
 
 	for (unsigned i = 0; i < MANY; i += 2)
 		add(i, 1);
