@@ -5,15 +5,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "calls.h"
-#include "config.h"
+#include "call/calls.h"
+#include "base/config.h"
 #include "daxsync/daxsync.h"
-#include "file.h"
-#include "fork.h"
-#include "log.h"
-#include "stats.h"
-#include "sync.h"
-#include "track.h"
+#include "core/file.h"
+#include "process/fork.h"
+#include "base/log.h"
+#include "report/stats.h"
+#include "core/sync.h"
+#include "space/track.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define TEXT2(x) #x

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // aio.c: hooks of POSIX asynchronous I/O. libc carries it out in threads of its own, by calls that no hook sees.
-#include "calls.h"
+#include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
 

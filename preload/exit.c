@@ -4,12 +4,12 @@
 
 #include <stdarg.h>
 
-#include "calls.h"
-#include "foreign.h"
-#include "fork.h"
+#include "call/calls.h"
+#include "base/foreign.h"
+#include "process/fork.h"
 #include "hooks.h"
-#include "signals.h"
-#include "stats.h"
+#include "signal/signals.h"
+#include "report/stats.h"
 
 enum { RUNNING, FINISHING, FINISHED };
 

@@ -5,7 +5,7 @@
 // kernel too. Calls that change size or blocks are flushed before.
 #include <stdarg.h>
 
-#include "calls.h"
+#include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
 

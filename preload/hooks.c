@@ -7,21 +7,21 @@
 #include <link.h>
 #include <string.h>
 
-#include "alloc.h"
-#include "behind.h"
-#include "calls.h"
+#include "base/alloc.h"
+#include "base/behind.h"
+#include "call/calls.h"
 #include "exit.h"
-#include "fork.h"
-#include "log.h"
-#include "mode.h"
+#include "process/fork.h"
+#include "base/log.h"
+#include "space/mode.h"
 #include "private_malloc.h"
 #include "results.h"
-#include "sigmask.h"
-#include "signals.h"
-#include "space.h"
-#include "stats.h"
-#include "strangers.h"
-#include "track.h"
+#include "signal/sigmask.h"
+#include "signal/signals.h"
+#include "base/space.h"
+#include "report/stats.h"
+#include "space/strangers.h"
+#include "space/track.h"
 
 struct dxs_next dxs_next;
 bool dxs_hooks_active;

@@ -37,7 +37,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "sys.h"
+#include "base/sys.h"
 
 // What programs built with _FORTIFY_SOURCE call: no header declares them without it.
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);

@@ -3,12 +3,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "alloc.h"
-#include "calls.h"
+#include "base/alloc.h"
+#include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
-#include "sigmask.h"
-#include "track.h"
+#include "signal/sigmask.h"
+#include "space/track.h"
 
 struct start {
 	void *(*run)(void *);

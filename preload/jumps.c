@@ -6,9 +6,9 @@
 // the shadow stack's). Elsewhere it is what was believed outside of handlers, from which such jumps come.
 #include <string.h>
 
-#include "fork.h"
+#include "process/fork.h"
 #include "hooks.h"
-#include "sigmask.h"
+#include "signal/sigmask.h"
 
 #define SAVED 0x64787373UL // above the two bits
 #define LAST_WORD (sizeof(sigset_t) / sizeof(unsigned long) - 1)

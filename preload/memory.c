@@ -4,10 +4,10 @@
 // They may be called before the constructor: allocators do.
 #include <stdarg.h>
 
-#include "calls.h"
+#include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
-#include "track.h"
+#include "space/track.h"
 
 #define MMAP(name, offset)                                                                                             \
 	DXS_EXPORT void *name(void *addr, size_t len, int prot, int flags, int fd, offset off)                         \

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "calls.h"
+#include "call/calls.h"
 #include "hooks.h"
-#include "peek.h"
+#include "base/peek.h"
 
 // Whether there may be anything to pin.
 static inline bool dxs_hook_pins(struct dxs_pin *pin)

@@ -14,8 +14,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "space.h"
-#include "sys.h"
+#include "base/space.h"
+#include "base/sys.h"
 
 char *dxs_private_getenv(const char *name);
 ssize_t dxs_private_readlink(const char *path, char *buf, size_t size);

@@ -34,7 +34,7 @@
 
 #include "hooks.h"
 #include "pins.h"
-#include "track.h"
+#include "space/track.h"
 
 // What programs that were built long ago, or with _FORTIFY_SOURCE, call.
 int __xstat(int version, const char *path, struct stat *st);

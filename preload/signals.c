@@ -3,9 +3,9 @@
 // signals run with these two unblocked.
 //
 // The older functions are made of sigaction and sigprocmask, as libc makes them, but of its own copies.
-#include "signals.h"
+#include "signal/signals.h"
 
-#include "fork.h"
+#include "process/fork.h"
 #include "hooks.h"
 
 // In the child of a vfork, which has actions of its own but our memory: the kernel's are set, our table stays.

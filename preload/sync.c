@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sync.c: hooks of the calls that make data durable. Cancellation points, as in libc: before the call acts.
-#include "calls.h"
+#include "call/calls.h"
 #include "hooks.h"
 
 DXS_EXPORT int msync(void *addr, size_t len, int flags)

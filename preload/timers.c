@@ -11,9 +11,9 @@
 //   A thread may be on its way when its timer is deleted, and the slot used again. So the word has the slot's round too,
 //   and a thread that finds another one there ends: it has come too late, as libc's own would have that looks for the
 //   timer after it was deleted. No lock: a forked child could find it held.
-#include "alloc.h"
+#include "base/alloc.h"
 #include "hooks.h"
-#include "sigmask.h"
+#include "signal/sigmask.h"
 
 #define NR_CHUNKS 20
 #define FIRST_CHUNK 64U

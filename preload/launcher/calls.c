@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "filter.h"
+#include "base/filter.h"
 
 #define CALL(name)                                                                                                     \
 	{                                                                                                              \

@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "base/config.h"
 #include "launcher.h"
-#include "log.h"
+#include "base/log.h"
 #include "program.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 static const char help[] =
 	"Usage: daxsync check [PATH | PROGRAM]...\n"

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "launcher.h"
-#include "log.h"
+#include "base/log.h"
 
 static bool is_usable(const char *dir)
 {

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "run.h"
+#include "emulate/run.h"
 
 struct dxs_imagedir {
 	char path[PATH_MAX];

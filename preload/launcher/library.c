@@ -10,7 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define FAULTS "libdaxsync-faults.so"
 

@@ -16,10 +16,10 @@
 #endif
 
 #include "check.h"
-#include "engine_uffd.h"
-#include "filter.h"
-#include "mode.h"
-#include "pagemap.h"
+#include "engine/uffd.h"
+#include "base/filter.h"
+#include "space/mode.h"
+#include "engine/pagemap.h"
 
 static void say_kernel(void)
 {

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "base/config.h"
 #include "launcher.h"
-#include "log.h"
+#include "base/log.h"
 
 static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 			   "       daxsync check [OPTION]... [PATH | PROGRAM]...\n"

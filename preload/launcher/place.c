@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "config.h"
-#include "filter.h"
-#include "mode.h"
+#include "base/config.h"
+#include "base/filter.h"
+#include "space/mode.h"
 
 #define HUGETLBFS 0x958458f6 // linux/magic.h
 

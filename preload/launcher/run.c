@@ -8,15 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "base/config.h"
 #include "imagedir.h"
 #include "launcher.h"
 #include "library.h"
-#include "log.h"
+#include "base/log.h"
 #include "program.h"
-#include "run.h"
+#include "emulate/run.h"
 #include "supervise.h"
-#include "writers.h"
+#include "process/writers.h"
 
 static const char help_head[] =
 	"Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "launcher.h"
-#include "log.h"
-#include "stats.h"
+#include "base/log.h"
+#include "report/stats.h"
 
 static const char help[] =
 	"Usage: daxsync stat PID...\n"

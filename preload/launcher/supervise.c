@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "launcher.h"
-#include "log.h"
+#include "base/log.h"
 #include "program.h"
 
 static const int handed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGCONT};

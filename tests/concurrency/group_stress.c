@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "../unit/random.h"
-#include "group.h"
-#include "stats.h"
+#include "core/group.h"
+#include "report/stats.h"
 
 #define ENTRIES 128
 #define BAD (ENTRIES - 1) // at the end, so that a union of ranges has it only if one of them has

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "../unit/random.h"
-#include "file.h"
-#include "mapping.h"
+#include "core/file.h"
+#include "core/mapping.h"
 
 #define WINDOWS 48
 #define WINDOW_SIZE ((uintptr_t)1 << 21)

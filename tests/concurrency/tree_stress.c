@@ -4,7 +4,7 @@
 //   tree_stress [-s SECONDS] [-m MARKERS] [-c COLLECTORS]     (TEST_SEED repeats the random choices)
 //
 // Markers do what a trap and the store behind it do: under the page lock they set DIRTY, then give the page a new
-// version. Collectors do what lib/sync.c does: tag, walk over TOWRITE and FLUSHING, take up, copy, release. Checked:
+// version. Collectors do what lib/core/sync.c does: tag, walk over TOWRITE and FLUSHING, take up, copy, release. Checked:
 //   - every version that was there before a collector began is durable when it returns, whoever made it so (T.2, M4);
 //   - a marker that holds its page's lock finds its own mark by a walk, whatever is pruned around it (T.2);
 //   - nobody sleeps for ever (T.3): the time limit of the test finds that;
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "../unit/random.h"
-#include "tree.h"
+#include "core/tree.h"
 
 #define BASES 8
 #define EACH 6 // entries around each base: half of them in the leaf before it

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "emulate/run.h"
 
 // Written, not mapped: the shim in this process would take a mapping for one to track.
 int main(int argc, char **argv)

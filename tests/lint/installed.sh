@@ -17,8 +17,8 @@ grep -q '/libdaxsync\.so' "$scratch/files" || complain 'libdaxsync.so is not amo
 ! grep 'fault\|planted' "$scratch/files" || complain 'what plants failures is installed'
 
 # The names as DAXSYNC_FAULT takes them, which what the tests load must have.
-sed -n 's/^	X("\([a-z-]*\)",.*/\1/p' lib/fault.h >"$scratch/names"
-[ "$(wc -l <"$scratch/names")" -gt 20 ] || complain 'lib/fault.h has no table of names'
+sed -n 's/^	X("\([a-z-]*\)",.*/\1/p' lib/base/fault.h >"$scratch/names"
+[ "$(wc -l <"$scratch/names")" -gt 20 ] || complain 'lib/base/fault.h has no table of names'
 strings -n 3 "$build/lib/libdaxsync-faults.so" | grep -Fxq "$(head -n 1 "$scratch/names")" ||
 	complain 'libdaxsync-faults.so does not know the first name'
 while read -r file; do

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-#include "fault.h"
-#include "log.h"
-#include "sys.h"
+#include "base/config.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/sys.h"
 
 #define VARIABLE "DAXSYNC_FAULT"
 

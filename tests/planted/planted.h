@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// planted.h: planted failures (the table in lib/fault.h).
+// planted.h: planted failures (the table in lib/base/fault.h).
 #ifndef PLANTED_H
 #define PLANTED_H
 

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "bitmap.h"
-#include "pagemap.h"
+#include "core/bitmap.h"
+#include "engine/pagemap.h"
 #include "random.h"
 
 #define NR 20000                 // more than one word of the summary

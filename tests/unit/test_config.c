@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 
 #include "capture.h"
-#include "config.h"
-#include "log.h"
-#include "observer.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/observer.h"
 
 static struct capture out;
 

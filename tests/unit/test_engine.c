@@ -9,17 +9,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "engine_mprotect.h"
-#include "engine_uffd.h"
-#include "file.h"
-#include "flush.h"
-#include "look.h"
-#include "signals.h"
-#include "stats.h"
-#include "sync.h"
-#include "sys.h"
-#include "trap.h"
+#include "core/engine.h"
+#include "engine/mprotect.h"
+#include "engine/uffd.h"
+#include "core/file.h"
+#include "core/flush.h"
+#include "engine/look.h"
+#include "signal/signals.h"
+#include "report/stats.h"
+#include "core/sync.h"
+#include "base/sys.h"
+#include "core/trap.h"
 
 #define PAGES (4 * DXS_LEAF_PAGES)
 #define BYTES (PAGES * DXS_PAGE_SIZE)

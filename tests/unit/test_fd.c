@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "fd.h"
+#include "base/fd.h"
 
 #define SOME 8 // no more than DXS_FD_MAX
 

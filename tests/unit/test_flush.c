@@ -6,8 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "flush.h"
-#include "signals.h"
+#include "core/flush.h"
+#include "signal/signals.h"
 
 struct sent {
 	int sig, code;

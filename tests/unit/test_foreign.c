@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "foreign.h"
+#include "base/foreign.h"
 
 static void learn(int fd)
 {

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "../asleep.h"
-#include "group.h"
-#include "stats.h"
+#include "core/group.h"
+#include "report/stats.h"
 
 #define RUNS_MAX 32
 #define CALLERS 3

@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "alloc.h"
-#include "index.h"
+#include "base/alloc.h"
+#include "base/index.h"
 #include "random.h"
 
 #define MANY 500

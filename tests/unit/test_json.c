@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "capture.h"
-#include "json.h"
+#include "base/json.h"
 
 static struct capture out;
 

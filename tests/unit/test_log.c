@@ -12,7 +12,7 @@
 #include <sys/time.h>
 
 #include "capture.h"
-#include "log.h"
+#include "base/log.h"
 
 static struct capture out;
 

@@ -4,11 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "file.h"
-#include "look.h"
-#include "pagemap.h"
-#include "track.h"
+#include "base/config.h"
+#include "core/file.h"
+#include "engine/look.h"
+#include "engine/pagemap.h"
+#include "space/track.h"
 
 #define PAGE 4096UL
 #define CHUNK (2UL << 20)

@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "mapping.h"
+#include "core/file.h"
+#include "core/mapping.h"
 
 #define BASE ((uintptr_t)1 << 40)
 #define SIZE ((uintptr_t)0x4000)

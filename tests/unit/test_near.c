@@ -2,7 +2,7 @@
 // test_near.c: no address of a mapping is ever far, and few others are near.
 #include <criterion/criterion.h>
 
-#include "near.h"
+#include "base/near.h"
 
 // The i-th of `nr` mappings of one page, each behind a gap of one page.
 static struct dxs_near_range every_second(size_t index, const void *arg)

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "fd.h"
-#include "pagemap.h"
+#include "base/fd.h"
+#include "engine/pagemap.h"
 
 #define PAGES 200
 #define PAGE 4096UL

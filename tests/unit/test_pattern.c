@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "pattern.h"
+#include "base/pattern.h"
 
 Test(pattern, examples_match)
 {

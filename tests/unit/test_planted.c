@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "alloc.h"
-#include "fault.h"
+#include "base/alloc.h"
+#include "base/fault.h"
 #include "planted.h"
-#include "sys.h"
+#include "base/sys.h"
 
 static char why[64];
 

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "flush.h"
-#include "signals.h"
-#include "stats.h"
+#include "core/flush.h"
+#include "signal/signals.h"
+#include "report/stats.h"
 
 #define SCENE_TIMEOUT 20
 

@@ -13,8 +13,8 @@
 #include <time.h>
 
 #include "capture.h"
-#include "config.h"
-#include "stats.h"
+#include "base/config.h"
+#include "report/stats.h"
 
 #define NR_THREADS 8
 #define NR_ROUNDS 20000

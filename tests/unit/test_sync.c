@@ -9,14 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "engine.h"
-#include "file.h"
-#include "flush.h"
+#include "base/config.h"
+#include "core/engine.h"
+#include "core/file.h"
+#include "core/flush.h"
 #include "planted.h"
-#include "signals.h"
-#include "stats.h"
-#include "sync.h"
+#include "signal/signals.h"
+#include "report/stats.h"
+#include "core/sync.h"
 
 #define PAGES 2560
 #define BYTES ((size_t)PAGES * 4096)

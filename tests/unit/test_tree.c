@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "random.h"
-#include "tree.h"
+#include "core/tree.h"
 
 #define NR(array) (sizeof(array) / sizeof((array)[0]))
 #define LAST (DXS_TREE_PAGES - 1)

@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "sys.h"
-#include "writers.h"
+#include "base/config.h"
+#include "base/sys.h"
+#include "process/writers.h"
 
 static char dir[] = "/tmp/daxsync-test-writers.XXXXXX";
 static char registry[256]; // the registry's file

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// behind.c: the functions of a library behind the shim.
+#include "base/behind.h"
+
+struct dxs_behind dxs_behind;

@@ -1,5 +1,0 @@
-// SPDX-License-Identifier: BSD-3-Clause
-// behind.c: the functions of a library behind the shim.
-#include "behind.h"
-
-struct dxs_behind dxs_behind;

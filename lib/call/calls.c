@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// calls.c: sync calls, and calls that change files, for known files.
+#include "call/calls.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/behind.h"
+#include "core/engine.h"
+#include "core/file.h"
+#include "base/foreign.h"
+#include "emulate/image.h"
+#include "core/kept.h"
+#include "space/mode.h"
+#include "base/near.h"
+#include "report/stats.h"
+#include "core/sync.h"
+#include "base/sys.h"
+#include "emulate/verify.h"
+
+// One mapping's part of an msync range.
+struct part {
+	struct dxs_file *file; // held
+	uint64_t off, end;     // in the file
+	uintptr_t addr, next;  // where the part begins, and where to go on
+};
+
+// The first known part of [addr, end). False: none.
+static bool part_find(uintptr_t addr, uintptr_t end, struct part *part)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_map *map = dxs_maps_first(addr, end);
+
+	if (map) {
+		uintptr_t from = map->addr > addr ? map->addr : addr;
+		uintptr_t to = dxs_map_end(map) < end ? dxs_map_end(map) : end;
+
+		*part = (struct part){.file = map->file, .addr = from, .next = to};
+		part->off = (map->first << map->file->page_shift) + (from - map->addr);
+		part->end = part->off + (to - from);
+		dxs_file_get(map->file);
+	}
+	dxs_maps_exit(section);
+	return map;
+}
+
+// What a kernel sync settles: looked at before the call, because what comes later is not covered. `whole`: it is one of
+// the whole file.
+struct debt {
+	uint64_t changes;
+	struct dxs_ticket ticket;
+};
+
+static struct debt debt_take(struct dxs_file *file, bool whole)
+{
+	struct debt debt = {.changes = atomic_load(&file->kernel_changes)};
+
+	if (whole && dxs_file_own_mode(file) > DXS_MODE_KERNEL)
+		debt.ticket = dxs_writers_sync_begin(&file->writers);
+	return debt;
+}
+
+// Only now that the kernel's sync has returned is what it covers not owed any more: a concurrent msync must not return
+// before.
+static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const struct dxs_asked *asked)
+{
+	uint64_t synced = atomic_load(&file->kernel_synced), changes = debt.changes;
+	bool complete = !file->image ||
+			dxs_image_kernel_synced(file, fd, asked, dxs_file_mode(file) == DXS_MODE_KERNEL);
+
+	while (changes > synced && !atomic_compare_exchange_weak(&file->kernel_synced, &synced, changes))
+		;
+	if (complete && changes == atomic_load(&file->kernel_changes))
+		atomic_store(&file->cut, UINT64_MAX);
+	dxs_writers_sync_end(&file->writers, debt.ticket);
+	dxs_file_tell(file);
+}
+
+// The kernel's sync that the file is owed, over all that is mapped of it: an msync can ask for nothing else, so nothing
+// is owed to the next one. Its cost follows what the kernel has dirty, if each part of the file is asked for once.
+static int owed_sync(struct dxs_file *file)
+{
+	struct debt debt = debt_take(file, false);
+	struct dxs_asked asked = {0};
+	struct dxs_map *map;
+	uint64_t done = 0;
+	int err = 0;
+
+	dxs_shared_lock(&file->maps_lock);
+	dxs_for_each_map_of (map, file, done, UINT64_MAX) {
+		uint64_t from = dxs_max64(map->first, done);
+		uintptr_t addr = dxs_map_addr(map, from);
+
+		err = (int)dxs_sys6(SYS_msync, (long)addr, (long)(dxs_map_end(map) - addr), MS_SYNC, 0, 0, 0);
+		if (err)
+			break;
+		done = dxs_map_last(map) + 1;
+		dxs_asked_add(&asked, from, dxs_map_last(map));
+	}
+	dxs_shared_unlock(&file->maps_lock);
+	dxs_count(kernel_syncs, 1);
+	if (!err)
+		kernel_synced(file, -1, debt, &asked);
+	return err;
+}
+
+static int sys_msync(uintptr_t start, uintptr_t end, int flags)
+{
+	uintptr_t page = start & ~(DXS_PAGE_SIZE - 1);
+
+	return (int)DXS_BEHIND(msync, ((void *)page, end - page, flags), SYS_msync, (long)page, (long)(end - page),
+			       flags, 0, 0, 0);
+}
+
+// Its size now: in mode kernel other processes change it. There is no descriptor to ask: UINT64_MAX where it has moved, or
+// has no name.
+static uint64_t size_now(const struct dxs_file *file)
+{
+	struct stat st;
+
+	if (dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)file->path, (long)&st, 0, 0, 0) ||
+	    dxs_identity_dev(&st) != file->dev || dxs_identity_ino(&st) != file->ino)
+		return UINT64_MAX;
+	return (uint64_t)st.st_size;
+}
+
+// In mode kernel. An msync of one mapping that covers all of the file is one of the whole file.
+static int kernel_msync(const struct part *part, int flags)
+{
+	struct dxs_file *file = part->file;
+	bool whole = !part->off && part->end >= size_now(file);
+	struct debt debt = debt_take(file, whole);
+	struct dxs_asked asked = {0};
+	int ret = sys_msync(part->addr, part->next, flags);
+
+	dxs_count(kernel_syncs, 1);
+	dxs_asked_add(&asked, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
+	if (!ret && whole)
+		kernel_synced(file, -1, debt, &asked);
+	else if (!ret && file->image)
+		dxs_image_kernel_synced(file, -1, &asked, true);
+	return ret;
+}
+
+static int part_sync(const struct part *part, int flags)
+{
+	struct dxs_file *file = part->file;
+	uint64_t kwrites = dxs_verify_kwrites(file);
+	int err = dxs_sync_range(file, part->off, part->end);
+	bool kernel = dxs_file_mode(file) == DXS_MODE_KERNEL; // once: it changes when other writers come and go
+	int ret = 0;
+
+	dxs_file_tell(file);
+	if (kernel && !err && !file->is_device)
+		return kernel_msync(part, flags);
+	if (!kernel && !file->is_device && dxs_file_owes_kernel(file))
+		ret = owed_sync(file);
+	ret = err ? err : ret;
+	if (!ret && !kernel)
+		dxs_verify_kernel(file, kwrites, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
+	if (!ret && flags & MS_INVALIDATE) // the kernel knows whether it is locked, and has nothing else to do
+		ret = sys_msync(part->addr, part->next, MS_ASYNC | MS_INVALIDATE);
+	return ret;
+}
+
+// As msync does: piece by piece, up to the first error; a hole is an error at the end.
+static int sync_addresses(uintptr_t start, uintptr_t end, int flags)
+{
+	dxs_sigset set = dxs_sig_block();
+	bool any = false, hole = false;
+	int ret = 0;
+
+	while (start < end && !(ret && ret != -ENOMEM)) {
+		struct part part;
+		bool known = part_find(start, end, &part);
+
+		if (!known && !any) {
+			ret = DXS_PASS;
+			break;
+		}
+		any = true;
+		ret = 0;
+		if (!known || part.addr > start) // a hole, or a mapping of something else
+			ret = sys_msync(start, known ? part.addr : end, flags);
+		hole |= ret == -ENOMEM;
+		if (known && (!ret || ret == -ENOMEM))
+			ret = part_sync(&part, flags);
+		if (known)
+			dxs_file_put(part.file);
+		start = known ? part.next : end;
+	}
+	dxs_sig_setmask(set);
+	return ret ? ret : hole ? -ENOMEM : 0;
+}
+
+int dxs_msync(void *addr, size_t len, int flags)
+{
+	uintptr_t start = (uintptr_t)addr, end = start + ((len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1));
+
+	// Whatever the kernel answers with an error, or does nothing for, is its to answer (mm/msync.c, Linux 6.12).
+	if (start % DXS_PAGE_SIZE || end <= start || !(flags & MS_SYNC) || flags & ~(MS_SYNC | MS_INVALIDATE) ||
+	    !dxs_near(start, end))
+		return DXS_PASS;
+	return sync_addresses(start, end, flags);
+}
+
+int dxs_msync_bytes(uintptr_t start, uintptr_t end)
+{
+	return dxs_near(start, end) ? sync_addresses(start, end, MS_SYNC) : DXS_PASS;
+}
+
+// The known file behind a stat, held and with signals blocked, or NULL and nothing changed.
+static struct dxs_file *file_take(const struct stat *st, dxs_sigset *set)
+{
+	dev_t dev = dxs_identity_dev(st);
+	ino_t ino = dxs_identity_ino(st);
+	struct dxs_file *file;
+
+	if (!dxs_foreign_may_be_tracked(dev, ino))
+		return NULL;
+	*set = dxs_sig_block();
+	file = dxs_file_lookup(dev, ino);
+	if (!file)
+		dxs_sig_setmask(*set);
+	return file;
+}
+
+static struct dxs_file *file_of(int fd, dxs_sigset *set)
+{
+	struct dxs_foreign_question asked;
+	struct dxs_file *file;
+	struct stat st;
+
+	if (!dxs_maps_any() || dxs_likely(dxs_foreign(fd)))
+		return NULL;
+	asked = dxs_foreign_begin(fd);
+	if (dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
+		return NULL;
+	file = file_take(&st, set);
+	if (!file)
+		dxs_foreign_learn(fd, asked);
+	return file;
+}
+
+static void file_give(struct dxs_file *file, dxs_sigset set)
+{
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+}
+
+// Always, after the flush: size, extents and data written with write(2) are the kernel's. And always the flush before:
+// from Linux 6.15 on the kernel forgets what it held dirty of a whole DAX file at each ftruncate and hole punch.
+static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
+{
+	struct debt debt = debt_take(file, true);
+	int ret = (int)(data_only ? DXS_BEHIND(fdatasync, (fd), SYS_fdatasync, fd, 0, 0, 0, 0, 0)
+				  : DXS_BEHIND(fsync, (fd), SYS_fsync, fd, 0, 0, 0, 0, 0));
+
+	dxs_count(kernel_syncs, 1);
+	if (!ret)
+		kernel_synced(file, fd, debt, &DXS_ASKED_ALL);
+	return ret;
+}
+
+// Device DAX has no kernel sync: the flush is all there is, in mode kernel of all that is mapped.
+static int device_fsync(struct dxs_file *file)
+{
+	struct debt debt = debt_take(file, true);
+	int err = dxs_sync_range(file, 0, UINT64_MAX);
+
+	if (!err)
+		dxs_writers_sync_end(&file->writers, debt.ticket);
+	return err;
+}
+
+static int file_fsync(struct dxs_file *file, int fd, bool data_only)
+{
+	int err, ret;
+
+	if (file->is_device)
+		return device_fsync(file);
+	err = dxs_sync_range(file, 0, UINT64_MAX);
+	ret = kernel_fsync(file, fd, data_only);
+	return err ? err : ret;
+}
+
+int dxs_fsync(int fd, bool data_only)
+{
+	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
+	int ret;
+
+	if (!file)
+		return DXS_PASS;
+	ret = file_fsync(file, fd, data_only);
+	dxs_file_tell(file);
+	file_give(file, set);
+	return ret;
+}
+
+int dxs_flush_fd(int fd, uint64_t off, uint64_t end)
+{
+	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
+	int err;
+
+	if (!file)
+		return DXS_PASS;
+	err = dxs_sync_range(file, off, end);
+	file_give(file, set);
+	return err;
+}
+
+// What the kernel's sync of a whole file system would do for one file. That call alone does not: it visits inodes that it
+// holds dirty, and a page that became writable with MAP_SYNC does not make one so (fs/dax.c dax_insert_pfn_mkwrite, Linux
+// 6.12).
+static int file_sync(struct dxs_file *file)
+{
+	int err = dxs_sync_range(file, 0, UINT64_MAX), ret = 0;
+
+	if (!file->is_device && dxs_file_owes_kernel(file))
+		ret = owed_sync(file);
+	return err ? err : ret;
+}
+
+// Instead of `file`, which it lets go of, the next one, held; NULL: the first, or no more.
+static struct dxs_file *file_next(struct dxs_file *file)
+{
+	unsigned section = dxs_maps_enter();
+	struct dxs_file *next = dxs_maps_next_file(file);
+
+	if (next)
+		dxs_file_get(next);
+	dxs_maps_exit(section);
+	if (file)
+		dxs_file_put(file);
+	return next;
+}
+
+int dxs_sync_files(int fd)
+{
+	struct stat st = {0};
+	struct dxs_file *file = NULL;
+	dxs_sigset set;
+	int err = 0;
+
+	if (!dxs_maps_any() || (fd >= 0 && dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0)))
+		return 0;
+	set = dxs_sig_block();
+	while ((file = file_next(file))) {
+		bool is_meant = fd < 0 || file->dev == st.st_dev || file->dev == dxs_identity_dev(&st);
+		int ret = is_meant ? file_sync(file) : 0;
+
+		err = err ? err : ret;
+	}
+	dxs_sig_setmask(set);
+	return err;
+}
+
+void dxs_leave_to_kernel(int fd, const char *reason)
+{
+	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
+
+	if (!file)
+		return;
+	dxs_file_to_kernel(file, reason);
+	file_give(file, set);
+}
+
+off_t dxs_position(int fd)
+{
+	return (off_t)dxs_sys6(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+}
+
+off_t dxs_write_position(int fd)
+{
+	long flags = dxs_sys6(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+
+	return flags > 0 && flags & O_APPEND ? dxs_end_of(fd) : dxs_position(fd);
+}
+
+off_t dxs_end_of(int fd)
+{
+	struct stat st;
+
+	return dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) ? -1 : st.st_size;
+}
+
+bool dxs_known_any(void)
+{
+	return dxs_maps_any();
+}
+
+bool dxs_pins_wanted(void)
+{
+	return dxs_maps_any() && dxs_engine_pins_wanted();
+}
+
+struct dxs_kwrite dxs_kwrite_begin(int fd)
+{
+	struct dxs_kwrite kwrite = {.generation = dxs_foreign_generation()}; // before the look
+	dxs_sigset set;
+
+	kwrite.file = file_of(fd, &set);
+	if (!kwrite.file)
+		return kwrite;
+	dxs_file_changed(kwrite.file); // before: a sync that comes while the call runs is told already
+	atomic_fetch_add(&kwrite.file->kwriters, 1);
+	dxs_sig_setmask(set);
+	return kwrite;
+}
+
+bool dxs_kwrite_is_known(struct dxs_kwrite *kwrite, int fd)
+{
+	if (kwrite->file)
+		return true;
+	if (dxs_likely(!kwrite->generation || kwrite->generation == dxs_foreign_generation()))
+		return false;
+	*kwrite = dxs_kwrite_begin(fd);
+	return kwrite->file;
+}
+
+// The file is longer now. What was stored behind its old end, in its last page, is a part of it from now on, or the
+// kernel has zeroed it: in either case it is the kernel's to make durable.
+static void size_reaches(struct dxs_file *file, uint64_t end)
+{
+	uint64_t size = atomic_load(&file->size);
+
+	if (file->image && end > size && size % dxs_file_page_size(file))
+		dxs_image_written(file, size >> file->page_shift, size >> file->page_shift);
+	while (end > size && !atomic_compare_exchange_weak(&file->size, &size, end))
+		;
+}
+
+void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
+{
+	dxs_sigset set;
+
+	if (!file)
+		return;
+	set = dxs_sig_block();
+	if (len > 0 && off >= 0)
+		size_reaches(file, (uint64_t)(off + len));
+	if (file->image && len > 0 && off >= 0)
+		dxs_image_written(file, (uint64_t)off >> file->page_shift,
+				  (uint64_t)(off + len - 1) >> file->page_shift);
+	// And again: a sync in between may have cleared it. After the marks, which a sync of this change publishes.
+	dxs_file_changed(file);
+	atomic_fetch_sub(&file->kwriters, 1);
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+}
+
+static void resize_begin(struct dxs_file *file)
+{
+	dxs_sync_range(file, 0, UINT64_MAX);
+	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && dxs_file_owes_kernel(file))
+		owed_sync(file); // the kernel's part too, and other writers': it may forget it
+	dxs_file_changed(file);
+	atomic_fetch_add(&file->kwriters, 1);
+}
+
+struct dxs_file *dxs_resize_begin(int fd)
+{
+	dxs_sigset set;
+	struct dxs_file *file = file_of(fd, &set);
+
+	if (!file)
+		return NULL;
+	resize_begin(file);
+	dxs_sig_setmask(set);
+	return file;
+}
+
+struct dxs_file *dxs_resize_begin_path(int dir, const char *path, bool follow)
+{
+	struct dxs_file *file;
+	dxs_sigset set;
+	struct stat st;
+
+	if (!dxs_maps_any() ||
+	    dxs_sys6(SYS_newfstatat, dir, (long)path, (long)&st, follow ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0))
+		return NULL;
+	file = file_take(&st, &set);
+	if (!file)
+		return NULL;
+	resize_begin(file);
+	dxs_sig_setmask(set);
+	return file;
+}
+
+static void cut_at(struct dxs_file *file, uint64_t size)
+{
+	uint64_t cut = atomic_load(&file->cut);
+
+	while (size < cut && !atomic_compare_exchange_weak(&file->cut, &cut, size))
+		;
+}
+
+// What is beyond the end of the file now has lost its protection on hugetlbfs (measured on 6.18; shmem keeps it): it is
+// closed again, before anybody can make the file grow and store there.
+static void truncated(struct dxs_file *file, uint64_t size)
+{
+	uint64_t first = (size + dxs_file_page_size(file) - 1) >> file->page_shift;
+	struct dxs_map *map;
+
+	dxs_shared_lock(&file->maps_lock);
+	dxs_for_each_map_of (map, file, first, UINT64_MAX) {
+		uint64_t from = first, last = UINT64_MAX;
+
+		if (map->engine && dxs_map_clip(map, &from, &last))
+			map->engine->truncated(map, dxs_map_addr(map, from));
+	}
+	dxs_shared_unlock(&file->maps_lock);
+}
+
+void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
+{
+	dxs_sigset set;
+
+	if (!file)
+		return;
+	set = dxs_sig_block();
+	if (done) {
+		cut_at(file, (uint64_t)size);
+		size_reaches(file, (uint64_t)size);
+		atomic_store(&file->size, (uint64_t)size);
+		truncated(file, (uint64_t)size);
+	}
+	dxs_file_changed(file); // as in dxs_kwrite_end()
+	atomic_fetch_sub(&file->kwriters, 1);
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+}
+
+void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
+{
+	uint64_t reach, end; // nothing to write beyond what the file had or has
+	dxs_sigset set;
+
+	if (!file)
+		return;
+	set = dxs_sig_block();
+	reach = dxs_max64(atomic_load(&file->size), size < 0 ? 0 : (uint64_t)size);
+	end = dxs_min64((uint64_t)off + (uint64_t)len, reach);
+	if (size >= 0)
+		size_reaches(file, (uint64_t)size);
+	if (file->image && end > (uint64_t)off)
+		dxs_image_written(file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
+	dxs_file_changed(file); // as in dxs_kwrite_end()
+	atomic_fetch_sub(&file->kwriters, 1);
+	dxs_file_put(file);
+	dxs_sig_setmask(set);
+}
+
+bool dxs_hole_begin(uintptr_t *addr, uintptr_t end, struct dxs_hole *hole)
+{
+	struct part part;
+
+	if (*addr >= end || !part_find(*addr, end, &part))
+		return false;
+	resize_begin(part.file);
+	*hole = (struct dxs_hole){part.file, (off_t)part.off, (off_t)(part.end - part.off)};
+	*addr = part.next;
+	return true;
+}
+
+void dxs_sync_all(void)
+{
+	dxs_sigset set = dxs_sig_block();
+	struct dxs_file *file = NULL;
+
+	dxs_kept_drop();
+	while ((file = file_next(file)))
+		if (dxs_file_own_mode(file) > DXS_MODE_KERNEL)
+			dxs_sync_range(file, 0, UINT64_MAX);
+	dxs_sig_setmask(set);
+}
+
+void dxs_leave_all(void)
+{
+	dxs_sigset set = dxs_sig_block();
+	struct dxs_file *file = NULL;
+
+	while ((file = file_next(file)))
+		dxs_file_leave(file);
+	dxs_sig_setmask(set);
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// file.h: one tracked inode: its dirty tree, its mappings, the state of its syncs.
+#ifndef DXS_FILE_H
+#define DXS_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/group.h"
+#include "base/lock.h"
+#include "core/mapping.h"
+#include "core/tree.h"
+#include "process/writers.h"
+
+struct dxs_image;
+struct dxs_index_node;
+
+// What msync(MS_SYNC) does for the mappings of an inode (doc/design.md, "Modes").
+enum dxs_mode { DXS_MODE_PASS, DXS_MODE_KERNEL, DXS_MODE_EMULATED, DXS_MODE_DIRECT, DXS_MODE_BYTE };
+
+const char *dxs_mode_name(enum dxs_mode mode);
+
+struct dxs_file {
+	dev_t dev;
+	ino_t ino;
+	unsigned page_shift; // an entry of the tree stands for 1 << page_shift bytes
+	_Atomic uint32_t refs;
+	struct dxs_tree tree;
+	_Atomic uint64_t tree_counted; // bytes of it in the statistics
+	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
+	_Atomic uint32_t nr_loose;     // mappings of which some part may be open and not marked: a sync has to look
+	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
+	bool is_mixed;                           // there were several
+	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)
+	struct dxs_group group;
+	_Atomic uint64_t nr_failed; // leaves of which a flush failed
+	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
+	struct dxs_mutex turn_mutex;
+	_Atomic int mode; // enum dxs_mode, while nobody else writes; moves to KERNEL when something becomes uncertain
+	_Atomic(const char *) reason;
+	struct dxs_writers writers;
+	_Atomic int told; // enum dxs_mode, the last that was logged
+	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it changes, and
+	// up to where a kernel sync that has RETURNED covers it. Unequal: owed.
+	_Atomic uint64_t kernel_changes, kernel_synced;
+	_Atomic uint64_t size;         // bytes, as last seen by a hook; a hint
+	_Atomic uint64_t cut;          // the smallest size since the last kernel sync; UINT64_MAX: not cut
+	struct dxs_mutex pin_mutex;    // pages being pinned, or a part being closed for the first time
+	unsigned nr_pins;              // kernel writes into mappings that are under way (M9); under pin_mutex
+	_Atomic uint32_t kwriters;     // kernel writes into the file that are under way
+	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (image.c)
+	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
+	_Atomic bool widened;          // a trap has opened pages that were not stored to: some may be holes
+	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks for them.
+	_Atomic bool is_plain_memory;
+	bool in_memory;           // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
+	bool is_device;           // device DAX: the kernel syncs nothing; constant
+	_Atomic bool told_closed; // dxs_file_tell_closed
+	bool changing;            // maps_lock is held exclusively by the registry's owner (change.c)
+	struct dxs_file *changing_next;
+	struct dxs_image *image; // the durable image in verify mode, else NULL
+	char path[256];          // where it was when first mapped, for people; cut if longer
+};
+
+// Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.
+static inline void dxs_file_get(struct dxs_file *file)
+{
+	atomic_fetch_add(&file->refs, 1);
+}
+
+void dxs_file_put(struct dxs_file *file);
+
+// Of one that nobody refers to.
+void dxs_file_destroy(struct dxs_file *file);
+
+// Brings the statistics up to date with the memory of the file's tree.
+void dxs_file_account(struct dxs_file *file);
+
+// The file with this identity, held, or NULL. Context: any with signals blocked.
+struct dxs_file *dxs_file_lookup(dev_t dev, ino_t ino);
+
+// A new file with one reference. NULL: no memory.
+struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift);
+
+// From now on, for good, the kernel's own sync has to follow every flush. `reason` is static text.
+void dxs_file_to_kernel(struct dxs_file *file, const char *reason);
+
+// Takes a place in the registry of the file's writers, before it can be written. fd: a descriptor of it.
+void dxs_file_join(struct dxs_file *file, int fd);
+
+// Whether byte `off` lies beyond the end of the file now: 1, 0, or -EFAULT where that is not known.
+int dxs_file_is_beyond(struct dxs_file *file, uint64_t off);
+
+// Leaves it, when the process ends.
+void dxs_file_leave(struct dxs_file *file);
+
+// Says, once for a file, that a page cannot be opened (-errno): the program's store will be a fault. Context: any.
+void dxs_file_tell_closed(struct dxs_file *file, int err);
+
+// Logs and counts a change of the mode. Context: any with signals blocked.
+void dxs_file_tell(struct dxs_file *file);
+
+static inline void dxs_file_changed(struct dxs_file *file)
+{
+	atomic_fetch_add(&file->kernel_changes, 1);
+}
+
+// The mode while nobody else writes the file: whether it is tracked. That goes on while others write it.
+static inline enum dxs_mode dxs_file_own_mode(struct dxs_file *file)
+{
+	return (enum dxs_mode)atomic_load(&file->mode);
+}
+
+// The mode at this moment. There is no step by which it changes: another writer's announcement is the change.
+static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
+{
+	enum dxs_mode mode = dxs_file_own_mode(file);
+
+	return mode > DXS_MODE_KERNEL && !dxs_writers_alone(&file->writers) ? DXS_MODE_KERNEL : mode;
+}
+
+// Why it is in that mode: static text.
+const char *dxs_file_reason(struct dxs_file *file);
+
+// Whether a flush alone does not make the file's mapped data durable: mode `kernel`, or something that only the
+// kernel can make durable was changed since the last kernel sync.
+static inline bool dxs_file_owes_kernel(struct dxs_file *file)
+{
+	return dxs_file_mode(file) == DXS_MODE_KERNEL ||
+	       atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced);
+}
+
+static inline size_t dxs_file_page_size(const struct dxs_file *file)
+{
+	return (size_t)1 << file->page_shift;
+}
+
+// The entries of a mapping: first to last.
+static inline uint64_t dxs_map_last(const struct dxs_map *map)
+{
+	return map->first + (map->len >> map->file->page_shift) - 1;
+}
+
+static inline uint64_t dxs_map_pgoff(const struct dxs_map *map, uintptr_t addr)
+{
+	return map->first + ((addr - map->addr) >> map->file->page_shift);
+}
+
+static inline uintptr_t dxs_map_addr(const struct dxs_map *map, uint64_t pgoff)
+{
+	return map->addr + (size_t)((pgoff - map->first) << map->file->page_shift);
+}
+
+// A mapping whose engine may have opened, or never closed, a part of it without marking it; and one that is all known, or has
+// no engine any more. Caller holds the map's mutex, or nobody else knows the map. A store to what was opened comes after
+// it was made loose, and so does a sync that has to see the store: such a sync finds nr_loose not 0.
+static inline void dxs_map_loosen(struct dxs_map *map)
+{
+	if (!atomic_exchange(&map->loose, true))
+		atomic_fetch_add(&map->file->nr_loose, 1);
+}
+
+static inline void dxs_map_fasten(struct dxs_map *map)
+{
+	if (atomic_exchange(&map->loose, false))
+		atomic_fetch_sub(&map->file->nr_loose, 1);
+}
+
+// The part of [first, last] that a mapping covers. False: none.
+static inline bool dxs_map_clip(const struct dxs_map *map, uint64_t *first, uint64_t *last)
+{
+	*first = dxs_max64(*first, map->first);
+	*last = dxs_min64(*last, dxs_map_last(map));
+	return *first <= *last;
+}
+
+// The first mapping of the file behind another one (NULL: of all), by offset, that has any entry of [first, last]; NULL: none.
+// Caller holds maps_lock, or the registry's lock.
+struct dxs_map *dxs_file_map_next(const struct dxs_file *file, const struct dxs_map *map, uint64_t first,
+				  uint64_t last);
+
+#define dxs_for_each_map_of(map, file, first, last)                                                                    \
+	for ((map) = dxs_file_map_next(file, NULL, first, last); (map);                                                \
+	     (map) = dxs_file_map_next(file, map, first, last))
+
+#endif

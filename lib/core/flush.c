@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// flush.c: the flush loop and its way back from faults (M7).
+#include "core/flush.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "flush/flush_pmem2.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "signal/signals.h"
+#include "report/stats.h"
+#include "base/sys.h"
+
+static struct dxs_flusher flusher; // written once, under `mutex`, before `ready`
+static struct dxs_mutex mutex;
+static _Atomic bool ready;
+static _Atomic(const char *) reason = "libpmem2 was not loaded: there was no persistent memory when the program began";
+
+bool dxs_flush_ready(const char **why)
+{
+	*why = atomic_load(&reason);
+	return atomic_load(&ready);
+}
+
+int dxs_flush_init(const char **why)
+{
+	struct dxs_flusher loaded;
+	int err;
+
+	if (atomic_load(&ready))
+		return 0;
+	err = dxs_flush_pmem2(&loaded, why); // no lock: threads that come at once load it twice
+	if (err) {
+		atomic_store(&reason, *why);
+		return err;
+	}
+	dxs_mutex_lock(&mutex);
+	if (!atomic_load(&ready))
+		flusher = loaded;
+	atomic_store(&ready, true);
+	dxs_mutex_unlock(&mutex);
+	dxs_info("flush: %s", loaded.name);
+	return 0;
+}
+
+static int fault_meaning(const struct dxs_recover *recover)
+{
+	if (recover->sig == SIGSEGV)
+		return -EFAULT;
+	return recover->code == BUS_MCEERR_AR || recover->code == BUS_MCEERR_AO ? -EIO : -ENXIO;
+}
+
+int dxs_flush_guard(void (*fn)(void *arg), void *arg, struct dxs_fault_at *fault)
+{
+	struct dxs_recover recover = {.addr = 0};
+
+	if (sigsetjmp(recover.env, 0)) {
+		*fault = (struct dxs_fault_at){recover.addr, fault_meaning(&recover)};
+		return -1;
+	}
+	dxs_recover_set(&recover);
+	fn(arg);
+	dxs_recover_set(NULL);
+	return 0;
+}
+
+struct range {
+	uintptr_t addr;
+	size_t len;
+};
+
+static void range_flush(void *arg)
+{
+	const struct range *range = arg;
+
+	flusher.flush((const void *)range->addr, range->len);
+}
+
+size_t dxs_flush_range(uintptr_t addr, size_t len, int *err)
+{
+	struct range range = {addr, len};
+	struct dxs_fault_at fault;
+	uintptr_t page;
+
+	*err = 0;
+	if (!dxs_flush_guard(range_flush, &range, &fault)) {
+		dxs_count(bytes_flushed, len);
+		return len;
+	}
+	dxs_count(flush_faults, 1);
+	*err = fault.err;
+	page = fault.addr & ~(DXS_PAGE_SIZE - 1);
+	return page > addr ? page - addr : 0;
+}
+
+void dxs_flush_drain(void)
+{
+	flusher.drain();
+	dxs_count(fences, 1);
+}

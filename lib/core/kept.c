@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// kept.c: files that are mapped no more, kept for when they are mapped again.
+//
+// RULES
+//   K.1 Nothing is due: no mark is set, no flush has failed, this process was the only writer, and it has left the registry
+//       in good order (W.9): others are alone meanwhile, and are seen when it comes back.
+//   K.2 While a file is kept nobody looks at what happens to it: it may be written to, cut off or removed. What a new
+//       mapping owes the kernel it owes as the first one did, the size is looked at again, and an inode number that was
+//       given to another file shows in the birth time. Without one a file is not kept.
+//   K.3 Only where the end of the process is seen (the shim), and not with a durable image, which follows every change.
+#include "core/kept.h"
+
+#include "core/file.h"
+#include "space/strangers.h"
+
+#define NR_KEPT 8
+#define TREE_MAX ((uint64_t)256 << 10) // bytes of a tree that are worth keeping
+
+static struct dxs_mutex mutex;
+static struct dxs_file *kept[NR_KEPT]; // the one that came last is first
+
+static bool has_marks(struct dxs_file *file)
+{
+	return dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, (1U << DXS_NR_MARKS) - 1);
+}
+
+static bool can_be_kept(struct dxs_file *file)
+{
+	return dxs_sees_all && dxs_file_own_mode(file) > DXS_MODE_KERNEL && !file->image && !file->is_device &&
+	       file->writers.born && dxs_writers_alone(&file->writers) && !atomic_load(&file->nr_failed) &&
+	       !file->nr_pins && !atomic_load(&file->kwriters) && dxs_tree_bytes(&file->tree) <= TREE_MAX &&
+	       !has_marks(file);
+}
+
+bool dxs_kept_add(struct dxs_file *file)
+{
+	struct dxs_file *last;
+	unsigned i;
+
+	if (!can_be_kept(file) || !dxs_writers_rest(&file->writers))
+		return false;
+	dxs_mutex_lock(&mutex);
+	last = kept[NR_KEPT - 1];
+	for (i = NR_KEPT - 1; i; i--)
+		kept[i] = kept[i - 1];
+	kept[0] = file;
+	dxs_mutex_unlock(&mutex);
+	if (last)
+		dxs_file_destroy(last);
+	return true;
+}
+
+// The one with this identity, or any; NULL: none.
+static struct dxs_file *take(const struct dxs_look *look)
+{
+	struct dxs_file *file = NULL;
+	unsigned i, to = 0;
+
+	dxs_mutex_lock(&mutex);
+	for (i = 0; i < NR_KEPT; i++) {
+		if (kept[i] && !file && (!look || (kept[i]->dev == look->dev && kept[i]->ino == look->ino)))
+			file = kept[i];
+		else
+			kept[to++] = kept[i];
+	}
+	if (file)
+		kept[NR_KEPT - 1] = NULL;
+	dxs_mutex_unlock(&mutex);
+	return file;
+}
+
+static bool is_same(struct dxs_file *file, const struct dxs_look *look)
+{
+	return file->writers.born == look->born && file->writers.born_ns == look->born_ns &&
+	       file->page_shift == look->page_shift && (int)dxs_file_own_mode(file) == look->mode;
+}
+
+struct dxs_file *dxs_kept_take(const struct dxs_look *look)
+{
+	struct dxs_file *file = take(look);
+
+	if (!file)
+		return NULL;
+	if (!is_same(file, look) || !dxs_writers_return(&file->writers)) {
+		dxs_file_destroy(file);
+		return NULL;
+	}
+	atomic_store(&file->refs, 1);
+	atomic_store(&file->size, look->size);
+	dxs_file_tell(file);
+	return file;
+}
+
+void dxs_kept_drop(void)
+{
+	struct dxs_file *file;
+
+	while ((file = take(NULL)))
+		dxs_file_destroy(file);
+}
+
+// The memory of the objects stays: the allocator may be another thread's at this moment.
+void dxs_kept_in_child(void)
+{
+	unsigned i;
+
+	mutex = (struct dxs_mutex){0};
+	for (i = 0; i < NR_KEPT; i++) {
+		if (kept[i]) {
+			dxs_tree_destroy(&kept[i]->tree);
+			dxs_writers_forsake(&kept[i]->writers);
+		}
+		kept[i] = NULL;
+	}
+}

@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sync.c: the sync point. The model of this file is tests/model/sync.pml; doc/model.md maps its names to these.
+//
+// CONCURRENCY
+//   Any number of syncs, traps and stores run at once. A sync takes a leaf's pages at a time, in ascending order:
+//
+//                      | trap, same page     | sync, same page               | store, same page
+//     trap             | page lock           | page lock                     | store waits for open
+//     sync: take       | page lock           | page lock, FLUSHING           | traps once closed
+//     sync: flush      | may reopen: marks   | waits until FLUSHING is clear | reopens by a trap, or racing
+//
+//   S.1 A sync holds page locks of one leaf only, and while it does, waits for nothing but the kernel's close call.
+//   S.2 A sync that has pages FLUSHING never waits for another sync: it first completes its own (drain, release). So
+//       no two syncs wait for each other, also where one waits for all others to end (`turn`).
+//   S.3 Signals are blocked from before the first lock until FLUSHING is released: a handler that syncs, or that
+//       leaves by siglongjmp, cannot find its own thread in the middle.
+//   The work of a sync is bounded by what was DIRTY when it began (TOWRITE), not by what others dirty meanwhile.
+#include "core/sync.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "core/engine.h"
+#include "base/fault.h"
+#include "core/file.h"
+#include "core/flush.h"
+#include "emulate/history.h"
+#include "emulate/image.h"
+#include "base/log.h"
+#include "engine/look.h"
+#include "core/policy.h"
+#include "signal/signals.h"
+#include "report/stats.h"
+#include "base/sys.h"
+#include "emulate/verify.h"
+
+#define BATCH_LEAVES 64
+#define BATCH_PAGES 1024 // of 4 KiB, or a leaf of larger ones: what the emulator can hold between two fences
+#define GROUP_PAGES 256  // syncs of larger ranges are grouped
+#define PATIENCE 8       // waits for other syncs' pages
+
+// Pages of one leaf that this sync has FLUSHING.
+struct taken {
+	struct dxs_leaf *leaf;
+	uint64_t pages;
+	uint64_t closed; // of these, closed and unmarked; the others stay open
+	uint64_t failed; // not flushed: to be marked again (M6)
+	bool flushed;
+};
+
+struct sync {
+	struct dxs_file *file;
+	uint64_t off, end;    // bytes
+	uint64_t first, last; // entries, rounded outwards
+	int err;              // the first error
+	bool partial;         // the range begins or ends inside an entry
+	bool close_all;       // the mapping is going: close whatever the policy says
+	bool alone;           // no other sync of this file runs
+	bool checked;         // the handlers are in place
+	struct dxs_due *due;  // of the verifier
+	unsigned nr_waits;
+	unsigned nr, nr_pages;
+	struct taken taken[BATCH_LEAVES];
+};
+
+// The pages of [off, end) that are covered as a whole: only those may be unmarked (M2).
+static uint64_t whole_pages(const struct sync *sync, const struct dxs_leaf *leaf)
+{
+	uint64_t size = dxs_file_page_size(sync->file);
+	uint64_t first = (sync->off + size - 1) / size;
+	uint64_t beyond = sync->end / size;
+
+	if (beyond <= first || beyond <= leaf->first || first >= leaf->first + DXS_LEAF_PAGES)
+		return 0;
+	return dxs_leaf_mask(leaf, first, beyond - 1);
+}
+
+static int map_close(struct dxs_map *map, uint64_t first, uint64_t last)
+{
+	if (!map->engine || !dxs_map_clip(map, &first, &last))
+		return 0;
+	if (dxs_fault(DXS_FAULT_CLOSE_ERROR))
+		return -ENOMEM;
+	return map->engine->close(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
+}
+
+// Calls fn for each run of ones in mask: entries first + from to first + to.
+#define for_each_run(mask, from, to)                                                                                   \
+	for (uint64_t rest_ = (mask); rest_ && (run_bounds(rest_, &(from), &(to)), true);                              \
+	     rest_ = (to) == 63 ? 0 : rest_ & (~0ULL << ((to) + 1)))
+
+static void run_bounds(uint64_t mask, unsigned *from, unsigned *to)
+{
+	uint64_t gaps;
+
+	*from = (unsigned)__builtin_ctzll(mask);
+	gaps = ~mask & (~0ULL << *from);
+	*to = gaps ? (unsigned)__builtin_ctzll(gaps) - 1 : 63;
+}
+
+// Closes pages in every mapping of the inode: aliases share them. False: some may still be open somewhere.
+static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf, uint64_t pages)
+{
+	struct dxs_map *map;
+	unsigned from, to;
+
+	for_each_run (pages, from, to) {
+		dxs_for_each_map_of (map, file, leaf->first + from, leaf->first + to) {
+			int err = map_close(map, leaf->first + from, leaf->first + to);
+
+			if (err) {
+				dxs_debug("%s: closing failed (%d): pages stay marked", file->path, -err);
+				return false;
+			}
+			if (dxs_fault(DXS_FAULT_ONE_MAPPING))
+				break;
+		}
+	}
+	return true;
+}
+
+// The address of an entry in some mapping that can be read, and how many of the nr entries behind it follow there.
+static uintptr_t entry_addr(const struct dxs_file *file, uint64_t pgoff, uint64_t *nr)
+{
+	const struct dxs_map *map;
+
+	dxs_for_each_map_of (map, file, pgoff, pgoff) {
+		if (!map->prot)
+			continue;
+		*nr = dxs_min64(*nr, dxs_map_last(map) - pgoff + 1);
+		return dxs_map_addr(map, pgoff);
+	}
+	*nr = 1;
+	return 0;
+}
+
+// M7. What lies beyond the end of the file is no error. Linux before 6.5 tells of a bad block by the same signal as of the
+// end; the file may have been cut by another process. Where its size is not known, the page stays marked, and the kernel
+// follows. What is in memory only has no bad blocks that would be told so, but may have holes that cannot be filled.
+static int nothing_there(struct dxs_file *file, uint64_t off)
+{
+	int beyond;
+
+	if (file->is_device)
+		return -EIO;
+	beyond = file->in_memory ? 1 : dxs_file_is_beyond(file, off & ~(DXS_PAGE_SIZE - 1));
+	return beyond < 0 ? beyond : beyond ? 0 : -EIO;
+}
+
+// Flushes bytes [addr, addr + len), which are at `off` in the file.
+static int flush_bytes(struct sync *sync, uintptr_t addr, uint64_t off, size_t len)
+{
+	struct dxs_file *file = sync->file;
+	int first_err = 0;
+
+	while (len) {
+		bool is_hole;
+		size_t part = dxs_hole_stretch(file, addr, len, &is_hole);
+		int err = 0;
+		size_t done = is_hole ? part : dxs_flush_range(addr, part, &err);
+		size_t skip = done < part ? (size_t)dxs_min64(part - done, dxs_file_page_size(file)) : 0;
+
+		if (err == -ENXIO)
+			err = nothing_there(file, off + done);
+		if (file->image && is_hole)
+			dxs_image_note_hole(file->image, off, done);
+		else if (file->image)
+			dxs_image_snapshot(file->image, addr, off, done);
+		if (err)
+			first_err = err;
+		addr += done + skip;
+		off += done + skip;
+		len -= done + skip;
+	}
+	return first_err;
+}
+
+// Flushes the entries from pgoff on; a part of one where the range covers only that. Returns how many were dealt
+// with; *err 0, or why they are not durable.
+static uint64_t flush_entries(struct sync *sync, uint64_t pgoff, uint64_t nr, int *err)
+{
+	unsigned shift = sync->file->page_shift;
+	uintptr_t addr = entry_addr(sync->file, pgoff, &nr);
+	uint64_t start = dxs_max64(sync->off, pgoff << shift);
+	uint64_t end = dxs_min64(sync->end, (pgoff + nr) << shift);
+
+	*err = 0;
+	if (!addr)
+		*err = -EFAULT;
+	else if (dxs_fault(DXS_FAULT_FLUSH_ERROR))
+		*err = -EIO;
+	else if (!dxs_fault(DXS_FAULT_SKIP_FLUSH))
+		*err = flush_bytes(sync, addr + (size_t)(start - (pgoff << shift)), start, (size_t)(end - start));
+	return nr;
+}
+
+// A page in no mapping that can be read stays marked and is left to the kernel; all else is the caller's error.
+static void error_note(struct sync *sync, int err)
+{
+	if (err == -EFAULT)
+		dxs_file_changed(sync->file);
+	else
+		sync->err = err;
+}
+
+static void flush_taken(struct sync *sync, struct taken *taken)
+{
+	unsigned from, to;
+	bool one_by_one = dxs_observer != NULL; // so that a planted failure hits a page, not a run
+
+	if (taken->flushed)
+		return;
+	taken->flushed = true;
+	dxs_history(sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
+	for_each_run (taken->pages, from, to) {
+		uint64_t at = from;
+
+		while (at <= to) {
+			uint64_t nr = one_by_one ? 1 : to - at + 1;
+			int err;
+
+			nr = flush_entries(sync, taken->leaf->first + at, nr, &err);
+			if (err) {
+				taken->failed |= dxs_leaf_mask(taken->leaf, taken->leaf->first + at,
+							       taken->leaf->first + at + nr - 1);
+				error_note(sync, err);
+			}
+			at += nr;
+		}
+	}
+	dxs_count(pages_flushed, (uint64_t)__builtin_popcountll(taken->pages));
+}
+
+static void *fence(void *arg)
+{
+	const struct sync *sync = arg;
+
+	dxs_flush_drain();
+	if (sync->file->image)
+		dxs_image_publish();
+	return NULL;
+}
+
+// M4, persist: SFENCE waits for the flushes of the CPU that executes it, so the thread that flushed fences.
+static void drain(struct sync *sync)
+{
+	pthread_t other;
+
+	if (dxs_fault(DXS_FAULT_FOREIGN_FENCE) && !pthread_create(&other, NULL, fence, sync)) {
+		pthread_join(other, NULL);
+		dxs_image_forget();
+		return;
+	}
+	fence(sync);
+}
+
+// Makes what was taken durable and lets go of it.
+static void complete(struct sync *sync)
+{
+	unsigned i;
+
+	if (!sync->nr)
+		return;
+	for (i = 0; sync->file->image && i < sync->nr; i++) {
+		struct taken *taken = &sync->taken[i];
+
+		// The closed ones are looked at later, together with all others (V1).
+		dxs_verify_taken(sync->file, sync->due, taken->leaf, taken->pages & ~taken->failed & ~taken->closed);
+	}
+	// Each flush before this point was made by this thread. After the drain its lines are durable, whoever had
+	// stored them: a close that returned had made the stores visible to this CPU.
+	drain(sync);
+	for (i = 0; i < sync->nr; i++) {
+		struct taken *taken = &sync->taken[i];
+
+		// M6: the mark is back, then the failure is counted, then FLUSHING is gone. Another sync that waited here,
+		// or that found the page neither DIRTY nor TOWRITE because this one had it, sees the count and begins
+		// again; one that begins after the count sees the mark.
+		if (taken->failed && !dxs_fault(DXS_FAULT_NO_PUTBACK)) {
+			dxs_tree_mark(&sync->file->tree, taken->leaf, DXS_DIRTY, taken->failed);
+			if (sync->err)
+				atomic_fetch_add(&sync->file->nr_failed, 1);
+		}
+		dxs_tree_unmark(&sync->file->tree, taken->leaf, DXS_FLUSHING, taken->pages);
+		dxs_leaf_wake(taken->leaf);
+	}
+	sync->nr = sync->nr_pages = 0;
+}
+
+// Close and unmark what the policy wants closed. Returns the pages that were. Caller holds the page locks.
+static uint64_t close_and_unmark(struct sync *sync, struct dxs_leaf *leaf, uint64_t dirty)
+{
+	uint64_t closing = dirty & whole_pages(sync, leaf);
+
+	if (atomic_load(&leaf->pins)) // M9: the kernel is about to write here; partner: dxs_pin
+		return 0;
+	if (!sync->close_all)
+		closing = dxs_policy_close(sync->file, leaf, closing);
+	if (!closing || (!sync->checked && dxs_signals_check()))
+		return 0; // nothing to close, or nobody would answer
+	sync->checked = true;
+	// M2: first closed, in every mapping; a store that completed before is in the cache and will be flushed, one
+	// that comes later traps. A page that could not be closed everywhere keeps its mark.
+	if (!close_everywhere(sync->file, leaf, closing))
+		return 0;
+	dxs_tree_unmark(&sync->file->tree, leaf, DXS_DIRTY, closing);
+	dxs_history(sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
+	dxs_count(pages_closed, (uint64_t)__builtin_popcountll(closing));
+	return closing;
+}
+
+static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, uint64_t closed)
+{
+	unsigned from, to;
+	struct dxs_map *map;
+
+	if (!closed || !dxs_fault(DXS_FAULT_OPEN_UNMARKED))
+		return;
+	for_each_run (closed, from, to) {
+		dxs_for_each_map_of (map, sync->file, leaf->first + from, leaf->first + to) {
+			uint64_t first = leaf->first + from, last = leaf->first + to;
+
+			if (map->engine && dxs_map_clip(map, &first, &last))
+				map->engine->open(map, dxs_map_addr(map, first),
+						  (size_t)(last - first + 1) << map->file->page_shift);
+		}
+	}
+}
+
+static unsigned small_pages(const struct dxs_file *file, uint64_t entries)
+{
+	return (unsigned)__builtin_popcountll(entries) << (file->page_shift - DXS_PAGE_SHIFT);
+}
+
+// Takes up the pages of `want` that are dirty. Caller holds their locks; none is FLUSHING.
+static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
+{
+	struct dxs_tree *tree = &sync->file->tree;
+	struct taken *taken = &sync->taken[sync->nr];
+	uint64_t dirty = want & dxs_leaf_get(leaf, DXS_DIRTY);
+	uint64_t closed;
+
+	*taken = (struct taken){.leaf = leaf, .pages = dirty};
+	if (dirty)
+		dxs_tree_mark(tree, leaf, DXS_FLUSHING, dirty);
+	// M4: TOWRITE goes only now. A concurrent sync reads TOWRITE first and FLUSHING after it, so it sees one. A page
+	// of which this sync flushes a part only keeps it: another sync may have tagged it for all of its bytes.
+	dxs_tree_unmark(tree, leaf, DXS_TOWRITE, want & ~(dirty & ~whole_pages(sync, leaf)));
+	if (!dirty)
+		return;
+	sync->nr++;
+	sync->nr_pages += small_pages(sync->file, dirty);
+	if (dxs_fault(DXS_FAULT_FLUSH_FIRST))
+		flush_taken(sync, taken);
+	closed = close_and_unmark(sync, leaf, dirty);
+	taken->closed = closed;
+	dxs_count(pages_kept_open, (uint64_t)__builtin_popcountll(dirty & ~closed));
+	plant_open_unmarked(sync, leaf, closed);
+}
+
+static void turn_begin(struct sync *sync)
+{
+	dxs_shared_lock(&sync->file->turn);
+}
+
+static void turn_end(struct sync *sync)
+{
+	if (sync->alone) {
+		dxs_exclusive_unlock(&sync->file->turn);
+		dxs_mutex_unlock(&sync->file->turn_mutex);
+	} else {
+		dxs_shared_unlock(&sync->file->turn);
+	}
+}
+
+// The caller has nothing FLUSHING.
+static void turn_alone(struct sync *sync)
+{
+	dxs_shared_unlock(&sync->file->turn);
+	dxs_mutex_lock(&sync->file->turn_mutex);
+	dxs_exclusive_lock(&sync->file->turn);
+	sync->alone = true;
+}
+
+// Waits for pages that another sync has FLUSHING. A page that is stored to and synced in a loop by others may be
+// FLUSHING again whenever we wake: after a few vain waits this sync runs alone.
+static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t busy)
+{
+	complete(sync); // S.2
+	if (++sync->nr_waits > PATIENCE && !sync->alone)
+		turn_alone(sync);
+	else
+		dxs_leaf_wait_flushed(leaf, busy);
+}
+
+// Whether to begin again: always; alone when others' failures have made it do so too often.
+static bool again(struct sync *sync)
+{
+	if (++sync->nr_waits > PATIENCE && !sync->alone)
+		turn_alone(sync);
+	return true;
+}
+
+// Deals with what is TOWRITE in one leaf, and waits for what others have FLUSHING there.
+static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
+{
+	uint64_t range = dxs_leaf_mask(leaf, sync->first, sync->last);
+
+	for (;;) {
+		uint64_t want = dxs_leaf_get(leaf, DXS_TOWRITE) & range; // before FLUSHING: see take_locked
+		uint64_t busy = dxs_leaf_get(leaf, DXS_FLUSHING) & range;
+		unsigned before;
+
+		if (busy) {
+			wait_flushed(sync, leaf, busy);
+			continue;
+		}
+		if (!want)
+			return;
+		if (sync->nr == BATCH_LEAVES || sync->nr_pages + small_pages(sync->file, ~0ULL) > BATCH_PAGES)
+			complete(sync);
+		before = sync->nr;
+		dxs_leaf_lock(leaf, want);
+		if (dxs_leaf_get(leaf, DXS_FLUSHING) & want) { // another sync came between the look and the lock
+			dxs_leaf_unlock(leaf, want);
+			continue;
+		}
+		take_locked(sync, leaf, want);
+		dxs_leaf_unlock(leaf, want);
+		// persist: outside the lock, because a store may reopen the page meanwhile; it marks the page then,
+		// and what it stores is not this sync's. What this sync owes was stored before the close.
+		if (sync->nr > before)
+			flush_taken(sync, &sync->taken[before]);
+		return;
+	}
+}
+
+// Device DAX has no kernel sync to leave anything to: in mode kernel all that is mapped is taken as dirty. CLWB writes
+// back a line whoever has stored to it.
+static void all_is_dirty(struct sync *sync)
+{
+	struct dxs_map *map;
+
+	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
+		uint64_t first = sync->first, last = sync->last;
+
+		if (dxs_map_clip(map, &first, &last))
+			dxs_mark_range(map, dxs_map_addr(map, first),
+				       dxs_map_addr(map, last) + dxs_file_page_size(map->file));
+	}
+}
+
+// Makes sure that every page that can be open is marked. An engine that may have lost its protection says that all
+// is open (M5); then nothing here is known to be clean, and the kernel, which keeps its own marks, has to follow.
+static void discover(struct sync *sync)
+{
+	bool one_for_all = atomic_load(&sync->file->engine) && !atomic_load(&sync->file->nr_loose);
+	struct dxs_map *map;
+
+	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
+		uint64_t first = sync->first, last = sync->last;
+		int err;
+
+		if (!map->engine || !dxs_map_clip(map, &first, &last))
+			continue;
+		if (!map->engine->is_alive())
+			dxs_file_to_kernel(sync->file, "the engine has lost its hold on the mapping");
+		err = map->engine->discover(map, first, last);
+		if (err)
+			dxs_file_to_kernel(sync->file, "open pages cannot be found");
+		if (one_for_all) // nothing is to be found in any: with very many mappings to look at each costs too much
+			break;
+	}
+	if (sync->file->is_device && dxs_file_mode(sync->file) == DXS_MODE_KERNEL)
+		all_is_dirty(sync);
+}
+
+// The durability argument, step by step. Caller holds maps_lock (shared or exclusive): no mapping comes or goes.
+static void sync_once(struct sync *sync)
+{
+	struct dxs_file *file = sync->file;
+	struct dxs_leaf *leaf;
+	uint64_t at = sync->first;
+
+	// 1. A store that happened before this call was made to an open page. Open pages are DIRTY: new mappings start
+	//    open and unarmed (discover marks what was touched there), and a trap marks before it opens (M1).
+	discover(sync);
+	// 2. So each such page is DIRTY now; or another sync has cleared the mark, after it had set FLUSHING, and has
+	//    not fenced yet; or it has fenced, and the store is durable.
+	if (!dxs_fault(DXS_FAULT_NO_TAG))
+		dxs_tree_tag(&file->tree, sync->first, sync->last);
+	// 3. The walk meets every page of the first two kinds: TOWRITE or FLUSHING. The first are closed if the policy
+	//    says so, always before they are flushed, and flushed by this thread; the second are waited for.
+	while ((leaf = dxs_tree_next(&file->tree, at, sync->last, 1U << DXS_TOWRITE | 1U << DXS_FLUSHING))) {
+		sync_leaf(sync, leaf);
+		at = leaf->first + DXS_LEAF_PAGES;
+		if (at > sync->last)
+			break;
+	}
+	// 4. The fence makes durable what this thread flushed; only then may others rely on it (FLUSHING released).
+	complete(sync);
+}
+
+static int sync_run(struct sync *sync)
+{
+	uint64_t failed;
+
+	turn_begin(sync);
+	do {
+		failed = atomic_load(&sync->file->nr_failed);
+		sync_once(sync);
+		// 5. Another sync's flush may have failed meanwhile, of a page that this one left to it: so again, and the
+		//    page is DIRTY now. An error of its own is this sync's result.
+	} while (!sync->err && atomic_load(&sync->file->nr_failed) != failed && again(sync));
+	turn_end(sync);
+	return sync->err;
+}
+
+static struct sync sync_make(struct dxs_file *file, uint64_t off, uint64_t end)
+{
+	return (struct sync){
+		.file = file,
+		.off = off,
+		.end = end,
+		.first = off >> file->page_shift,
+		.last = (end - 1) >> file->page_shift,
+		.partial = (off | end) & (dxs_file_page_size(file) - 1),
+	};
+}
+
+static int run_verified(struct sync *sync)
+{
+	int err;
+
+	if (!sync->file->image)
+		return sync_run(sync);
+	sync->due = dxs_image_stage();
+	if (!sync->due)
+		return -ENOMEM; // what nobody keeps, no fence makes durable
+	dxs_verify_begin(sync->file, sync->due, sync->first, sync->last);
+	err = sync_run(sync);
+	if (!err && !sync->partial)
+		dxs_verify_end(sync->file, sync->due);
+	dxs_verify_range(sync->file, sync->due, sync->first, sync->last);
+	dxs_image_unstage();
+	return err;
+}
+
+int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end)
+{
+	struct sync sync = sync_make(file, off, end);
+
+	sync.close_all = true;
+	return run_verified(&sync);
+}
+
+static int sync_shared(struct dxs_file *file, uint64_t off, uint64_t end)
+{
+	struct sync sync = sync_make(file, off, end);
+	int err;
+
+	dxs_shared_lock(&file->maps_lock);
+	err = run_verified(&sync);
+	dxs_shared_unlock(&file->maps_lock);
+	return err;
+}
+
+static int sync_pages(struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	return sync_shared(file, first << file->page_shift, (last + 1) << file->page_shift);
+}
+
+int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
+{
+	uint64_t begin = dxs_now_ns();
+	uint64_t first, last;
+	int err = 0;
+
+	end = dxs_min64(end, DXS_TREE_PAGES << file->page_shift);
+	if (dxs_file_mode(file) == DXS_MODE_BYTE) {
+		dxs_flush_drain(); // of the store buffer: what is in the caches is durable
+	} else if (off < end) {
+		first = off >> file->page_shift;
+		last = (end - 1) >> file->page_shift;
+		err = last - first < GROUP_PAGES ? sync_shared(file, off, end)
+						 : dxs_group_sync(&file->group, file, first, last, sync_pages);
+	}
+	dxs_count(syncs, 1);
+	dxs_file_account(file);
+	if (err)
+		dxs_count(sync_errors, 1);
+	dxs_stats_sync_ns(dxs_now_ns() - begin);
+	return err;
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// run.c: the control file of a verified run.
+#define DXS_SYS_SPARED // these calls emulate
+#include "emulate/run.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/config.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/space.h"
+#include "base/sys.h"
+
+#define CONTROL "daxsync.run"
+
+static struct dxs_run *run;
+static int dir_fd = -1, lock_fd = -1;
+
+struct dxs_run *dxs_run(void)
+{
+	return run;
+}
+
+int dxs_run_dir(void)
+{
+	return dir_fd;
+}
+
+void dxs_run_lock(void)
+{
+	if (lock_fd >= 0)
+		while (dxs_sys6(SYS_flock, lock_fd, LOCK_EX, 0, 0, 0, 0) == -EINTR)
+			;
+}
+
+void dxs_run_unlock(void)
+{
+	if (lock_fd >= 0)
+		dxs_sys6(SYS_flock, lock_fd, LOCK_UN, 0, 0, 0, 0);
+}
+
+// The 22nd field of /proc/PID/stat, behind the name in parentheses: the process's start time.
+static uint64_t start_time(int pid)
+{
+	char path[64], stat[512];
+	struct dxs_text text;
+	uint64_t value = 0;
+	int field = 2, fd;
+	long len, i;
+
+	dxs_text_init(&text, path, sizeof(path));
+	dxs_text_add(&text, "/proc/%d/stat", pid);
+	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	len = dxs_sys_pread(fd, stat, sizeof(stat), 0);
+	dxs_sys_close(fd);
+	for (i = len - 1; i > 0 && stat[i] != ')'; i--)
+		;
+	for (; i < len && field <= 22; i++) {
+		if (stat[i] == ' ')
+			field++;
+		else if (field == 22)
+			value = value * 10 + (uint64_t)(stat[i] - '0');
+	}
+	return value;
+}
+
+bool dxs_run_is_same(const struct dxs_run_process *process, int pid)
+{
+	return start_time(pid) == process->start;
+}
+
+void dxs_run_forked(void)
+{
+	int i, pid = getpid();
+
+	for (i = 0; run && i < DXS_RUN_PROCESSES; i++) {
+		int old = atomic_load(&run->process[i].pid);
+
+		if (old && old != pid && start_time(old))
+			continue; // taken by a live process
+		if (atomic_compare_exchange_strong(&run->process[i].pid, &old, pid)) {
+			run->process[i].start = start_time(pid);
+			return;
+		}
+	}
+}
+
+static int control_map(int fd)
+{
+	off_t size = (off_t)dxs_sys6(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+	bool fresh = !size;
+
+	if (fresh && dxs_sys_grow(SYS_ftruncate, fd, sizeof(*run), 0, 0))
+		return -ENOSPC;
+	if (!fresh && size != (off_t)sizeof(*run))
+		return -EINVAL;
+	run = dxs_space_map(sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	if (dxs_is_err(run)) {
+		run = NULL;
+		return -ENOMEM;
+	}
+	if (fresh)
+		run->magic = DXS_RUN_MAGIC;
+	if (run->magic == DXS_RUN_MAGIC)
+		return 0;
+	run = NULL;
+	return -EINVAL;
+}
+
+// Without slashes at the end, behind which a link would be followed.
+static int dir_open(const char *path)
+{
+	char buf[PATH_MAX];
+	struct dxs_text text;
+
+	dxs_text_init(&text, buf, sizeof(buf));
+	dxs_text_add(&text, "%s", path);
+	while (text.len > 1 && buf[text.len - 1] == '/')
+		buf[--text.len] = '\0';
+	return dxs_sys_openat(AT_FDCWD, buf, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+}
+
+int dxs_run_open_dir(const char *path, const char **why)
+{
+	int fd = dir_open(path);
+	struct stat st;
+
+	*why = "DAXSYNC_IMAGE_DIR cannot be opened, or is a link";
+	if (fd < 0)
+		return fd;
+	*why = "DAXSYNC_IMAGE_DIR is not a directory of this user's that only this user can write to";
+	if (!dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && st.st_uid == geteuid() &&
+	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return fd;
+	dxs_sys_close(fd);
+	return -EPERM;
+}
+
+static int join_dir(const char **why)
+{
+	int err;
+
+	dir_fd = dxs_run_open_dir(dxs_config.image_dir, why);
+	if (dir_fd < 0)
+		return dir_fd;
+	*why = "no files can be made in DAXSYNC_IMAGE_DIR";
+	lock_fd = dxs_sys_openat(dir_fd, CONTROL, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock_fd < 0)
+		return lock_fd;
+	dir_fd = dxs_fd_hide(dir_fd);
+	lock_fd = dxs_fd_hide(lock_fd);
+	dxs_run_lock();
+	err = control_map(lock_fd);
+	dxs_run_unlock();
+	*why = err == -EINVAL ? "daxsync.run in DAXSYNC_IMAGE_DIR is not of this version"
+			      : "no room for daxsync.run in DAXSYNC_IMAGE_DIR";
+	if (!err && atomic_load(&run->frozen)) {
+		*why = "DAXSYNC_IMAGE_DIR holds what survived a power cut: use an empty directory";
+		run = NULL;
+		return -EBUSY;
+	}
+	return err;
+}
+
+int dxs_run_join(const char **why)
+{
+	int err = 0;
+
+	if (run)
+		return 0;
+	if (dxs_config.image_dir[0]) {
+		err = join_dir(why);
+	} else {
+		run = dxs_space_map(sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+		*why = "no memory for the run";
+		if (dxs_is_err(run)) {
+			run = NULL;
+			err = -ENOMEM;
+		}
+	}
+	if (!err)
+		dxs_run_forked();
+	return err;
+}
+
+void dxs_run_halt(void)
+{
+	_Atomic uint32_t never = 0;
+
+	for (;;)
+		dxs_futex_wait(&never, 0);
+}
+
+int dxs_run_read(const char *image_dir, struct dxs_run_summary *out)
+{
+	char path[4096 + 32];
+	struct dxs_text text;
+	struct { // the beginning of struct dxs_run, which is large for a stack
+		uint64_t magic, fences, missed_pages;
+		uint32_t frozen;
+	} seen;
+	long size;
+	int fd, err = 0;
+
+	dxs_text_init(&text, path, sizeof(path));
+	dxs_text_add(&text, "%s/%s", image_dir, CONTROL);
+	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	size = dxs_sys6(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+	if (!size)
+		err = -ENOENT; // there was no room for more
+	else if (size != sizeof(struct dxs_run) || dxs_sys_pread(fd, &seen, sizeof(seen), 0) != sizeof(seen) ||
+		 seen.magic != DXS_RUN_MAGIC)
+		err = -EINVAL;
+	else
+		*out = (struct dxs_run_summary){seen.fences, seen.missed_pages, seen.frozen};
+	dxs_sys_close(fd);
+	return err;
+}

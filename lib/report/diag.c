@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// diag.c: backtraces.
+#include "report/diag.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
+
+#include "base/log.h"
+
+#define DEPTH 16
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+
+struct unwind {
+	int (*getcontext)(unw_context_t *context);
+	int (*init_local)(unw_cursor_t *cursor, unw_context_t *context);
+	int (*step)(unw_cursor_t *cursor);
+	int (*get_reg)(unw_cursor_t *cursor, int reg, unw_word_t *value);
+	int (*get_proc_name)(unw_cursor_t *cursor, char *name, size_t size, unw_word_t *offset);
+};
+
+// With UNW_LOCAL_ONLY the header's names are macros for the real ones (_ULx86_64_step): their text is what to look up.
+static bool load(struct unwind *api)
+{
+	void *lib = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+
+	if (!lib)
+		return false;
+#if defined(__x86_64__)
+	api->getcontext = (typeof(api->getcontext))dlsym(lib, "_Ux86_64_getcontext");
+#endif
+	api->init_local = (typeof(api->init_local))dlsym(lib, TEXT(unw_init_local));
+	api->step = (typeof(api->step))dlsym(lib, TEXT(unw_step));
+	api->get_reg = (typeof(api->get_reg))dlsym(lib, TEXT(unw_get_reg));
+	api->get_proc_name = (typeof(api->get_proc_name))dlsym(lib, TEXT(unw_get_proc_name));
+	return api->init_local && api->step && api->get_reg && api->get_proc_name;
+}
+
+static bool context_get(const struct unwind *api, unw_context_t *context)
+{
+#if defined(__x86_64__)
+	return api->getcontext && !api->getcontext(context);
+#else // elsewhere the header's macro is inline assembly and needs no symbol
+	(void)api;
+	return !unw_getcontext(context);
+#endif
+}
+
+static struct unwind api;
+static _Atomic bool loaded;
+
+void dxs_diag_load(void)
+{
+	struct unwind found = {0};
+	static atomic_flag done = ATOMIC_FLAG_INIT;
+
+	if (atomic_flag_test_and_set(&done) || !load(&found))
+		return;
+	api = found;
+	atomic_store(&loaded, true); // release: `api`; partner: the load in dxs_diag_backtrace
+}
+
+void dxs_diag_backtrace(void)
+{
+	static atomic_flag done = ATOMIC_FLAG_INIT;
+	unw_context_t context;
+	unw_cursor_t cursor;
+	int depth;
+
+	if (!atomic_load(&loaded) || atomic_flag_test_and_set(&done) || !context_get(&api, &context) ||
+	    api.init_local(&cursor, &context))
+		return;
+	for (depth = 0; depth < DEPTH && api.step(&cursor) > 0; depth++) {
+		unw_word_t ip = 0, offset = 0;
+		char name[128] = "?";
+
+		api.get_reg(&cursor, UNW_REG_IP, &ip);
+		api.get_proc_name(&cursor, name, sizeof(name), &offset);
+		dxs_error("  #%d %p %s+%lu", depth, (void *)ip, name, (unsigned long)offset);
+	}
+}
