@@ -5,14 +5,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "call/calls.h"
 #include "base/config.h"
-#include "daxsync/daxsync.h"
-#include "core/file.h"
-#include "process/fork.h"
 #include "base/log.h"
-#include "report/stats.h"
+#include "call/calls.h"
+#include "core/file.h"
 #include "core/sync.h"
+#include "daxsync/daxsync.h"
+#include "init.h"
+#include "process/fork.h"
+#include "report/stats.h"
 #include "space/track.h"
 
 #define EXPORT __attribute__((visibility("default")))

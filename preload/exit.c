@@ -4,12 +4,12 @@
 
 #include <stdarg.h>
 
-#include "call/calls.h"
 #include "base/foreign.h"
-#include "process/fork.h"
+#include "call/calls.h"
 #include "hooks.h"
-#include "signal/signals.h"
+#include "process/fork.h"
 #include "report/stats.h"
+#include "signal/signals.h"
 
 enum { RUNNING, FINISHING, FINISHED };
 

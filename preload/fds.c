@@ -3,11 +3,11 @@
 // library's: to the program they do not exist, EBADF. And what was known of a number is forgotten (foreign.h).
 #include <sys/resource.h>
 
-#include "call/calls.h"
 #include "base/fd.h"
 #include "base/foreign.h"
-#include "process/fork.h"
+#include "call/calls.h"
 #include "hooks.h"
+#include "process/fork.h"
 #include "space/track.h"
 
 static bool is_ours(int fd)

@@ -6,8 +6,8 @@
 // the shadow stack's). Elsewhere it is what was believed outside of handlers, from which such jumps come.
 #include <string.h>
 
-#include "process/fork.h"
 #include "hooks.h"
+#include "process/fork.h"
 #include "signal/sigmask.h"
 
 #define SAVED 0x64787373UL // above the two bits

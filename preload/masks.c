@@ -3,15 +3,15 @@
 // (sigmask.h); the program is told what it believes.
 #include <string.h>
 
-#include "call/calls.h"
 #include "base/config.h"
-#include "process/fork.h"
+#include "call/calls.h"
 #include "hooks.h"
-#include "space/mode.h"
-#include "base/peek.h"
 #include "pins.h"
+#include "process/fork.h"
+#include "signal/peek.h"
 #include "signal/sigmask.h"
 #include "signal/signals.h"
+#include "space/mode.h"
 
 // A program that may map something to be tracked must never block our signals, mapped or not: another thread cannot
 // unblock them later.

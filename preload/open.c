@@ -4,9 +4,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "call/calls.h"
 #include "hooks.h"
-#include "base/log.h"
 
 static bool cuts(int flags)
 {

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "call/calls.h"
+#include "core/pin.h"
 #include "hooks.h"
-#include "base/peek.h"
+#include "signal/peek.h"
 
 // Whether there may be anything to pin.
 static inline bool dxs_hook_pins(struct dxs_pin *pin)

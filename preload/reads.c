@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // reads.c: hooks of calls by which the kernel writes into the program's memory: that memory is pinned meanwhile (M9).
-#include "call/calls.h"
 #include "base/foreign.h"
+#include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
 

@@ -32,6 +32,7 @@
 #include <sys/xattr.h>
 #include <threads.h>
 
+#include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
 #include "space/track.h"

@@ -5,8 +5,8 @@
 // The older functions are made of sigaction and sigprocmask, as libc makes them, but of its own copies.
 #include "signal/signals.h"
 
-#include "process/fork.h"
 #include "hooks.h"
+#include "process/fork.h"
 
 // In the child of a vfork, which has actions of its own but our memory: the kernel's are set, our table stays.
 static int borrowed_action(int sig, const struct sigaction *act, struct sigaction *old)

@@ -7,17 +7,16 @@
 #include <sys/stat.h>
 
 #include "base/behind.h"
+#include "base/foreign.h"
+#include "base/near.h"
+#include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "base/foreign.h"
-#include "emulate/image.h"
 #include "core/kept.h"
-#include "space/mode.h"
-#include "base/near.h"
-#include "report/stats.h"
 #include "core/sync.h"
-#include "base/sys.h"
+#include "emulate/image.h"
 #include "emulate/verify.h"
+#include "report/stats.h"
 
 // One mapping's part of an msync range.
 struct part {
@@ -391,11 +390,6 @@ off_t dxs_end_of(int fd)
 bool dxs_known_any(void)
 {
 	return dxs_maps_any();
-}
-
-bool dxs_pins_wanted(void)
-{
-	return dxs_maps_any() && dxs_engine_pins_wanted();
 }
 
 struct dxs_kwrite dxs_kwrite_begin(int fd)

@@ -53,9 +53,6 @@ off_t dxs_end_of(int fd);
 // Whether any file is known: one load.
 bool dxs_known_any(void);
 
-// Whether there may be anything to pin.
-bool dxs_pins_wanted(void);
-
 // Around a call that changes a file's size or blocks (ftruncate, fallocate, ...): flushes everything before, because
 // kernels from 6.15 on forget what they held dirty. Holes: [off, off + len) was punched or moved;
 // `size` of the file now, -1: the same.
@@ -77,21 +74,6 @@ void dxs_sync_all(void);
 
 // At the end of the process, after that: other writers of its files need not fear for what it has stored.
 void dxs_leave_all(void);
-
-// Kernel writes into mapped memory (read, recv, ...): keeps the pages of [addr, addr + len) open for the call (M9). May
-// be called for several buffers; dxs_unpin undoes all. What does not fit is not pinned, and the kernel says EFAULT.
-#define DXS_PINS 48
-struct dxs_pin {
-	unsigned nr;
-	struct dxs_pinned {
-		struct dxs_file *file;
-		uint64_t first, end; // entries; end: of the last leaf that is pinned
-	} pinned[DXS_PINS];
-};
-bool dxs_pin_near(const void *addr,
-		  size_t len); // cheap: false for nearly everything that is not mapped from a known file
-void dxs_pin(struct dxs_pin *pin, void *addr, size_t len);
-void dxs_unpin(struct dxs_pin *pin);
 
 #pragma GCC visibility pop
 

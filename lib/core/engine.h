@@ -54,17 +54,11 @@ struct dxs_engine {
 	bool (*is_alive)(void);
 };
 
-// The engine for a mapping, attached, or NULL with the reason (static text) in *why. Tries the engines that the
-// configuration allows on the mapping itself: what the kernel grants is seen, not guessed from its version.
-const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why);
-
 // E.3, for traps and pins.
 int dxs_engine_open(struct dxs_map *map, uintptr_t addr, size_t len);
 
 // Whether a mapping was ever attached to an engine, so that kernel writes have to be pinned: one load.
 bool dxs_engine_pins_wanted(void);
-
-// In a forked child: no mapping is registered any more.
-void dxs_engine_reset(void);
+void dxs_engine_wants_pins(void);
 
 #endif

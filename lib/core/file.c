@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
-#include "emulate/image.h"
-#include "core/kept.h"
 #include "base/log.h"
+#include "core/kept.h"
+#include "emulate/image.h"
 #include "report/stats.h"
 
 const char *dxs_mode_name(enum dxs_mode mode)

@@ -7,13 +7,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
-#include "core/group.h"
 #include "base/lock.h"
+#include "core/group.h"
 #include "core/mapping.h"
 #include "core/tree.h"
-#include "process/writers.h"
+#include "core/writers.h"
 
 struct dxs_image;
 struct dxs_index_node;
@@ -185,5 +186,16 @@ struct dxs_map *dxs_file_map_next(const struct dxs_file *file, const struct dxs_
 #define dxs_for_each_map_of(map, file, first, last)                                                                    \
 	for ((map) = dxs_file_map_next(file, NULL, first, last); (map);                                                \
 	     (map) = dxs_file_map_next(file, map, first, last))
+
+// What a file is known by: a device of device DAX has no inode.
+static inline dev_t dxs_identity_dev(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) ? st->st_rdev : st->st_dev;
+}
+
+static inline ino_t dxs_identity_ino(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) ? 0 : st->st_ino;
+}
 
 #endif

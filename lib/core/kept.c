@@ -11,7 +11,6 @@
 #include "core/kept.h"
 
 #include "core/file.h"
-#include "space/strangers.h"
 
 #define NR_KEPT 8
 #define TREE_MAX ((uint64_t)256 << 10) // bytes of a tree that are worth keeping

@@ -16,10 +16,12 @@
 
 #include <errno.h>
 
-#include "core/file.h"
 #include "base/index.h"
 #include "base/lock.h"
 #include "base/near.h"
+#include "core/file.h"
+
+bool dxs_sees_all;
 
 static _Atomic(const struct dxs_index_node *) maps, files; // published
 static struct dxs_mutex registry;

@@ -80,4 +80,8 @@ bool dxs_maps_reset_locks(void);
 int dxs_maps_rebuild(void);
 void dxs_maps_forget_all(void);
 
+#pragma GCC visibility push(default) // the shim sets it
+extern bool dxs_sees_all;            // whether every mmap of this process goes through the library
+#pragma GCC visibility pop
+
 #endif

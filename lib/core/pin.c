@@ -4,14 +4,14 @@
 // A kernel write into a closed page fails with EFAULT where the engine cannot trap it, and trying again is no way
 // out: a datagram would be gone. So the pages are opened and marked before, and `pins` keeps every sync from closing
 // them until the call is over. Pins are counted per leaf, so a pin keeps up to 64 pages open.
-#include "call/calls.h"
+#include "core/pin.h"
+#include "base/near.h"
+#include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "emulate/history.h"
-#include "base/near.h"
-#include "report/stats.h"
-#include "base/sys.h"
 #include "core/trap.h"
+#include "emulate/history.h"
+#include "report/stats.h"
 
 static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first, uint64_t last)
 {
@@ -120,4 +120,9 @@ void dxs_unpin(struct dxs_pin *pin)
 	}
 	dxs_sig_setmask(set);
 	pin->nr = 0;
+}
+
+bool dxs_pins_wanted(void)
+{
+	return dxs_maps_any() && dxs_engine_pins_wanted();
 }

@@ -20,19 +20,19 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "core/engine.h"
 #include "base/fault.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "core/engine.h"
 #include "core/file.h"
-#include "core/flush.h"
+#include "core/look.h"
+#include "core/policy.h"
 #include "emulate/history.h"
 #include "emulate/image.h"
-#include "base/log.h"
-#include "engine/look.h"
-#include "core/policy.h"
-#include "signal/signals.h"
-#include "report/stats.h"
-#include "base/sys.h"
 #include "emulate/verify.h"
+#include "flush/flush.h"
+#include "report/stats.h"
+#include "signal/signals.h"
 
 #define BATCH_LEAVES 64
 #define BATCH_PAGES 1024 // of 4 KiB, or a leaf of larger ones: what the emulator can hold between two fences

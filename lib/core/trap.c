@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // trap.c: {mark, open} of a page, the fault side of the protocol (tests/model/sync.pml: trap).
 #include "core/trap.h"
+#include "signal/signals.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "core/engine.h"
 #include "base/fault.h"
+#include "base/log.h"
+#include "core/engine.h"
 #include "core/file.h"
 #include "emulate/history.h"
-#include "base/log.h"
 #include "report/stats.h"
 
 static _Atomic uint64_t closes_begun, closes_ended; // M8
@@ -210,4 +211,19 @@ void dxs_trap_reset(void)
 	atomic_store(&changes, 0);
 	atomic_store(&closes_ended, atomic_load(&closes_begun)); // by threads that are not there
 	atomic_store(&nr_waiting, 0);
+}
+
+static bool answer(uintptr_t addr, bool is_trap)
+{
+	enum dxs_trap result = is_trap ? dxs_trap_signal(addr) : dxs_trap_look(addr);
+
+	if (result == DXS_TRAP_GOING)
+		dxs_trap_wait();
+	return result != DXS_TRAP_FOREIGN || !dxs_trap_is_foreign(addr);
+}
+
+int dxs_trap_install(unsigned traps)
+{
+	atomic_store(&dxs_fault_answer, answer); // before a handler that may ask
+	return dxs_signals_install(traps);
 }

@@ -30,6 +30,10 @@ enum dxs_trap dxs_trap_look(uintptr_t addr);
 // change is under way, and only the same fault once more, with no change in between, is the application's.
 bool dxs_trap_is_foreign(uintptr_t addr);
 
+// From now on the signals in `traps` (DXS_TRAP_BUS, DXS_TRAP_SEGV: signals.h) are answered here. 0 or -errno: no handler can
+// be put in place. Context: page locks may not be held; may be called again, with other traps.
+int dxs_trap_install(unsigned traps);
+
 // Sleeps while mappings are being changed.
 void dxs_trap_wait(void);
 

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "core/file.h"
 #include "base/log.h"
+#include "core/file.h"
 
 enum dxs_event { DXS_EVENT_OPEN, DXS_EVENT_CLOSE, DXS_EVENT_FLUSH, DXS_EVENT_PUBLISH, DXS_EVENT_KERNEL };
 

@@ -23,16 +23,16 @@
 #include "base/detached.h"
 #include "base/due.h"
 #include "base/fd.h"
-#include "core/file.h"
 #include "base/filter.h"
-#include "core/flush.h"
-#include "emulate/history.h"
-#include "emulate/image_walk.h"
 #include "base/log.h"
-#include "emulate/powercut.h"
-#include "emulate/run.h"
 #include "base/space.h"
 #include "base/sys.h"
+#include "core/file.h"
+#include "emulate/history.h"
+#include "emulate/image_walk.h"
+#include "emulate/powercut.h"
+#include "emulate/run.h"
+#include "flush/flush.h"
 
 #define LINE 64
 #define PUBLISHED_AT_ONCE 32

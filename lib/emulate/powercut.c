@@ -10,10 +10,10 @@
 #include <time.h>
 
 #include "base/config.h"
-#include "emulate/image_walk.h"
 #include "base/log.h"
-#include "emulate/run.h"
 #include "base/sys.h"
+#include "emulate/image_walk.h"
+#include "emulate/run.h"
 
 #define LINE 64
 

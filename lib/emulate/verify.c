@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "base/config.h"
-#include "report/diag.h"
+#include "base/log.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "core/flush.h"
+#include "core/look.h"
 #include "emulate/history.h"
 #include "emulate/image.h"
-#include "base/log.h"
-#include "engine/look.h"
-#include "engine/pagemap.h"
 #include "emulate/run.h"
+#include "flush/flush.h"
+#include "proc/pagemap.h"
+#include "report/diag.h"
 #include "report/stats.h"
 
 #define REPORTS 20

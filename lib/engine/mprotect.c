@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// engine_mprotect.c: the mprotect engine.
+// mprotect.c: the mprotect engine.
 //
 // STRUCTURE
 //   A closed page has no write permission in its VMA. A store raises SIGSEGV in the storing thread, whose handler opens
@@ -30,19 +30,19 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "core/bitmap.h"
-#include "engine/budget.h"
 #include "base/cells.h"
-#include "core/file.h"
 #include "base/log.h"
-#include "engine/look.h"
-#include "engine/pagemap.h"
-#include "signal/signals.h"
 #include "base/space.h"
-#include "report/stats.h"
 #include "base/sys.h"
+#include "core/bitmap.h"
+#include "core/file.h"
+#include "core/look.h"
 #include "core/trap.h"
-#include "engine/vma.h"
+#include "engine/budget.h"
+#include "proc/pagemap.h"
+#include "proc/vma.h"
+#include "report/stats.h"
+#include "signal/signals.h"
 
 #define REGION_SHIFT 21 // a huge page, and the most that one trap opens
 #define REGION ((uintptr_t)1 << REGION_SHIFT)
@@ -235,7 +235,7 @@ static int mprotect_attach(struct dxs_map *map)
 	int err = dxs_pagemap_open();
 
 	if (!err)
-		err = dxs_signals_install(DXS_TRAP_SEGV);
+		err = dxs_trap_install(DXS_TRAP_SEGV);
 	if (!err)
 		err = protection_alloc(map);
 	if (!err)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// engine_mprotect.h: mprotect and SIGSEGV, for any file that can be mapped.
+// mprotect.h: mprotect and SIGSEGV, for any file that can be mapped.
 #ifndef DXS_ENGINE_MPROTECT_H
 #define DXS_ENGINE_MPROTECT_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// engine_uffd.c: the userfaultfd write-protect engine.
+// uffd.c: the userfaultfd write-protect engine.
 //
 // STRUCTURE
 //   One userfaultfd per process. A store to a protected page raises SIGBUS in the storing thread (UFFD_FEATURE_SIGBUS),
@@ -33,17 +33,17 @@
 #include <stdbool.h>
 #include <sys/ioctl.h>
 
-#include "core/bitmap.h"
 #include "base/config.h"
 #include "base/fd.h"
-#include "core/file.h"
 #include "base/filter.h"
-#include "engine/look.h"
-#include "engine/pagemap.h"
-#include "signal/signals.h"
-#include "report/stats.h"
 #include "base/sys.h"
+#include "core/bitmap.h"
+#include "core/file.h"
+#include "core/look.h"
 #include "core/trap.h"
+#include "proc/pagemap.h"
+#include "report/stats.h"
+#include "signal/signals.h"
 
 #define CHUNK ((uintptr_t)2 << 20)
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
@@ -90,7 +90,7 @@ static int start(int fd, const char **why)
 	int err;
 
 	can_be_lazy = dxs_leaves_trace();
-	err = dxs_signals_install(DXS_TRAP_BUS);
+	err = dxs_trap_install(DXS_TRAP_BUS);
 	if (err) {
 		*why = "the SIGBUS handler cannot be installed";
 		dxs_fd_close(fd);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// engine_uffd.h: userfaultfd write-protect, for tmpfs, memfd and hugetlbfs.
+// uffd.h: userfaultfd write-protect, for tmpfs, memfd and hugetlbfs.
 #ifndef DXS_ENGINE_UFFD_H
 #define DXS_ENGINE_UFFD_H
 

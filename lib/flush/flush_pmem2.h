@@ -3,7 +3,7 @@
 #ifndef DXS_FLUSH_PMEM2_H
 #define DXS_FLUSH_PMEM2_H
 
-#include "core/flush.h"
+#include "flush/flush.h"
 
 // Loads libpmem2 on demand and takes its functions for cache-line granularity. 0 or -errno with *why.
 int dxs_flush_pmem2(struct dxs_flusher *flusher, const char **why);

@@ -5,14 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "signal/action.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/peek.h"
-#include "signal/sigmask.h"
-#include "report/stats.h"
 #include "base/sys.h"
-#include "core/trap.h"
+#include "report/stats.h"
+#include "signal/action.h"
+#include "signal/peek.h"
+#include "signal/sigmask.h"
 
 #define NR_SIGNALS 65
 #ifdef __x86_64__
@@ -29,6 +28,8 @@ bool (*dxs_fault_check)(void);
 static struct sigaction app_action[NR_SIGNALS]; // under `mutex`
 static struct dxs_mutex mutex;
 static _Atomic bool installed;
+_Atomic(bool (*)(uintptr_t addr, bool is_trap)) dxs_fault_answer;
+
 static _Atomic unsigned traps; // DXS_TRAP_*
 static DXS_THREAD struct dxs_recover *recover;
 
@@ -331,12 +332,9 @@ static bool is_trap(int sig, const siginfo_t *info, const ucontext_t *context)
 // Whether the fault was ours and the instruction can be tried again.
 static bool handled(int sig, const siginfo_t *info, const ucontext_t *context)
 {
-	uintptr_t addr = (uintptr_t)info->si_addr;
-	enum dxs_trap result = is_trap(sig, info, context) ? dxs_trap_signal(addr) : dxs_trap_look(addr);
+	bool (*answer)(uintptr_t, bool) = atomic_load(&dxs_fault_answer);
 
-	if (result == DXS_TRAP_GOING)
-		dxs_trap_wait();
-	return result != DXS_TRAP_FOREIGN || !dxs_trap_is_foreign(addr);
+	return answer && answer((uintptr_t)info->si_addr, is_trap(sig, info, context));
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)

@@ -23,6 +23,10 @@ extern int (*dxs_real_sigaction)(int sig, const struct sigaction *act, struct si
 // Asked before a fault is looked at; true: something has changed, try again. fork.c sets it.
 extern bool (*dxs_fault_check)(void);
 
+// Answers a fault at addr. `is_trap`: it is a signal that was asked for below, of a store as far as can be told. True: the
+// instruction can be tried again; false: the fault is the application's. trap.c sets it.
+extern _Atomic(bool (*)(uintptr_t addr, bool is_trap)) dxs_fault_answer;
+
 // Puts the handlers in place. The signals in `traps` are answered as traps from now on. 0 or -errno.
 // Context: init; may be called again, with other traps.
 #define DXS_TRAP_BUS 1U

@@ -3,9 +3,10 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#include "call/calls.h"
-#include "core/change.h"
 #include "base/near.h"
+#include "call/calls.h"
+#include "core/pin.h"
+#include "space/change.h"
 #include "space/track.h"
 
 // Advice that libc's headers may not know yet.

@@ -12,11 +12,12 @@
 #include <sys/sysmacros.h>
 
 #include "base/config.h"
-#include "core/engine.h"
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "core/engine.h"
+#include "engine/choice.h"
 
 #ifndef STATX_ATTR_DAX
 #define STATX_ATTR_DAX 0x00200000

@@ -32,17 +32,6 @@ bool dxs_mode_is_possible(void);
 // Looks at the file behind a descriptor that is being mapped shared. Context: hook.
 void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out);
 
-// What a file is known by: a device of device DAX has no inode.
-static inline dev_t dxs_identity_dev(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) ? st->st_rdev : st->st_dev;
-}
-
-static inline ino_t dxs_identity_ino(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) ? 0 : st->st_ino;
-}
-
 // The program's mmap. On DAX, MAP_SYNC is asked for on the program's behalf: with it, the blocks of a page that can be
 // written are durable metadata, and flushing the page is all that is left (Documentation/filesystems/dax.rst). Where it
 // is refused the candidate's mode becomes KERNEL. Returns the address, or -errno in the pointer.

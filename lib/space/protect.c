@@ -2,9 +2,9 @@
 // protect.c: mprotect of tracked mappings.
 #include <sys/mman.h>
 
-#include "core/change.h"
 #include "core/engine.h"
 #include "core/sync.h"
+#include "space/change.h"
 #include "space/track.h"
 
 static int sys_protect(uintptr_t addr, uintptr_t end, int prot, int pkey)

@@ -4,8 +4,8 @@
 #include <sys/shm.h>
 
 #include "base/alloc.h"
-#include "core/change.h"
 #include "core/engine.h"
+#include "space/change.h"
 #include "space/strangers.h"
 #include "space/track.h"
 

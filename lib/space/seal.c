@@ -4,9 +4,9 @@
 // kernel: a store to a page that stayed closed could never complete.
 #include <sys/mman.h>
 
-#include "core/change.h"
 #include "core/engine.h"
 #include "core/sync.h"
+#include "space/change.h"
 #include "space/track.h"
 
 _Atomic bool dxs_filtered;

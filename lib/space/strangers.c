@@ -10,8 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
-
-bool dxs_sees_all;
+#include "core/mapping.h"
 
 enum { UNKNOWN, NONE, SOME };
 static _Atomic int strangers;

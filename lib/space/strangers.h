@@ -3,7 +3,7 @@
 #ifndef DXS_STRANGERS_H
 #define DXS_STRANGERS_H
 
-#include "engine/vma.h"
+#include "proc/vma.h"
 
 // Whether there may be shared writable mappings of files that are in no table. Reading /proc/self/maps costs microseconds for
 // each mapping of the process, so it is not read for every new file where all mmaps are seen (the shim's hooks). What hooks
@@ -13,10 +13,6 @@ bool dxs_strangers_possible(uintptr_t addr);
 
 // From now on there may be: a mapping stays that is tracked no more, or could not be tracked.
 void dxs_strangers_left(void);
-
-#pragma GCC visibility push(default) // the shim sets it
-extern bool dxs_sees_all;            // mmaps of this process
-#pragma GCC visibility pop
 
 // Calls fn for every shared writable mapping of the file that is mapped at addr, that mapping included, as
 // /proc/self/maps has them. 0 or -errno. Context: hook, with the registry's lock.

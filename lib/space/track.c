@@ -8,45 +8,32 @@
 #include <sys/uio.h>
 
 #include "base/alloc.h"
-#include "call/calls.h"
-#include "core/change.h"
 #include "base/config.h"
-#include "report/diag.h"
-#include "core/engine.h"
 #include "base/fd.h"
-#include "core/flush.h"
 #include "base/foreign.h"
-#include "process/fork.h"
-#include "emulate/image.h"
-#include "core/kept.h"
 #include "base/log.h"
-#include "space/mode.h"
 #include "base/near.h"
-#include "base/observer.h"
+#include "call/calls.h"
+#include "core/engine.h"
+#include "core/kept.h"
+#include "core/trap.h"
+#include "emulate/image.h"
 #include "emulate/run.h"
-#include "signal/signals.h"
+#include "engine/choice.h"
+#include "flush/flush.h"
+#include "proc/vma.h"
+#include "report/diag.h"
 #include "report/stats.h"
+#include "signal/signals.h"
+#include "space/change.h"
+#include "space/mode.h"
 #include "space/strangers.h"
-#include "engine/vma.h"
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
 
 DXS_THREAD int dxs_inside;
 
 bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
-
-void dxs_init(void)
-{
-	static _Atomic bool done;
-
-	if (atomic_exchange(&done, true))
-		return;
-	dxs_log_init();
-	dxs_config_load();
-	if (dxs_observer)
-		dxs_observer->begin();
-	dxs_fork_init();
-}
 
 // Whether a mapping is one of interest: shared, of a file, writable now or later.
 static bool is_of_interest(int prot, int flags, int fd)
@@ -305,7 +292,7 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 		dxs_stats_share();
 		dxs_file_join(file, fd);
 		if (file->is_device) // what is flushed without an engine may fault (M7), and stores may have to wait (M10)
-			dxs_signals_install(DXS_TRAP_SEGV);
+			dxs_trap_install(DXS_TRAP_SEGV);
 	}
 	if (is_made && dxs_file_own_mode(file) != DXS_MODE_KERNEL)
 		file_prepare(file, fd);

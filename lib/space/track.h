@@ -13,9 +13,6 @@
 
 #pragma GCC visibility push(default) // the shim uses these
 
-// Once per process, before anything else: reads the configuration. Context: init; may be called again.
-void dxs_init(void);
-
 // Loads the libraries that tracking needs. Context: init or api, no lock held; may be called again. Never in a hook: it
 // allocates by the program's allocator, which may be waiting for the very call with its lock held, and takes the loader's
 // lock, under which another thread may be running a constructor that maps files.

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "base/filter.h"
+#include "check.h"
 
 #define CALL(name)                                                                                                     \
 	{                                                                                                              \

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/config.h"
-#include "launcher.h"
 #include "base/log.h"
-#include "program.h"
 #include "base/utf8.h"
+#include "launcher.h"
+#include "program.h"
 
 static const char help[] =
 	"Usage: daxsync check [PATH | PROGRAM]...\n"

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "launcher.h"
 #include "base/log.h"
+#include "launcher.h"
 
 static bool is_usable(const char *dir)
 {

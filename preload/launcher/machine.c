@@ -15,11 +15,11 @@
 #include <cpuid.h>
 #endif
 
+#include "base/filter.h"
 #include "check.h"
 #include "engine/uffd.h"
-#include "base/filter.h"
+#include "proc/pagemap.h"
 #include "space/mode.h"
-#include "engine/pagemap.h"
 
 static void say_kernel(void)
 {

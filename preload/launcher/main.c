@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/config.h"
-#include "launcher.h"
 #include "base/log.h"
+#include "launcher.h"
 
 static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 			   "       daxsync check [OPTION]... [PATH | PROGRAM]...\n"

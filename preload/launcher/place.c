@@ -15,9 +15,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "base/config.h"
 #include "base/filter.h"
+#include "check.h"
 #include "space/mode.h"
 
 #define HUGETLBFS 0x958458f6 // linux/magic.h

@@ -9,14 +9,14 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/log.h"
+#include "core/writers.h"
+#include "emulate/run.h"
 #include "imagedir.h"
 #include "launcher.h"
 #include "library.h"
-#include "base/log.h"
 #include "program.h"
-#include "emulate/run.h"
 #include "supervise.h"
-#include "process/writers.h"
 
 static const char help_head[] =
 	"Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"

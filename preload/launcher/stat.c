@@ -13,8 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "launcher.h"
 #include "base/log.h"
+#include "launcher.h"
 #include "report/stats.h"
 
 static const char help[] =

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #include "core/bitmap.h"
-#include "engine/pagemap.h"
+#include "proc/pagemap.h"
 #include "random.h"
 
 #define NR 20000                 // more than one word of the summary

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "capture.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/observer.h"
+#include "capture.h"
 
 static struct capture out;
 

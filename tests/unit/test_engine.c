@@ -9,17 +9,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sys.h"
 #include "core/engine.h"
+#include "core/file.h"
+#include "core/look.h"
+#include "core/sync.h"
+#include "core/trap.h"
 #include "engine/mprotect.h"
 #include "engine/uffd.h"
-#include "core/file.h"
-#include "core/flush.h"
-#include "engine/look.h"
-#include "signal/signals.h"
+#include "flush/flush.h"
 #include "report/stats.h"
-#include "core/sync.h"
-#include "base/sys.h"
-#include "core/trap.h"
+#include "signal/signals.h"
 
 #define PAGES (4 * DXS_LEAF_PAGES)
 #define BYTES (PAGES * DXS_PAGE_SIZE)

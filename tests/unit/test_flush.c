@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/flush.h"
+#include "flush/flush.h"
 #include "signal/signals.h"
 
 struct sent {

@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "capture.h"
 #include "base/json.h"
+#include "capture.h"
 
 static struct capture out;
 

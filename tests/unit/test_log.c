@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "capture.h"
 #include "base/log.h"
+#include "capture.h"
 
 static struct capture out;
 

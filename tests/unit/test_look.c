@@ -6,8 +6,9 @@
 
 #include "base/config.h"
 #include "core/file.h"
-#include "engine/look.h"
-#include "engine/pagemap.h"
+#include "core/look.h"
+#include "init.h"
+#include "proc/pagemap.h"
 #include "space/track.h"
 
 #define PAGE 4096UL

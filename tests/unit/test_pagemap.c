@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/fd.h"
-#include "engine/pagemap.h"
+#include "proc/pagemap.h"
 
 #define PAGES 200
 #define PAGE 4096UL

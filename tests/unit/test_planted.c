@@ -7,8 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/fault.h"
-#include "planted.h"
 #include "base/sys.h"
+#include "planted.h"
 
 static char why[64];
 

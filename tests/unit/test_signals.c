@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/flush.h"
-#include "signal/signals.h"
+#include "flush/flush.h"
 #include "report/stats.h"
+#include "signal/signals.h"
 
 #define SCENE_TIMEOUT 20
 

@@ -12,8 +12,8 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "capture.h"
 #include "base/config.h"
+#include "capture.h"
 #include "report/stats.h"
 
 #define NR_THREADS 8

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "proc/vma.h"
 #include "space/strangers.h"
-#include "engine/vma.h"
 
 #define PAGE 4096
 #define FOUND_MAX 16

@@ -12,11 +12,11 @@
 #include "base/config.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "core/flush.h"
-#include "planted.h"
-#include "signal/signals.h"
-#include "report/stats.h"
 #include "core/sync.h"
+#include "flush/flush.h"
+#include "planted.h"
+#include "report/stats.h"
+#include "signal/signals.h"
 
 #define PAGES 2560
 #define BYTES ((size_t)PAGES * 4096)

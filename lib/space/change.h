@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sys.h"
 #include "core/file.h"
 #include "core/mapping.h"
-#include "base/sys.h"
 
 // From before the kernel call to after it. Signals are blocked and the registry is locked in between.
 struct dxs_change {

@@ -3,14 +3,14 @@
 //
 // Not by a place to jump back to (dxs_recover_set): a handler of the program's may interrupt the copy, and store to a closed
 // page. Not by process_vm_readv: for a call with a list of buffers that costs as much as the call.
-#include "base/peek.h"
+#include "signal/peek.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
 
-#include "signal/signals.h"
 #include "base/sys.h"
+#include "signal/signals.h"
 
 // Returns whether it was done. The first instruction is the only one that reads from `from`.
 bool dxs_peek_copy(void *to, const void *from, size_t len) __attribute__((visibility("hidden")));

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // change.c: what every change of mappings has in common.
-#include "core/change.h"
+#include "space/change.h"
 
 #include <sys/mman.h>
 
 #include "base/alloc.h"
-#include "engine/budget.h"
-#include "core/engine.h"
 #include "base/log.h"
 #include "base/near.h"
+#include "core/engine.h"
+#include "core/sync.h"
+#include "core/trap.h"
+#include "engine/budget.h"
 #include "signal/sigmask.h"
 #include "signal/signals.h"
 #include "space/strangers.h"
-#include "core/sync.h"
 #include "space/track.h"
-#include "core/trap.h"
 
 static struct dxs_file *changing; // files that this change has locked, and holds; under the registry's lock
 

@@ -45,7 +45,7 @@
 //   Of a directory that DAXSYNC_REGISTRY names it is asked that others cannot rename files in it. In both only files of our
 //   own user are used: others could otherwise tell us that we are alone, or cut the page off. Writers of other users, of
 //   other mount namespaces and without this library do not see each other.
-#include "process/writers.h"
+#include "core/writers.h"
 
 #include <fcntl.h>
 #include <limits.h>

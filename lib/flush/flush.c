@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // flush.c: the flush loop and its way back from faults (M7).
-#include "core/flush.h"
+#include "flush/flush.h"
 
 #include <errno.h>
 #include <signal.h>
 
-#include "flush/flush_pmem2.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "signal/signals.h"
-#include "report/stats.h"
 #include "base/sys.h"
+#include "flush/flush_pmem2.h"
+#include "report/stats.h"
+#include "signal/signals.h"
 
 static struct dxs_flusher flusher; // written once, under `mutex`, before `ready`
 static struct dxs_mutex mutex;

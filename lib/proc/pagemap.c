@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pagemap.c: reading and scanning /proc/self/pagemap.
-#include "engine/pagemap.h"
+#include "proc/pagemap.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

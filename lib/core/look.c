@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // look.c: finding the pages of a mapping that can have been stored to while it was open.
-#include "engine/look.h"
+#include "core/look.h"
 
 #include <time.h>
 
 #include "base/fault.h"
-#include "core/file.h"
 #include "base/filter.h"
-#include "engine/pagemap.h"
 #include "base/sys.h"
+#include "core/file.h"
+#include "proc/pagemap.h"
 
 #define CHUNK ((uintptr_t)2 << 20)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // vma.c: reading /proc/self/maps.
-#include "engine/vma.h"
+#include "proc/vma.h"
 
 #include <fcntl.h>
 #include <string.h>

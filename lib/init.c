@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// init.c: what is done once for each process.
+#include "init.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/observer.h"
+#include "process/fork.h"
+
+void dxs_init(void)
+{
+	static _Atomic bool done;
+
+	if (atomic_exchange(&done, true))
+		return;
+	dxs_log_init();
+	dxs_config_load();
+	if (dxs_observer)
+		dxs_observer->begin();
+	dxs_fork_init();
+}
