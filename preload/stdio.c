@@ -100,8 +100,8 @@ static bool is_standard(dev_t dev, ino_t ino)
 	int i, fd;
 
 	for (i = 0; i < 3; i++) {
-		fd = standard[i] ? fileno_unlocked(standard[i]) : -1;
-		if (fd >= 0 && is_file(fd, dev, ino) && __fwritable(standard[i]))
+		fd = standard[i] && __fwritable(standard[i]) ? fileno_unlocked(standard[i]) : -1;
+		if (fd >= 0 && is_file(fd, dev, ino))
 			return true;
 	}
 	return false;

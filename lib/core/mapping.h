@@ -23,6 +23,7 @@ struct dxs_map {
 	uint64_t first; // the file's entry at addr
 	int prot;       // changes under the registry's lock
 	int flags;      // as given to mmap
+	bool is_fresh;  // a new mapping whose address nobody knows yet: no store can have met it
 	struct dxs_file *file;
 	const struct dxs_engine *engine; // what tracks stores here; NULL: nothing does
 	_Atomic bool going;              // the kernel is about to take it away: traps wait (M10)

@@ -344,7 +344,7 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	err = dxs_signals_check();
 	if (err)
 		return err;
-	touched = dxs_is_touched(map);
+	touched = map->is_fresh ? 0 : dxs_is_touched(map);
 	if (touched < 0)
 		return touched;
 	reopened = dxs_look_begun(map);
@@ -355,7 +355,7 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	// the close, or a kernel sync of another thread's could end before the last of these stores.
 	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT)
 		dxs_file_changed(map->file);
-	if (!err)
+	if (!err && !map->is_fresh)
 		err = mark_found(map, touched);
 	if (!err)
 		known_set(map, reopened);

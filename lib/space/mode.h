@@ -17,6 +17,7 @@ struct dxs_candidate {
 	bool is_device;       // device DAX: no file system, no kernel sync
 	bool in_memory;       // tmpfs, hugetlbfs: what is not in memory is not there
 	bool is_plain_memory; // see struct dxs_file
+	bool is_fresh;        // see struct dxs_map
 	dxs_mmap_fn next;     // who makes the program's mmap; NULL: the kernel
 	struct stat st;       // st_size: of a device too
 	uint64_t born, born_ns;

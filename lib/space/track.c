@@ -298,7 +298,9 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 		file_prepare(file, fd);
 	if (candidate->mode == DXS_MODE_KERNEL) // a second mapping may be one without MAP_SYNC
 		dxs_file_to_kernel(file, candidate->reason);
+	map->is_fresh = candidate->is_fresh;
 	dxs_map_attach(map);
+	map->is_fresh = false;
 	if (strangers && dxs_file_own_mode(file) != DXS_MODE_KERNEL &&
 	    dxs_strangers(addr, stranger_add, file)) // M1: mappings that were made before we looked
 		dxs_file_to_kernel(file, "other mappings of the file cannot be looked for");
@@ -337,6 +339,7 @@ static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, o
 	void *ret;
 
 	dxs_change_begin(&change, (uintptr_t)addr, flags & MAP_FIXED ? dxs_round_up(len, page) : 0);
+	candidate->is_fresh = !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE));
 	ret = dxs_mode_map(candidate, addr, len, prot, flags, fd, off);
 	dxs_change_commit(&change, !dxs_is_err(ret));
 	if (!dxs_is_err(ret) && is_ours)
