@@ -289,7 +289,7 @@ void needs_mlock(int fd)
 		cell_skip("DAX memory cannot be locked");
 }
 
-// The uffd engine asks PAGEMAP_SCAN what has been touched (doc/design.md, lazy closing).
+// The uffd engine asks PAGEMAP_SCAN what has been touched (doc/design.md, lazy write-protection).
 void needs_lazy_closing(void)
 {
 	const char *engine = getenv("DAXSYNC_ENGINE");
