@@ -337,7 +337,7 @@ static void receive(const void *arg)
 }
 
 // Process-shared mutexes in the map: robust ones, whose owner ends. Where the owner's page is closed at that moment, see
-// what is not covered (doc/testing.md).
+// the limits (doc/limits.md).
 static void mutex_make(pthread_mutex_t *mutex)
 {
 	pthread_mutexattr_t attr;

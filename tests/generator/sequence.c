@@ -90,7 +90,7 @@ bool layout_allows(const struct layout *layout, const struct op *op)
 	case REMOVE:
 		return !(pages_of(slot, op) & ~slot->mapped);
 	case REMAP:
-	case MOVE: // several mappings in one call are not for this version (doc/testing.md)
+	case MOVE: // several mappings in one call are not for this version (doc/limits.md)
 		return is_whole(slot);
 	default:
 		return true;

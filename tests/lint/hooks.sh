@@ -27,7 +27,7 @@ neither() {
 	END
 }
 
-# Where the kernel stores at an address of the program's and the shim cannot help (doc/testing.md), or there is none.
+# Where the kernel stores at an address of the program's and the shim cannot help (doc/limits.md), or there is none.
 not_followed() {
 	echo 'clone' # addresses of thread ids
 }
