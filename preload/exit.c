@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// exit.c: hooks of what ends a process or its program: the marks go, so what is dirty is flushed before.
+// exit.c: hooks of the calls that end a process or replace its program. The marks are lost there, so the hooks flush
+// what is dirty first.
 #include "exit.h"
 
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fds.c: hooks of calls that give descriptors up and out. They keep a program which closes everything from closing the
-// library's: to the program they do not exist, EBADF. And what was known of a number is forgotten (foreign.h).
+// fds.c: hooks of calls that close descriptors or assign their numbers.
+//
+// To the program the library's descriptors do not exist (EBADF), so a program that closes everything does not close
+// them. When a number is closed or assigned, the hooks also forget what the library knew about it (foreign.h).
 #include <sys/resource.h>
 
 #include "base/fd.h"

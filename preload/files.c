@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // files.c: hooks of calls that change files: their data, their size, their blocks.
 //
-// What write(2) and its like bring into a known file is the kernel's to make durable, so the next msync goes to the
-// kernel too. Calls that change size or blocks are flushed before.
+// Data from write(2) and similar calls is the kernel's to make durable, so a kernel sync of a known file is pending
+// afterwards. Before a call changes the size or the blocks of a known file, the file is flushed.
 #include <stdarg.h>
 
 #include "call/calls.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// hooks.c: filling the table of hooks, and the self-test.
+// hooks.c: fills the table of hooks and runs the self-test.
 #include "hooks.h"
 
 #include <dlfcn.h>

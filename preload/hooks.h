@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // hooks.h: the table of hooks.
 //
-// A hook translates a libc call into one of lib/, and otherwise makes the next library's call by the same name, or before
-// the table is filled, the kernel's. Hooks neither allocate nor use stdio, and keep errno as libc does.
+// A hook translates a libc call into a call of lib/. If the call is not for the library, the hook makes the next
+// library's call of the same name, or the kernel's before the table is filled. Hooks do not allocate and do not use
+// stdio, and they keep errno as libc does.
 #ifndef DXS_HOOKS_H
 #define DXS_HOOKS_H
 

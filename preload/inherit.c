@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// inherit.c: hooks of what makes a thread or a process that inherits the mask, which in truth never has our signals.
+// inherit.c: hooks of calls that make a thread or a process. The new one inherits the kernel's signal mask, in which
+// the library's signals are never blocked, so the hooks pass the shadow mask on.
 #include <string.h>
 #include <time.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// masks.c: hooks of signal masks, and of calls that wait for signals. SIGSEGV and SIGBUS are never blocked in truth
-// (sigmask.h); the program is told what it believes.
+// masks.c: hooks of signal masks, and of calls that wait for signals. SIGSEGV and SIGBUS are never really blocked
+// (sigmask.h); the program sees its shadow mask.
 #include <string.h>
 
 #include "base/config.h"

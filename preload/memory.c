@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// memory.c: hooks of calls that make, change and take away mappings.
+// memory.c: hooks of calls that make, change and remove mappings.
 //
-// They may be called before the constructor: allocators do.
+// Allocators may call them before the constructor has run.
 #include <stdarg.h>
 
 #include "call/calls.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// open.c: hooks of calls that open files: one with O_TRUNC cuts the file off like ftruncate.
+// open.c: hooks of calls that open files. An open with O_TRUNC is handled like ftruncate.
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>

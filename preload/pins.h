@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// pins.h: how hooks keep the program's buffers open for the time of a call (M9).
+// pins.h: keeps the program's buffers writable for the duration of a call (M9).
 #ifndef DXS_PINS_H
 #define DXS_PINS_H
 

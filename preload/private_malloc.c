@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// private_malloc.c: jemalloc kept private to this library, so that no hook enters the application's allocator.
+// private_malloc.c: jemalloc, private to this library, so that no hook enters the program's allocator.
 //
-// The archive is linked with its names hidden, and those that it would take from the process are changed to the ones
-// defined here (private_malloc.names). MALLOC_CONF and /etc/malloc.conf are meant for the application's own jemalloc, libm
-// is wanted only by the heap profiler, which nobody can switch on without them, and its system calls are no hook's.
+// The archive is linked with its names hidden. The names that it would take from the process are redirected to the
+// functions defined here (private_malloc.names): MALLOC_CONF and /etc/malloc.conf are meant for the program's own
+// jemalloc, only the heap profiler needs libm and nobody can enable it without them, and its system calls must not pass
+// through hooks.
 #include "private_malloc.h"
 
 #include <errno.h>

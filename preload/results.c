@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// results.c: hooks of functions by which the kernel stores a result of known size where the program says (M9).
+// results.c: hooks of functions with which the kernel stores a result of known size at an address of the program's
+// (M9).
 //
-// Not here, because libc stores those itself, and a store traps: statvfs, tcgetattr, realpath, gethostname, readdir,
-// fgets and getline (from the stream's buffer), and what the vDSO answers without a system call.
+// Functions whose result libc itself stores need no hook, because such a store causes an ordinary write fault: statvfs,
+// tcgetattr, realpath, gethostname, readdir, fgets and getline (from the stream's buffer), and what the vDSO answers
+// without a system call.
 #include "results.h"
 
 #include <dlfcn.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// results.h: the table of functions by which the kernel returns something small.
+// results.h: the table of functions with which the kernel stores a small result.
 #ifndef DXS_RESULTS_H
 #define DXS_RESULTS_H
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// signals.c: hooks of signal actions. The library's SIGSEGV and SIGBUS handlers stay in front, and handlers of other
-// signals run with these two unblocked.
+// signals.c: hooks of signal actions. The library's handlers of SIGSEGV and SIGBUS stay in front of the program's, and
+// handlers of other signals run with these two unblocked.
 //
-// The older functions are made of sigaction and sigprocmask, as libc makes them, but of its own copies.
-#include "signal/signals.h"
+// The older functions are built from sigaction and sigprocmask, as in libc. They call the hooks of the two, where libc
+// calls its own copies.
+#include "signals.h"
 
 #include "hooks.h"
 #include "process/fork.h"

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// stdio.c: streams that write into a tracked file.
+// stdio.c: streams that can write to a tracked file.
 //
-// libc writes them out by calls of its own that no hook sees, so an msync would not know that the kernel's part is owed.
-// A file that has such a stream is left to the kernel, whichever of the two was there first. libc's own list of streams
-// cannot be asked: its lock is held by whoever waits for a stream in fflush(NULL), and that stream's by the program, which
-// may be mapping a file meanwhile. So the streams that can write are listed here, as they come and go, without a lock or
-// memory of the allocator's: streams are opened and closed in fork handlers too, and before any constructor has run.
+// libc writes a stream's data with calls that no hook sees, so an msync would not know that a kernel sync is pending. A
+// file that has such a stream is left to the kernel, whether the stream or the mapping came first.
+//
+// libc's own list of streams cannot be used. A thread that waits for a stream in fflush(NULL) holds the list's lock,
+// and the stream's lock may be held by a thread of the program's that is mapping a file. So the shim lists the streams
+// that can write as they are opened and closed. It does so without a lock and without the allocator, because streams
+// are also opened and closed in fork handlers and before any constructor has run.
 #include <stdint.h>
 #include <stdio_ext.h>
 #include <sys/stat.h>

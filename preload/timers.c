@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// timers.c: hooks of timers whose expiry runs a function in a thread. libc makes that thread with everything blocked, and
-// leaves it so; for all its other notifications (mq_notify, aio) it unblocks everything first.
+// timers.c: hooks of timers whose expiry runs a function in a thread. libc makes that thread with all signals blocked
+// and leaves it so. For its other notifications (mq_notify, aio) it unblocks all signals first.
 //
 // STRUCTURE
-//   libc keeps one function and one word for each timer, and the thread gets a copy of both. So the word names a slot
-//   here, which has the program's two. Slots lie in chunks, each twice as large as the one before; they are used again,
-//   and never freed.
+//   libc keeps one function and one word for each timer, and the thread gets a copy of both. The hook makes the word
+//   name a slot, which holds the program's function and word. Slots lie in chunks, each twice as large as the one
+//   before. Slots are reused and never freed.
 //
 // CONCURRENCY
-//   A thread may be on its way when its timer is deleted, and the slot used again. So the word has the slot's round too,
-//   and a thread that finds another one there ends: it has come too late, as libc's own would have that looks for the
-//   timer after it was deleted. No lock: a forked child could find it held.
-#include "base/alloc.h"
+//   A thread may be starting when its timer is deleted and the slot is reused. So the word also holds the slot's round,
+//   and a thread that finds another round ends. It has come too late, just as libc's own thread would that looks for
+//   its timer after the deletion. There is no lock, because a forked child could find it held.
+#include "alloc.h"
 #include "hooks.h"
 #include "signal/sigmask.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// calls.c: which of the library's system calls a filter refuses.
+// calls.c: finds out which of the library's system calls a filter refuses.
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>

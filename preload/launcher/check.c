@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// check.c: `daxsync check`: tells what a machine, a place and a program can do.
+// check.c: `daxsync check` tells what a machine, a place and a program can do.
 #include "check.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// check.h: the parts of `daxsync check`. Each prints its lines and returns whether what it looked at can be served.
+// check.h: the parts of `daxsync check`. Each part prints its lines and returns whether the thing it examined can be
+// served.
 #ifndef DXS_CHECK_H
 #define DXS_CHECK_H
 

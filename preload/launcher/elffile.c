@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// elffile.c: reads ELF headers. Nothing in the file is trusted: every offset and count is bounded by what can be read.
+// elffile.c: reads ELF headers. The file is not trusted: every offset and count is checked against what can be read.
 #include "elffile.h"
 
 #include <elf.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// elffile.h: what the headers of an ELF file say about how it will be started.
+// elffile.h: what the headers of an ELF file tell about how the file will be started.
 #ifndef DXS_ELFFILE_H
 #define DXS_ELFFILE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// imagedir.h: the directory of a run's durable images, and what the run left in it.
+// imagedir.h: the directory of a run's durable images, and what the run left there.
 #ifndef DXS_IMAGEDIR_H
 #define DXS_IMAGEDIR_H
 

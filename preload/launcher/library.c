@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// library.c: finds the libraries and names them in LD_PRELOAD.
+// library.c: finds the libraries and puts them into LD_PRELOAD.
 #include "library.h"
 
 #include <errno.h>

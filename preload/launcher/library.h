@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// library.h: the libraries that the launcher puts into a program.
+// library.h: the libraries that the launcher preloads into a program.
 #ifndef DXS_LIBRARY_H
 #define DXS_LIBRARY_H
 
@@ -7,11 +7,11 @@
 
 #define DXS_PRELOAD "libdaxsync-preload.so"
 
-// Puts the shim at the head of LD_PRELOAD, so that its hooks are the first to be called, and what plants failures behind
-// it if DAXSYNC_FAULT is set. 0, or -errno after one line on stderr.
+// Puts the shim at the head of LD_PRELOAD, so that its hooks are called first. If DAXSYNC_FAULT is set, the library that
+// injects failures comes behind it. 0, or -errno after one line on stderr.
 int dxs_library_preload(void);
 
-// Whether the library that plants failures is there: where the tests were built (tests/planted), never installed.
+// Whether the library that injects failures is there: it is built with the tests (tests/planted) and never installed.
 bool dxs_library_has_faults(void);
 
 #endif

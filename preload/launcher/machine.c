@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// machine.c: what the kernel, the CPU and the libraries of this machine offer.
+// machine.c: tells what the kernel, the CPU and the libraries of this machine offer.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// place.c: what a mapping of a file, or of a new file in a directory, would get.
+// place.c: tells what a mapping of a file, or of a new file in a directory, would get.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

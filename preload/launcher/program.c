@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// program.c: finds a program and looks at what the kernel and the dynamic linker will make of it.
+// program.c: finds a program and tells what the kernel and the dynamic linker will make of it.
 #include "program.h"
 
 #include <errno.h>

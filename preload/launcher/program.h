@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// program.h: whether a preloaded library reaches a program.
+// program.h: whether a preloaded library is loaded into a program.
 #ifndef DXS_PROGRAM_H
 #define DXS_PROGRAM_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// run.c: `daxsync run`: turns options into environment variables, preloads the library, starts the program.
+// run.c: `daxsync run` turns options into environment variables, preloads the shim and starts the program.
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// stat.c: `daxsync stat`: the statistics of running processes.
+// stat.c: `daxsync stat` prints the statistics of running processes.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// supervise.c: the parent of a program whose end has to be seen.
+// supervise.c: the parent of a program whose end must be observed.
 //
-// The program stays in the launcher's process group, so that the terminal's own signals (^C, ^Z, hang-up) reach it
-// directly. The launcher takes its signals with sigwaitinfo and hands on only those that the program has not got yet:
-// sent by kill(2) to the launcher, from outside of the group. A shell that sends to the whole group (`kill %1`) cannot
-// be told from one that sends to the launcher alone; then the program may see the signal twice.
+// The program stays in the launcher's process group, so the terminal's own signals (^C, ^Z, hang-up) reach it directly.
+// The launcher takes its signals with sigwaitinfo and passes on only those that the program has not received yet: the
+// ones sent to the launcher by kill(2) from outside of the group. A shell that signals the whole group (`kill %1`)
+// looks the same as one that signals the launcher alone; in that case the program may receive the signal twice.
 #include "supervise.h"
 
 #include <errno.h>
