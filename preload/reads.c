@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // reads.c: hooks of calls with which the kernel writes into the program's memory. That memory is pinned for the
 // duration of the call (M9).
-#include "calls.h"
-#include "foreign.h"
+#include "base/foreign.h"
+#include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
 

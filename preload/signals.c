@@ -4,7 +4,7 @@
 //
 // The older functions are built from sigaction and sigprocmask, as in libc. They call the hooks of the two, where libc
 // calls its own copies.
-#include "signals.h"
+#include "signal/signals.h"
 
 #include "hooks.h"
 #include "process/fork.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sync.c: hooks of the calls that make data durable. They are cancellation points where libc's are, before the call
 // takes effect.
-#include "calls.h"
+#include "call/calls.h"
 #include "hooks.h"
 
 DXS_EXPORT int msync(void *addr, size_t len, int flags)

@@ -11,7 +11,7 @@
 //   A thread may be starting when its timer is deleted and the slot is reused. So the word also holds the slot's round,
 //   and a thread that finds another round ends. It has come too late, just as libc's own thread would that looks for
 //   its timer after the deletion. There is no lock, because a forked child could find it held.
-#include "alloc.h"
+#include "base/alloc.h"
 #include "hooks.h"
 #include "signal/sigmask.h"
 

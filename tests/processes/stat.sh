@@ -78,8 +78,8 @@ compile - "$scratch/named" -I"$source/include" <<'C'
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "stats.h"
+#include "base/config.h"
+#include "report/stats.h"
 
 #define NAME "memfd:" DXS_STATS_NAME
 
