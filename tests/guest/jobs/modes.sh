@@ -1,8 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# modes.sh: in a guest whose NVDIMMs have persistent CPU caches (run.sh -e), and that has a virtio-pmem device (-a): the
-# modes `byte` and `kernel`.
+# modes.sh [-p K/N] [CASE...]: in a guest whose NVDIMMs have persistent CPU caches (run.sh -e), and that has a virtio-pmem
+# device (-a): the modes `byte` and `kernel`. Of the conformance suite all cases; with K/N every N-th from number K on.
 set -eu
+
+part=0/1
+if [ "${1:-}" = -p ]; then
+	part=$2
+	shift 2
+fi
 
 daxsync=$BUILD/bin/daxsync
 ledger=$BUILD/bin/examples/ledger
@@ -139,8 +145,8 @@ expect 'and nothing was added' "$("$ledger" /mnt/virtio/ledger)" = one
 
 # The conformance suite where nothing is tracked: what a program may do to a mapping works as without the library. The
 # two cases that fill a file system with as many pieces as there may be VMAs are about nothing else.
-cases=${*:-$("$BUILD/bin/tests/conformance" -l -m directory -d /mnt/ext4 | awk '{ print $2 }' |
-	grep -v beyond_max_map_count)}
+cases=${*:-$("$BUILD/bin/tests/conformance" -l -m directory -d /mnt/ext4 | grep -v beyond_max_map_count |
+	awk -v part="$part" 'split(part, of, "/") && (NR - 1) % of[2] == of[1] { print $2 }')}
 cases_run() { # MEMORY PATH NAME
 	# shellcheck disable=SC2086 # several names
 	"$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -m "$1" -d "$2" $cases >"/tmp/cases.$3" 2>&1 || true
