@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // generator.c: sequences of calls, tried on the shim and on the kernel.
 //
-//   generator [-e LEN] [-n NUMBER] [-l LEN] [-s SEED] [-m tmpfs|memfd] [-k NUMBER] [-o FILE] [-w] [-f FAULT] [SEQUENCE]
+//   generator [-e LEN] [-p K/N] [-n NUMBER] [-l LEN] [-s SEED] [-m tmpfs|memfd] [-k NUMBER] [-o FILE] [-w] [-f FAULT]
+//             [SEQUENCE]
 //
-// -e: all sequences up to this length, behind each of the beginnings below. -n: so many random ones of up to -l
+// -e: all sequences up to this length, behind each of the beginnings below. -p: of the longest of these only the K-th of N
+// parts, in each of which every operation follows every other. -n: so many random ones of up to -l
 // operations; the seed is printed. A SEQUENCE ("map(0,8) store(a,1)") is tried alone. A sequence that fails is shrunk
 // and printed as a C program, to FILE if one is given; the run ends with the -k-th. Exit status: 0; 1 if a sequence has failed; 2.
 //
@@ -96,6 +98,7 @@ struct shared {
 	// The task.
 	enum memory memory;
 	unsigned all_len;         // of the exhaustive part
+	unsigned part, nr_parts;  // of the sequences of that length
 	uint64_t nr_random, seed; //
 	unsigned random_len;      //
 	int keep;                 // failures, with which the run ends
@@ -162,6 +165,16 @@ static unsigned position_sequence(const struct position *position, struct sequen
 	return prefix;
 }
 
+// By the sum of its operations' numbers, so that no place in a sequence has only some of them.
+static bool is_of_the_part(const struct sequence *rest)
+{
+	unsigned sum = 0, i;
+
+	for (i = 0; i < rest->len; i++)
+		sum += rest->op[i];
+	return rest->len < shared->all_len || sum % shared->nr_parts == shared->part;
+}
+
 static void all_try(void)
 {
 	struct position *position = &shared->position;
@@ -169,10 +182,13 @@ static void all_try(void)
 
 	while (position->beginning < NR_BEGINNINGS && !run->failed) {
 		struct position before = *position;
+		bool wanted = is_of_the_part(&position->rest);
 		unsigned prefix = position_sequence(position, &run->sequence);
 
 		// Turned before it is tried: a worker that dies of it is started again behind it.
 		position_turn(position, position->rest.len - 1);
+		if (!wanted)
+			continue;
 		if (execute(run, false)) {
 			count(&run->sequence);
 			shared->nr_all++;
@@ -548,7 +564,8 @@ static int one_try(const char *text, const char *file)
 
 static void usage(void)
 {
-	fputs("Usage: generator [-e LEN] [-n NUMBER] [-l LEN] [-s SEED] [-m tmpfs|memfd] [-k NUMBER] [-o FILE] "
+	fputs("Usage: generator [-e LEN] [-p K/N] [-n NUMBER] [-l LEN] [-s SEED] [-m tmpfs|memfd] [-k NUMBER] [-o "
+	      "FILE] "
 	      "[SEQUENCE]\n",
 	      stderr);
 	exit(2);
@@ -558,9 +575,12 @@ static void options_parse(int argc, char **argv, const char **file, const char *
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "e:n:l:s:m:k:o:f:w")) != -1) {
+	while ((c = getopt(argc, argv, "e:p:n:l:s:m:k:o:f:w")) != -1) {
 		if (c == 'e')
 			shared->all_len = (unsigned)atoi(optarg);
+		else if (c == 'p' && sscanf(optarg, "%u/%u", &shared->part, &shared->nr_parts) == 2 &&
+			 shared->part < shared->nr_parts)
+			continue;
 		else if (c == 'n')
 			shared->nr_random = strtoul(optarg, NULL, 10);
 		else if (c == 'l')
@@ -601,6 +621,7 @@ int main(int argc, char **argv)
 	shared->position.rest.len = 1;
 	shared->random_len = 20;
 	shared->keep = KEEP;
+	shared->nr_parts = 1;
 	shared->seed = (uint64_t)time(NULL);
 	options_parse(argc, argv, &file, &fault);
 	sigemptyset(&child);

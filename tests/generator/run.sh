@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# run.sh BUILD ENGINE [SEED [LEN [RANDOM]]]: sequences of calls on one engine, compared with the kernel, with the
-# verifier on: all up to length 3 behind each beginning (LEN), and random ones, on tmpfs and on memfd.
+# run.sh BUILD ENGINE [SEED [LEN [RANDOM [K/N]]]]: sequences of calls on one engine, compared with the kernel, with the
+# verifier on: all up to length 3 behind each beginning (LEN), of the longest only the K-th of N parts; and random ones, on
+# tmpfs and on memfd.
 set -eu
-build=$1 engine=$2 seed=${3:-$(date +%s)} len=${4:-3} random=${5:-1500}
+build=$1 engine=$2 seed=${3:-$(date +%s)} len=${4:-3} random=${5:-1500} part=${6:-0/1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -17,10 +18,10 @@ run() { # ARGUMENTS...
 	grep 'MISSED PAGE' "$work/err" || true
 }
 
-run -m tmpfs -e "$len" -n "$random"
+run -m tmpfs -e "$len" -p "$part" -n "$random"
 tried=$(sed -n 's/^\([0-9]*\) sequences.*/\1/p' "$work/out")
 run -m memfd -n "$random"
-if [ "$len" -ge 3 ] && [ "${tried:-0}" -lt 20000 ]; then
+if [ "$len" -ge 3 ] && [ "${tried:-0}" -lt $((20000 / ${part#*/})) ]; then
 	echo "only ${tried:-0} sequences were tried"
 	failed=1
 fi
