@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # run.sh BUILD ENGINE [SEED [LEN [RANDOM [K/N]]]]: sequences of calls on one engine, compared with the kernel, with the
 # verifier on: all up to length 3 behind each beginning (LEN), of the longest only the K-th of N parts; and random ones, on
-# tmpfs and on memfd.
+# tmpfs and on memfd. SEED `now`: the time, which is printed.
 set -eu
-build=$1 engine=$2 seed=${3:-$(date +%s)} len=${4:-3} random=${5:-1500} part=${6:-0/1}
+build=$1 engine=$2 seed=${3:-now} len=${4:-3} random=${5:-1500} part=${6:-0/1}
+[ "$seed" != now ] || seed=$(date +%s)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -13,8 +14,13 @@ failed=0
 # verify; the generator tells its workers.
 run() { # ARGUMENTS...
 	"$build/bin/daxsync" run --emulate --engine="$engine" -- "$build/bin/tests/generator" -s "$seed" "$@" \
-		>"$work/out" 2>"$work/err" || failed=1
+		>"$work/out" 2>"$work/err" && status=0 || status=$?
 	cat "$work/out"
+	[ "$status" -eq 0 ] || {
+		echo "generator $*: exit status $status"
+		tail -n 20 "$work/err"
+		failed=1
+	}
 	grep 'MISSED PAGE' "$work/err" || true
 }
 
