@@ -167,9 +167,17 @@ privileged() { # REASON
 	# shellcheck disable=SC2086 # several words
 	run 3 setpriv --no-new-privs $as_nobody "$daxsync" run "$scratch/privileged"
 	says_nothing
-	# shellcheck disable=SC2016,SC2086 # the inner shell's variables; several words
-	run 3 unshare -m sh -c 'mount --bind "$0" "$0" && mount -o remount,bind,nosuid "$0" && cd / && exec "$@"' \
-		"$scratch" $as_nobody "$daxsync" run "$scratch/privileged"
+	if unshare -m true 2>/dev/null; then
+		# shellcheck disable=SC2016,SC2086 # the inner shell's variables; several words
+		run 3 unshare -m sh -c 'mount --bind "$0" "$0" && mount -o remount,bind,nosuid "$0" && cd / && exec "$@"' \
+			"$scratch" $as_nobody "$daxsync" run "$scratch/privileged"
+	else # in a chroot, whose root is no mount
+		mount --bind "$scratch" "$scratch"
+		mount -o remount,bind,nosuid "$scratch"
+		# shellcheck disable=SC2086 # several words
+		run 3 $as_nobody "$daxsync" run "$scratch/privileged"
+		umount -l "$scratch"
+	fi
 	says_nothing
 }
 chmod 755 "$scratch"
