@@ -27,8 +27,10 @@ self=$here/$(basename "$0")
 # Long ones first, so that the jobs end together.
 configurations() {
 	cat <<-EOT
+	two-pages-errors    sync clean -DNP=2 -DNW=1 -DERRORS
 	one-page            sync clean -DNP=1 -DNW=2 -DALIAS -DPARTIAL=0 -DERRORS
 	two-pages-aliases   sync clean -DNP=2 -DNW=1 -DTWO_MAPPINGS
+	two-pages-storers   sync clean -DNP=2 -DNW=2
 	one-page-stop       sync clean -DNP=1 -DNW=2 -DPARTIAL=0 -DBLIND -DERRORS -DEVICT -DSTOP
 	summaries           tree clean
 	signals-two-pages   sync clean -DNP=2 -DNW=1 -DSIGNALS
@@ -83,8 +85,6 @@ configurations() {
 
 long_configurations() {
 	cat <<-EOT
-	two-pages-errors          sync clean -DNP=2 -DNW=1 -DERRORS
-	two-pages-storers         sync clean -DNP=2 -DNW=2
 	two-pages-partial-errors  sync clean -DNP=2 -DNW=1 -DPARTIAL=0 -DERRORS -DBATCHES
 	two-pages-blind-errors    sync clean -DNP=2 -DNW=1 -DPARTIAL=1 -DBLIND -DERRORS
 	two-pages-aliases-partial sync clean -DNP=2 -DNW=1 -DPARTIAL=0 -DTWO_MAPPINGS
