@@ -41,7 +41,8 @@ static void slab_add(void)
 	if (!pages)
 		return;
 	for (at = slab; at; at -= CELL) {
-		struct cell *cell = (struct cell *)(void *)(pages + at - CELL);
+		void *begin = pages + at - CELL;
+		struct cell *cell = begin;
 
 		cell->next = cells;
 		cells = cell;

@@ -26,8 +26,8 @@ struct dxs_index_node {
 	uint64_t least; // of all keys' `at` from here down
 	uint64_t max;   // of all ends
 	void *item;
-	struct dxs_index_node
-		*next; // in a list of nodes that are in no tree, or soon will not be; readers never look at it
+	// In a list of nodes that are in no tree, or soon will not be; readers never look at it.
+	struct dxs_index_node *next;
 	unsigned height;
 };
 
@@ -106,8 +106,8 @@ static struct dxs_index_node *make(const struct dxs_index_node *left, const stru
 // In the new tree it is replaced by another, or not needed.
 static void retire(const struct dxs_index_node *old)
 {
-	struct dxs_index_node *node = (struct dxs_index_node *)
-		old; // of this module; only `next` is written, which nobody reads
+	// Of this module; only `next` is written, which nobody reads.
+	struct dxs_index_node *node = (struct dxs_index_node *)old;
 
 	node->next = retired;
 	retired = node;

@@ -59,6 +59,8 @@ int dxs_engine_open(struct dxs_map *map, uintptr_t addr, size_t len);
 
 // Whether a mapping was ever attached to an engine, so that kernel writes have to be pinned: one load.
 bool dxs_engine_pins_wanted(void);
+
+// One was: from now on.
 void dxs_engine_wants_pins(void);
 
 #endif

@@ -117,7 +117,8 @@ static enum dxs_trap trap_store(uintptr_t addr)
 	return result;
 }
 
-enum dxs_trap dxs_trap_look(uintptr_t addr)
+// Whether a fault that is no trap hit a mapping that is being taken away: GOING, or FOREIGN.
+static enum dxs_trap look(uintptr_t addr)
 {
 	unsigned section = dxs_maps_enter();
 	struct dxs_map *map = dxs_maps_find(addr);
@@ -187,7 +188,10 @@ void dxs_trap_change(void)
 		dxs_futex_wake(&changes, INT32_MAX);
 }
 
-bool dxs_trap_is_foreign(uintptr_t addr)
+// For a fault by signal that is no trap and hit nothing that is going: whether it is the application's after all. The
+// mapping may have changed between the fault and the look; so the first time the instruction is tried again, when no
+// change is under way, and only the same fault once more, with no change in between, is the application's.
+static bool is_foreign(uintptr_t addr)
 {
 	static DXS_THREAD uintptr_t last_addr;
 	static DXS_THREAD uint32_t last_changes;
@@ -215,11 +219,11 @@ void dxs_trap_reset(void)
 
 static bool answer(uintptr_t addr, bool is_trap)
 {
-	enum dxs_trap result = is_trap ? dxs_trap_signal(addr) : dxs_trap_look(addr);
+	enum dxs_trap result = is_trap ? dxs_trap_signal(addr) : look(addr);
 
 	if (result == DXS_TRAP_GOING)
 		dxs_trap_wait();
-	return result != DXS_TRAP_FOREIGN || !dxs_trap_is_foreign(addr);
+	return result != DXS_TRAP_FOREIGN || !is_foreign(addr);
 }
 
 int dxs_trap_install(unsigned traps)

@@ -22,16 +22,8 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr);
 void dxs_trap_closing(void);
 void dxs_trap_closed(void);
 
-// Whether a fault that is no trap hit a mapping that is being taken away: GOING, or FOREIGN.
-enum dxs_trap dxs_trap_look(uintptr_t addr);
-
-// For a fault by signal that is no trap and hit nothing that is going: whether it is the application's after all. The
-// mapping may have changed between the fault and the look; so the first time the instruction is tried again, when no
-// change is under way, and only the same fault once more, with no change in between, is the application's.
-bool dxs_trap_is_foreign(uintptr_t addr);
-
 // From now on the signals in `traps` (DXS_TRAP_BUS, DXS_TRAP_SEGV: signals.h) are answered here. 0 or -errno: no handler can
-// be put in place. Context: page locks may not be held; may be called again, with other traps.
+// be put in place. Context: as dxs_signals_install.
 int dxs_trap_install(unsigned traps);
 
 // Sleeps while mappings are being changed.

@@ -456,10 +456,11 @@ static void sweep_one(struct name *name, const char *entry)
 // Once for each process, what one look at the directory gives.
 static void sweep(int dir)
 {
-	static _Alignas(8) char entries[2048]; // under the mutex: stacks of signal handlers are small
+	static char entries[2048]; // under the mutex: stacks of signal handlers are small
 	static bool done;
 	struct name name = {.dir = dir};
 	int fd;
+	uint16_t reclen;
 	long len, at;
 
 	if (done)
@@ -469,8 +470,10 @@ static void sweep(int dir)
 	if (fd < 0)
 		return;
 	len = dxs_sys6(SYS_getdents64, fd, (long)entries, sizeof(entries), 0, 0, 0);
-	for (at = 0; at < len; at += *(uint16_t *)(void *)(entries + at + LINUX_DIRENT_RECLEN))
+	for (at = 0; at < len; at += reclen) {
+		memcpy(&reclen, entries + at + LINUX_DIRENT_RECLEN, sizeof(reclen));
 		sweep_one(&name, entries + at + LINUX_DIRENT_NAME);
+	}
 	dxs_sys_close(fd);
 }
 
