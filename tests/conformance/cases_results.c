@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -696,13 +697,16 @@ static long swapped(char *to)
 	return swapcontext(from, &here);
 }
 
-// Behind what the kernel stores libc leaves what was on its stack.
+// Behind what the kernel stores, and between members, is what was on somebody's stack.
 static long action_asked(char *to, int (*call)(int, const struct sigaction *, struct sigaction *))
 {
 	struct sigaction *action = (struct sigaction *)to;
 	long ret = call(SIGUSR1, NULL, action);
 
 	memset((char *)&action->sa_mask + 8, 0, sizeof(action->sa_mask) - 8);
+	memset(&action->sa_flags + 1, 0,
+	       offsetof(struct sigaction, sa_restorer) - offsetof(struct sigaction, sa_flags) -
+		       sizeof(action->sa_flags));
 	action->sa_restorer = NULL;
 	return ret;
 }
