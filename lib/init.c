@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 #include "base/config.h"
+#include "base/injector.h"
 #include "base/log.h"
-#include "base/observer.h"
+#include "emulate/session.h"
 #include "process/fork.h"
 
 void dxs_init(void)
@@ -18,7 +19,8 @@ void dxs_init(void)
 		return;
 	dxs_log_init();
 	dxs_config_load();
-	if (dxs_observer)
-		dxs_observer->begin();
+	dxs_session_init();
+	if (dxs_injector)
+		dxs_injector->begin();
 	dxs_fork_init();
 }

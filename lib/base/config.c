@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "base/injector.h"
 #include "base/log.h"
-#include "base/observer.h"
 #include "base/pattern.h"
 #include "base/sys.h"
 
@@ -233,9 +233,9 @@ static void load_row(const struct dxs_config_row *row)
 		dxs_error("%s: %s; \"%s\" is ignored", row->name, buf, value);
 }
 
-static bool is_observers(const char *name, size_t len)
+static bool is_injectors(const char *name, size_t len)
 {
-	return dxs_observer && strlen(dxs_observer->variable) == len && !memcmp(dxs_observer->variable, name, len);
+	return dxs_injector && strlen(dxs_injector->variable) == len && !memcmp(dxs_injector->variable, name, len);
 }
 
 static void warn_unknown(void)
@@ -246,7 +246,7 @@ static void warn_unknown(void)
 		char name[128];
 		struct dxs_text text;
 
-		if (strncmp(*entry, PREFIX, strlen(PREFIX)) || find_row(*entry, len) || is_observers(*entry, len))
+		if (strncmp(*entry, PREFIX, strlen(PREFIX)) || find_row(*entry, len) || is_injectors(*entry, len))
 			continue;
 		dxs_text_init(&text, name, len + 1 < sizeof(name) ? len + 1 : sizeof(name));
 		dxs_text_add(&text, "%s", *entry);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fault.h: the places at which tests make something fail, to show that each defence and each check works. Who does it is
-// an observer (tests/planted), which is never installed.
+// an injector (tests/planted), which is never installed.
 #ifndef DXS_FAULT_H
 #define DXS_FAULT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/observer.h"
+#include "base/injector.h"
 
-// X(name in the observer's DAXSYNC_FAULT, enum suffix, what goes wrong)
+// X(name in the injector's DAXSYNC_FAULT, enum suffix, what goes wrong)
 #define DXS_FAULTS(X)                                                                                                  \
 	X("skip-flush", SKIP_FLUSH, "a page is closed and unmarked but not flushed")                                   \
 	X("open-unmarked", OPEN_UNMARKED, "a page is opened again without a mark")                                     \
@@ -46,10 +46,10 @@ enum dxs_fault {
 		DXS_NR_FAULTS
 };
 
-// Whether the fault happens now. Costs a load and a branch without an observer.
+// Whether the fault happens now. Costs a load and a branch without an injector.
 static inline bool dxs_fault(enum dxs_fault fault)
 {
-	return __builtin_expect(dxs_observer != NULL, 0) && dxs_observer->fails(fault);
+	return __builtin_expect(dxs_injector != NULL, 0) && dxs_injector->fails(fault);
 }
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sys.c: calls that are more than one, and where an observer makes one fail.
+// sys.c: calls that are more than one, and where an injector makes one fail.
 #include "base/sys.h"
 
 #include <signal.h>

@@ -29,7 +29,7 @@
 #define DXS_THREAD __thread __attribute__((tls_model("initial-exec")))
 
 #pragma GCC visibility push(default) // the shim uses it
-// An observer's (observer.h): -errno in the place of a call, or 0. A source file that defines DXS_SYS_SPARED is left out:
+// An injector's (injector.h): -errno in the place of a call, or 0. A source file that defines DXS_SYS_SPARED is left out:
 // what only emulates.
 extern long (*dxs_sys_planted)(long nr);
 

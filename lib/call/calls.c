@@ -13,9 +13,8 @@
 #include "core/engine.h"
 #include "core/file.h"
 #include "core/kept.h"
+#include "core/observer.h"
 #include "core/sync.h"
-#include "emulate/image.h"
-#include "emulate/verify.h"
 #include "report/stats.h"
 
 // One mapping's part of an msync range.
@@ -65,8 +64,8 @@ static struct debt debt_take(struct dxs_file *file, bool whole)
 static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const struct dxs_asked *asked)
 {
 	uint64_t synced = atomic_load(&file->kernel_synced), changes = debt.changes;
-	bool complete = !file->image ||
-			dxs_image_kernel_synced(file, fd, asked, dxs_file_mode(file) == DXS_MODE_KERNEL);
+	bool complete = dxs_observed(file, true, kernel_synced, file, fd, asked,
+				     dxs_file_mode(file) == DXS_MODE_KERNEL);
 
 	while (changes > synced && !atomic_compare_exchange_weak(&file->kernel_synced, &synced, changes))
 		;
@@ -137,15 +136,15 @@ static int kernel_msync(const struct part *part, int flags)
 	dxs_asked_add(&asked, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
 	if (!ret && whole)
 		kernel_synced(file, -1, debt, &asked);
-	else if (!ret && file->image)
-		dxs_image_kernel_synced(file, -1, &asked, true);
+	else if (!ret)
+		(void)dxs_observed(file, true, kernel_synced, file, -1, &asked, true);
 	return ret;
 }
 
 static int part_sync(const struct part *part, int flags)
 {
 	struct dxs_file *file = part->file;
-	uint64_t kwrites = dxs_verify_kwrites(file);
+	uint64_t kwrites = dxs_observed(file, 0, sync_asked, file);
 	int err = dxs_sync_range(file, part->off, part->end);
 	bool kernel = dxs_file_mode(file) == DXS_MODE_KERNEL; // once: it changes when other writers come and go
 	int ret = 0;
@@ -157,7 +156,8 @@ static int part_sync(const struct part *part, int flags)
 		ret = owed_sync(file);
 	ret = err ? err : ret;
 	if (!ret && !kernel)
-		dxs_verify_kernel(file, kwrites, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
+		dxs_observe(file, sync_answered, file, kwrites, part->off >> file->page_shift,
+			    (part->end - 1) >> file->page_shift);
 	if (!ret && flags & MS_INVALIDATE) // the kernel knows whether it is locked, and has nothing else to do
 		ret = sys_msync(part->addr, part->next, MS_ASYNC | MS_INVALIDATE);
 	return ret;
@@ -422,8 +422,8 @@ static void size_reaches(struct dxs_file *file, uint64_t end)
 {
 	uint64_t size = atomic_load(&file->size);
 
-	if (file->image && end > size && size % dxs_file_page_size(file))
-		dxs_image_written(file, size >> file->page_shift, size >> file->page_shift);
+	if (end > size && size % dxs_file_page_size(file))
+		dxs_observe(file, kernel_wrote, file, size >> file->page_shift, size >> file->page_shift);
 	while (end > size && !atomic_compare_exchange_weak(&file->size, &size, end))
 		;
 }
@@ -437,9 +437,9 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 	set = dxs_sig_block();
 	if (len > 0 && off >= 0)
 		size_reaches(file, (uint64_t)(off + len));
-	if (file->image && len > 0 && off >= 0)
-		dxs_image_written(file, (uint64_t)off >> file->page_shift,
-				  (uint64_t)(off + len - 1) >> file->page_shift);
+	if (len > 0 && off >= 0)
+		dxs_observe(file, kernel_wrote, file, (uint64_t)off >> file->page_shift,
+			    (uint64_t)(off + len - 1) >> file->page_shift);
 	// And again: a sync in between may have cleared it. After the marks, which a sync of this change publishes.
 	dxs_file_changed(file);
 	atomic_fetch_sub(&file->kwriters, 1);
@@ -541,8 +541,8 @@ void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 	end = dxs_min64((uint64_t)off + (uint64_t)len, reach);
 	if (size >= 0)
 		size_reaches(file, (uint64_t)size);
-	if (file->image && end > (uint64_t)off)
-		dxs_image_written(file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
+	if (end > (uint64_t)off)
+		dxs_observe(file, kernel_wrote, file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
 	dxs_file_changed(file); // as in dxs_kwrite_end()
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);

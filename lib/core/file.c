@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "core/kept.h"
-#include "emulate/image.h"
+#include "core/observer.h"
 #include "report/stats.h"
 
 const char *dxs_mode_name(enum dxs_mode mode)
@@ -80,8 +80,7 @@ static enum dxs_leaving leaving(struct dxs_file *file)
 void dxs_file_destroy(struct dxs_file *file)
 {
 	dxs_writers_destroy(&file->writers, leaving(file));
-	if (file->image)
-		dxs_image_close(file->image);
+	dxs_observe(file, end, file);
 	dxs_tree_destroy(&file->tree);
 	dxs_file_account(file);
 	dxs_free(file);

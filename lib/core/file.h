@@ -16,7 +16,6 @@
 #include "core/tree.h"
 #include "core/writers.h"
 
-struct dxs_image;
 struct dxs_index_node;
 
 // What msync(MS_SYNC) does for the mappings of an inode (doc/design.md, "Modes").
@@ -52,7 +51,7 @@ struct dxs_file {
 	struct dxs_mutex pin_mutex;    // pages being pinned, or a part being closed for the first time
 	unsigned nr_pins;              // kernel writes into mappings that are under way (M9); under pin_mutex
 	_Atomic uint32_t kwriters;     // kernel writes into the file that are under way
-	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (image.c)
+	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (emulate/image.c)
 	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
 	_Atomic bool widened;          // a trap has opened pages that were not stored to: some may be holes
 	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks for them.
@@ -62,8 +61,8 @@ struct dxs_file {
 	_Atomic bool told_closed; // dxs_file_tell_closed
 	bool changing;            // maps_lock is held exclusively by the registry's owner (change.c)
 	struct dxs_file *changing_next;
-	struct dxs_image *image; // the durable image in verify mode, else NULL
-	char path[256];          // where it was when first mapped, for people; cut if longer
+	void *observed; // what the observer keeps of it; NULL: nobody looks (observer.h)
+	char path[256]; // where it was when first mapped, for people; cut if longer
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.

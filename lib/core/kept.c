@@ -7,7 +7,7 @@
 //   K.2 While a file is kept nobody looks at what happens to it: it may be written to, cut off or removed. What a new
 //       mapping owes the kernel it owes as the first one did, the size is looked at again, and an inode number that was
 //       given to another file shows in the birth time. Without one a file is not kept.
-//   K.3 Only where the end of the process is seen (the shim), and not with a durable image, which follows every change.
+//   K.3 Only where the end of the process is seen (the shim), and not when it is observed, which takes every change.
 #include "core/kept.h"
 
 #include "core/file.h"
@@ -25,7 +25,7 @@ static bool has_marks(struct dxs_file *file)
 
 static bool can_be_kept(struct dxs_file *file)
 {
-	return dxs_sees_all && dxs_file_own_mode(file) > DXS_MODE_KERNEL && !file->image && !file->is_device &&
+	return dxs_sees_all && dxs_file_own_mode(file) > DXS_MODE_KERNEL && !file->observed && !file->is_device &&
 	       file->writers.born && dxs_writers_alone(&file->writers) && !atomic_load(&file->nr_failed) &&
 	       !file->nr_pins && !atomic_load(&file->kwriters) && dxs_tree_bytes(&file->tree) <= TREE_MAX &&
 	       !has_marks(file);

@@ -9,8 +9,8 @@
 #include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
+#include "core/observer.h"
 #include "core/trap.h"
-#include "emulate/history.h"
 #include "report/stats.h"
 
 static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first, uint64_t last)
@@ -23,7 +23,7 @@ static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first,
 	dxs_leaf_lock(leaf, mask);
 	atomic_fetch_add(&leaf->pins, 1); // under the lock; partner: close_and_unmark in sync.c
 	dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, mask);
-	dxs_history(map->file, DXS_EVENT_OPEN, leaf->first, mask);
+	dxs_observe(map->file, event, map->file, DXS_EVENT_OPEN, leaf->first, mask);
 	err = dxs_engine_open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
 	dxs_leaf_unlock(leaf, mask);
 	if (err) // M5; the kernel would find the page closed

@@ -26,10 +26,8 @@
 #include "core/engine.h"
 #include "core/file.h"
 #include "core/look.h"
+#include "core/observer.h"
 #include "core/policy.h"
-#include "emulate/history.h"
-#include "emulate/image.h"
-#include "emulate/verify.h"
 #include "flush/flush.h"
 #include "report/stats.h"
 #include "signal/signals.h"
@@ -57,7 +55,7 @@ struct sync {
 	bool close_all;       // the mapping is going: close whatever the policy says
 	bool alone;           // no other sync of this file runs
 	bool checked;         // the handlers are in place
-	struct dxs_due *due;  // of the verifier
+	struct dxs_due *due;  // of the observer
 	unsigned nr_waits;
 	unsigned nr, nr_pages;
 	struct taken taken[BATCH_LEAVES];
@@ -162,10 +160,10 @@ static int flush_bytes(struct sync *sync, uintptr_t addr, uint64_t off, size_t l
 
 		if (err == -ENXIO)
 			err = nothing_there(file, off + done);
-		if (file->image && is_hole)
-			dxs_image_note_hole(file->image, off, done);
-		else if (file->image)
-			dxs_image_snapshot(file->image, addr, off, done);
+		if (is_hole)
+			dxs_observe(file, hole, file, off, done);
+		else
+			dxs_observe(file, flushed, file, addr, off, done);
 		if (err)
 			first_err = err;
 		addr += done + skip;
@@ -206,12 +204,12 @@ static void error_note(struct sync *sync, int err)
 static void flush_taken(struct sync *sync, struct taken *taken)
 {
 	unsigned from, to;
-	bool one_by_one = dxs_observer != NULL; // so that a planted failure hits a page, not a run
+	bool one_by_one = dxs_injector != NULL; // so that a planted failure hits a page, not a run
 
 	if (taken->flushed)
 		return;
 	taken->flushed = true;
-	dxs_history(sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
+	dxs_observe(sync->file, event, sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
 	for_each_run (taken->pages, from, to) {
 		uint64_t at = from;
 
@@ -236,8 +234,7 @@ static void *fence(void *arg)
 	const struct sync *sync = arg;
 
 	dxs_flush_drain();
-	if (sync->file->image)
-		dxs_image_publish();
+	dxs_observe(sync->file, fenced);
 	return NULL;
 }
 
@@ -248,7 +245,7 @@ static void drain(struct sync *sync)
 
 	if (dxs_fault(DXS_FAULT_FOREIGN_FENCE) && !pthread_create(&other, NULL, fence, sync)) {
 		pthread_join(other, NULL);
-		dxs_image_forget();
+		dxs_observe(sync->file, unfenced);
 		return;
 	}
 	fence(sync);
@@ -261,11 +258,10 @@ static void complete(struct sync *sync)
 
 	if (!sync->nr)
 		return;
-	for (i = 0; sync->file->image && i < sync->nr; i++) {
+	for (i = 0; sync->file->observed && i < sync->nr; i++) {
 		struct taken *taken = &sync->taken[i];
 
-		// The closed ones are looked at later, together with all others (V1).
-		dxs_verify_taken(sync->file, sync->due, taken->leaf, taken->pages & ~taken->failed & ~taken->closed);
+		dxs_observer->taken(sync->file, sync->due, taken->leaf, taken->pages & ~taken->failed & ~taken->closed);
 	}
 	// Each flush before this point was made by this thread. After the drain its lines are durable, whoever had
 	// stored them: a close that returned had made the stores visible to this CPU.
@@ -304,7 +300,7 @@ static uint64_t close_and_unmark(struct sync *sync, struct dxs_leaf *leaf, uint6
 	if (!close_everywhere(sync->file, leaf, closing))
 		return 0;
 	dxs_tree_unmark(&sync->file->tree, leaf, DXS_DIRTY, closing);
-	dxs_history(sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
+	dxs_observe(sync->file, event, sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
 	dxs_count(pages_closed, (uint64_t)__builtin_popcountll(closing));
 	return closing;
 }
@@ -528,21 +524,17 @@ static struct sync sync_make(struct dxs_file *file, uint64_t off, uint64_t end)
 	};
 }
 
-static int run_verified(struct sync *sync)
+static int run_observed(struct sync *sync)
 {
 	int err;
 
-	if (!sync->file->image)
+	if (dxs_likely(!sync->file->observed))
 		return sync_run(sync);
-	sync->due = dxs_image_stage();
+	sync->due = dxs_observer->sync_begin(sync->file, sync->first, sync->last);
 	if (!sync->due)
 		return -ENOMEM; // what nobody keeps, no fence makes durable
-	dxs_verify_begin(sync->file, sync->due, sync->first, sync->last);
 	err = sync_run(sync);
-	if (!err && !sync->partial)
-		dxs_verify_end(sync->file, sync->due);
-	dxs_verify_range(sync->file, sync->due, sync->first, sync->last);
-	dxs_image_unstage();
+	dxs_observer->sync_end(sync->file, sync->due, sync->first, sync->last, !err && !sync->partial);
 	return err;
 }
 
@@ -551,7 +543,7 @@ int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end)
 	struct sync sync = sync_make(file, off, end);
 
 	sync.close_all = true;
-	return run_verified(&sync);
+	return run_observed(&sync);
 }
 
 static int sync_shared(struct dxs_file *file, uint64_t off, uint64_t end)
@@ -560,7 +552,7 @@ static int sync_shared(struct dxs_file *file, uint64_t off, uint64_t end)
 	int err;
 
 	dxs_shared_lock(&file->maps_lock);
-	err = run_verified(&sync);
+	err = run_observed(&sync);
 	dxs_shared_unlock(&file->maps_lock);
 	return err;
 }

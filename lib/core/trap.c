@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "emulate/history.h"
+#include "core/observer.h"
 #include "report/stats.h"
 
 static _Atomic uint64_t closes_begun, closes_ended; // M8
@@ -59,7 +59,7 @@ static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, stru
 		dxs_leaf_lock(leaf[i], mask);
 		if (!dxs_fault(DXS_FAULT_NO_TRAP_MARK))
 			dxs_tree_mark(&file->tree, leaf[i], DXS_DIRTY, mask);
-		dxs_history(file, DXS_EVENT_OPEN, leaf[i]->first, mask);
+		dxs_observe(file, event, file, DXS_EVENT_OPEN, leaf[i]->first, mask);
 	}
 	err = dxs_engine_open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << file->page_shift);
 	for (i = 0; i < nr; i++)

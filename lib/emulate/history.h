@@ -6,18 +6,10 @@
 #include <stdint.h>
 
 #include "base/log.h"
-#include "core/file.h"
+#include "core/observer.h"
 
-enum dxs_event { DXS_EVENT_OPEN, DXS_EVENT_CLOSE, DXS_EVENT_FLUSH, DXS_EVENT_PUBLISH, DXS_EVENT_KERNEL };
-
+// Notes an event of the entries of `mask` in the leaf that begins at `first`. Async-signal-safe.
 void dxs_history_add(const struct dxs_file *file, enum dxs_event event, uint64_t first, uint64_t mask);
-
-// Notes an event of the entries of `mask` in the leaf that begins at `first`. async-signal-safe.
-static inline void dxs_history(const struct dxs_file *file, enum dxs_event event, uint64_t first, uint64_t mask)
-{
-	if (dxs_unlikely(file->image != NULL))
-		dxs_history_add(file, event, first, mask);
-}
 
 // The number of the next event.
 uint64_t dxs_history_next(void);

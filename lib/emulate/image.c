@@ -261,8 +261,8 @@ static unsigned staged_publish(unsigned first)
 		nr = 1;
 	}
 	for (i = 0; i < nr; i++)
-		dxs_history(staged->image->file, DXS_EVENT_PUBLISH, staged[i].off >> staged->image->file->page_shift,
-			    1);
+		dxs_history_add(staged->image->file, DXS_EVENT_PUBLISH,
+				staged[i].off >> staged->image->file->page_shift, 1);
 	return nr;
 }
 
@@ -400,23 +400,6 @@ static void page_release(struct dxs_file *file, uint64_t off, struct dxs_leaf *h
 {
 	if (held)
 		dxs_leaf_unlock(held, page_bit(file, off));
-}
-
-void dxs_asked_add(struct dxs_asked *asked, uint64_t first, uint64_t last)
-{
-	struct dxs_stretch *stretch = asked->stretch, *end = stretch + asked->nr;
-
-	while (stretch < end && (first > stretch->last + 1 || stretch->first > last + 1))
-		stretch++;
-	if (stretch == end && asked->nr < DXS_STRETCHES) {
-		asked->nr++;
-		*stretch = (struct dxs_stretch){first, last};
-		return;
-	}
-	if (stretch == end)
-		stretch--;
-	stretch->first = dxs_min64(stretch->first, first);
-	stretch->last = dxs_max64(stretch->last, last);
 }
 
 static bool is_asked(const struct dxs_asked *asked, uint64_t pgoff)
@@ -580,7 +563,7 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why)
 		dxs_free(image);
 		return ret;
 	}
-	file->image = image;
+	file->observed = image;
 	return 0;
 }
 
@@ -594,7 +577,7 @@ static void page_copy_guarded(void *arg)
 // One page that a mapping shows. Covered: by an earlier mapping, perhaps of another process that has not made it durable.
 static int page_cover(const struct dxs_map *map, uint64_t off, bool covered)
 {
-	struct dxs_image *image = map->file->image;
+	struct dxs_image *image = dxs_image_of(map->file);
 	unsigned char page[DXS_PAGE_SIZE], durable[DXS_PAGE_SIZE];
 	uintptr_t addr = map->addr + (off - (map->first << map->file->page_shift));
 	struct lines lines = {page, addr, DXS_PAGE_SIZE};
@@ -613,7 +596,7 @@ static int page_cover(const struct dxs_map *map, uint64_t off, bool covered)
 
 int dxs_image_cover(const struct dxs_map *map)
 {
-	struct dxs_image *image = map->file->image;
+	struct dxs_image *image = dxs_image_of(map->file);
 	uint64_t off = map->first << map->file->page_shift, end = off + map->len;
 	int err = 0;
 
@@ -673,7 +656,7 @@ static void entry_publish(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t
 	held = page_hold(file, off);
 	dxs_tree_unmark(&file->tree, leaf, DXS_KWRITE, 1ULL << (pgoff - leaf->first)); // before the look
 	for (at = 0; at < dxs_file_page_size(file); at += DXS_PAGE_SIZE)
-		mapped_page_publish(file->image, dxs_map_addr(map, pgoff) + at, off + at);
+		mapped_page_publish(dxs_image_of(file), dxs_map_addr(map, pgoff) + at, off + at);
 	page_release(file, off, held);
 }
 
@@ -719,7 +702,7 @@ static void resident_publish(struct dxs_file *file, const struct dxs_asked *aske
 				    (off + DXS_PAGE_SIZE <= cut && !(all && is_asked(asked, off >> file->page_shift))))
 					continue;
 				held = page_hold(file, off);
-				mapped_page_publish(file->image, addr + i, off);
+				mapped_page_publish(dxs_image_of(file), addr + i, off);
 				page_release(file, off, held);
 			}
 		}
@@ -734,10 +717,10 @@ void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last)
 		struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, first, true);
 
 		if (!leaf) { // not mapped, so nothing of it is the tracker's yet
-			file->image->unmarked = true;
+			dxs_image_of(file)->unmarked = true;
 		} else {
 			dxs_tree_mark(&file->tree, leaf, DXS_KWRITE, dxs_leaf_mask(leaf, first, last));
-			dxs_history(file, DXS_EVENT_KERNEL, leaf->first, dxs_leaf_mask(leaf, first, last));
+			dxs_history_add(file, DXS_EVENT_KERNEL, leaf->first, dxs_leaf_mask(leaf, first, last));
 		}
 		first = (first | (DXS_LEAF_PAGES - 1)) + 1;
 	}
@@ -749,7 +732,7 @@ bool dxs_image_owes(struct dxs_file *file, uint64_t first, uint64_t last)
 	bool owes;
 
 	dxs_mutex_lock(&file->kwrite_mutex);
-	owes = file->image->unmarked || dxs_tree_next(&file->tree, first, last, 1U << DXS_KWRITE);
+	owes = dxs_image_of(file)->unmarked || dxs_tree_next(&file->tree, first, last, 1U << DXS_KWRITE);
 	dxs_mutex_unlock(&file->kwrite_mutex);
 	return owes;
 }
@@ -785,8 +768,8 @@ static void mapped_publish_all(struct dxs_file *file, const struct dxs_asked *as
 {
 	unsigned i;
 
-	if (cut < image_size(file->image))
-		size_set(file->image, cut);
+	if (cut < image_size(dxs_image_of(file)))
+		size_set(dxs_image_of(file), cut);
 	for (i = 0; i < asked->nr; i++)
 		mapped_publish(file, &asked->stretch[i]);
 	if (all || cut != UINT64_MAX) // where no engine tracks stores, none is marked; behind the cut nothing is known
@@ -795,7 +778,7 @@ static void mapped_publish_all(struct dxs_file *file, const struct dxs_asked *as
 
 bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all)
 {
-	struct dxs_image *image = file->image;
+	struct dxs_image *image = dxs_image_of(file);
 	uint64_t before = dxs_image_kwrites(file), cut = atomic_load(&file->cut);
 	struct dxs_asked what = *asked;
 	bool walked;

@@ -11,13 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/tree.h"
+#include "core/observer.h"
 
 struct dxs_file;
 struct dxs_image;
 struct dxs_map;
 
-// Opens or makes the image of a file that is being mapped from descriptor fd, and sets file->image. A new image is a
+// Opens or makes the image of a file that is being mapped from descriptor fd, and sets file->observed. A new image is a
 // copy of the file: what was there before the run is taken as durable. In one that another process has made, what
 // differs from the file is not durable, and is marked DIRTY. 0, or -errno with the reason (static text) in *why.
 // Context: hook or api, with the registry's lock, signals blocked.
@@ -27,6 +27,11 @@ int dxs_image_open(struct dxs_file *file, int fd, const char **why);
 int dxs_image_cover(const struct dxs_map *map);
 
 void dxs_image_close(struct dxs_image *image);
+
+static inline struct dxs_image *dxs_image_of(const struct dxs_file *file)
+{
+	return file->observed;
+}
 
 struct dxs_due;
 
@@ -52,19 +57,6 @@ void dxs_image_forget(void);
 
 // The kernel has written entries [first, last], by write(2) and the like: KWRITE, until a kernel sync has published them.
 void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last);
-
-// Which entries kernel syncs were asked for, as stretches [first, last]. Those for which there is no room become one.
-#define DXS_STRETCHES 16
-struct dxs_asked {
-	unsigned nr;
-	struct dxs_stretch {
-		uint64_t first, last;
-	} stretch[DXS_STRETCHES];
-};
-
-#define DXS_ASKED_ALL ((struct dxs_asked){1, {{0, DXS_TREE_PAGES - 1}}})
-
-void dxs_asked_add(struct dxs_asked *asked, uint64_t first, uint64_t last);
 
 // The kernel has synced these entries of the file: publishes what write(2) and the like had changed there (marked KWRITE),
 // all of them if `all`, and the size with what was cut off. fd: a descriptor of the file, or -1. False: the file could not

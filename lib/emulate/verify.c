@@ -134,7 +134,7 @@ static bool bytes_equal(const struct dxs_map *map, uint64_t off, const unsigned 
 	struct compare args = {page, image, len, true};
 	struct dxs_fault_at fault;
 
-	if (dxs_image_read(map->file->image, off, image, len))
+	if (dxs_image_read(dxs_image_of(map->file), off, image, len))
 		return false;
 	return dxs_flush_guard(compare, &args, &fault) || args.equal;
 }
@@ -149,7 +149,7 @@ static bool is_equal_at_once(const struct dxs_map *map, uint64_t off, const unsi
 	dxs_hole_stretch(map->file, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
 	if (is_hole)
 		return false;
-	args.image = dxs_image_map(map->file->image, off, len);
+	args.image = dxs_image_map(dxs_image_of(map->file), off, len);
 	if (!args.image)
 		return false;
 	if (dxs_flush_guard(compare, &args, &fault)) // the image may be shorter
@@ -172,7 +172,7 @@ static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
 		dxs_hole_stretch(map->file, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
 		if (is_hole || bytes_equal(map, off, page, DXS_PAGE_SIZE))
 			continue;
-		size = dxs_image_file_size(map->file->image);
+		size = dxs_image_file_size(dxs_image_of(map->file));
 		if (off < size && !bytes_equal(map, off, page, dxs_min64(size - off, DXS_PAGE_SIZE)))
 			return false;
 	}
@@ -262,7 +262,7 @@ static struct dxs_map *map_with(const struct dxs_file *file, uint64_t pgoff)
 
 void dxs_verify_taken(struct dxs_file *file, struct dxs_due *due, struct dxs_leaf *leaf, uint64_t pages)
 {
-	uint64_t missing = pages & ~dxs_image_staged(file->image, leaf->first);
+	uint64_t missing = pages & ~dxs_image_staged(dxs_image_of(file), leaf->first);
 	struct dxs_map *map;
 
 	for (; dxs_config.verify && missing; missing &= missing - 1) {
@@ -348,8 +348,8 @@ void dxs_verify_range(struct dxs_file *file, struct dxs_due *due, uint64_t first
 // A write that is under way may have counted and not marked yet, or marked and not counted.
 uint64_t dxs_verify_kwrites(struct dxs_file *file)
 {
-	return dxs_config.verify && file->image && !atomic_load(&file->kwriters) ? dxs_image_kwrites(file)
-										 : NOT_VERIFIED;
+	return dxs_config.verify && dxs_image_of(file) && !atomic_load(&file->kwriters) ? dxs_image_kwrites(file)
+											: NOT_VERIFIED;
 }
 
 void dxs_verify_kernel(struct dxs_file *file, uint64_t kwrites, uint64_t first, uint64_t last)

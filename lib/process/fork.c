@@ -37,9 +37,8 @@
 #include "core/engine.h"
 #include "core/file.h"
 #include "core/kept.h"
+#include "core/observer.h"
 #include "core/trap.h"
-#include "emulate/image.h"
-#include "emulate/run.h"
 #include "engine/budget.h"
 #include "engine/choice.h"
 #include "proc/pagemap.h"
@@ -186,11 +185,11 @@ static void child_begin(void)
 	maps_begin(half_done);
 	dxs_engine_reset();
 	dxs_budget_reset();
-	dxs_image_reset_locks();
 	dxs_pagemap_reset();
 	dxs_vma_reset();
 	dxs_stats_reset();
-	dxs_run_forked();
+	if (dxs_observer)
+		dxs_observer->forked();
 }
 
 void dxs_fork_in_child(void)

@@ -16,9 +16,8 @@
 #include "call/calls.h"
 #include "core/engine.h"
 #include "core/kept.h"
+#include "core/observer.h"
 #include "core/trap.h"
-#include "emulate/image.h"
-#include "emulate/run.h"
 #include "engine/choice.h"
 #include "flush/flush.h"
 #include "proc/vma.h"
@@ -84,18 +83,6 @@ static void device_check(struct dxs_candidate *candidate)
 	candidate->reason = why;
 }
 
-static bool needs_image(struct dxs_file *file)
-{
-	switch (dxs_file_own_mode(file)) {
-	case DXS_MODE_EMULATED:
-		return dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0];
-	case DXS_MODE_DIRECT:
-		return dxs_config.verify;
-	default:
-		return false;
-	}
-}
-
 // What a file needs before the first of its mappings can be tracked.
 static void file_prepare(struct dxs_file *file, int fd)
 {
@@ -106,7 +93,7 @@ static void file_prepare(struct dxs_file *file, int fd)
 		dxs_file_to_kernel(file, why);
 		return;
 	}
-	if (needs_image(file) && (dxs_run_join(&why) || dxs_image_open(file, fd, &why))) {
+	if (dxs_observer && dxs_observer->begin(file, fd, &why)) {
 		dxs_warn("%s: cannot be verified: %s%s%s", file->path, why, dxs_config.image_dir[0] ? ": " : "",
 			 dxs_config.image_dir);
 		dxs_file_to_kernel(file, why);
@@ -158,7 +145,7 @@ void dxs_map_attach(struct dxs_map *map)
 	if (dxs_file_own_mode(file) <= DXS_MODE_KERNEL || dxs_file_own_mode(file) == DXS_MODE_BYTE ||
 	    !(map->prot & PROT_WRITE) || map->engine)
 		return;
-	if (file->image && file->is_device && dxs_image_cover(map)) {
+	if (dxs_observed(file, 0, mapped, map)) {
 		dxs_warn("%s: cannot be verified: it cannot be read", file->path);
 		dxs_file_to_kernel(file, "no durable image can be made for the verifier");
 		return;
@@ -192,7 +179,7 @@ int dxs_map_add(struct dxs_map *map)
 	// What was written to this part of the file before, by whomever and by whatever means, is the kernel's to make
 	// durable: the first sync calls it.
 	if (dxs_file_own_mode(map->file) >= DXS_MODE_DIRECT ||
-	    (map->file->image && dxs_image_owes(map->file, map->first, dxs_map_last(map))))
+	    dxs_observed(map->file, false, shows_more, map->file, map->first, dxs_map_last(map)))
 		dxs_file_changed(map->file);
 	if (is_first)
 		dxs_foreign_add(map->file->dev, map->file->ino);

@@ -9,9 +9,7 @@ set -eu
 lint_begin layers "$@"
 
 # From the lowest to the highest; "." is lib/ itself.
-layers='base proc report signal flush core engine emulate call space process .'
-# What goes against the direction: the core tells the durable image and the history of an emulated run what happens.
-upwards='core emulate'
+layers='base proc report signal flush core engine call space process emulate .'
 # What compiles with these modules only: a reader can take it as it is.
 alone='
 core/tree:base/sys,base/space
@@ -55,10 +53,10 @@ symbols >"$scratch/symbols"
 for folder in $(find lib -mindepth 1 -maxdepth 1 -type d | sed 's/.*\///' | sort); do
 	echo " $layers " | grep -q " $folder " || complain "lib/$folder has no place in the list of layers"
 done
-sort -u "$scratch/includes" "$scratch/symbols" | awk -v layers="$layers" -v upwards="$upwards" '
+sort -u "$scratch/includes" "$scratch/symbols" | awk -v layers="$layers" '
 	function folder(file) { return file ~ /\// ? substr(file, 1, index(file, "/") - 1) : "." }
 	BEGIN { for (i = split(layers, list, " "); i; i--) rank[list[i]] = i }
-	rank[folder($2)] > rank[folder($1)] && folder($1) " " folder($2) != upwards {
+	rank[folder($2)] > rank[folder($1)] {
 		$2 = ""
 		print
 	}' >"$scratch/wrong"

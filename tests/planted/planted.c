@@ -116,7 +116,7 @@ static bool part_parse(const char *part, size_t len)
 }
 
 static void begin(void);
-static const struct dxs_observer planted = {VARIABLE, begin, roll, refuse};
+static const struct dxs_injector planted = {VARIABLE, begin, roll, refuse};
 
 int planted_parse(const char *spec, char *why, size_t size)
 {
@@ -135,7 +135,7 @@ int planted_parse(const char *spec, char *why, size_t size)
 		}
 		spec += len + (spec[len] == ',');
 	}
-	dxs_observe(active ? &planted : NULL);
+	dxs_inject(active ? &planted : NULL);
 	return err;
 }
 
@@ -169,5 +169,5 @@ __attribute__((constructor)) static void offer(void)
 	const char *spec = getenv(VARIABLE);
 
 	if (spec && *spec)
-		dxs_observe(&planted);
+		dxs_inject(&planted);
 }

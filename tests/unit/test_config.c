@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 
 #include "base/config.h"
+#include "base/injector.h"
 #include "base/log.h"
-#include "base/observer.h"
 #include "capture.h"
 
 static struct capture out;
@@ -284,13 +284,13 @@ Test(config, second_load_forgets_the_first)
 	cr_expect_eq(dxs_config.powercut_at, 0);
 }
 
-Test(config, what_an_observer_reads_is_a_setting_only_beside_it)
+Test(config, what_an_injector_reads_is_a_setting_only_beside_it)
 {
-	static const struct dxs_observer observer = {.variable = "DAXSYNC_FAULT"};
+	static const struct dxs_injector injector = {.variable = "DAXSYNC_FAULT"};
 
 	load("DAXSYNC_FAULT", "skip-flush");
 	cr_expect_not_null(strstr(out.text, "DAXSYNC_FAULT is no setting of daxsync"));
-	dxs_observer = &observer;
+	dxs_injector = &injector;
 	cr_expect_str_empty(load("DAXSYNC_FAULT", "skip-flush"));
 }
 

@@ -22,7 +22,7 @@ Test(planted, nothing_fails_unless_asked_for)
 	for (int i = 0; i < DXS_NR_FAULTS; i++)
 		cr_expect_not(dxs_fault((enum dxs_fault)i));
 	cr_expect_eq(parse(""), 0);
-	cr_expect_null(dxs_observer);
+	cr_expect_null(dxs_injector);
 }
 
 static int nr_failing(void)
@@ -80,7 +80,7 @@ Test(planted, wrong_text_is_refused_and_named)
 		cr_expect_eq(parse(wrong[i]), -EINVAL, "%s", wrong[i]);
 		cr_expect_not_null(strstr(why, wrong[i]), "%s: %s", wrong[i], why);
 	}
-	cr_expect_null(dxs_observer);
+	cr_expect_null(dxs_injector);
 }
 
 // A run that plants some of the list only proves something else.
@@ -88,7 +88,7 @@ Test(planted, a_list_with_a_wrong_part_plants_nothing)
 {
 	cr_expect_eq(parse("flush-error"), 0);
 	cr_expect_eq(parse("flush-error,bogus"), -EINVAL);
-	cr_expect_null(dxs_observer);
+	cr_expect_null(dxs_injector);
 }
 
 Test(planted, one_in_n_happens_about_every_nth_time)

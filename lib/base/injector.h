@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// observer.h: what tests put beside the library in order to look at it, or to make something fail.
+// injector.h: what tests put beside the library to make something fail.
 //
-// The library that is installed asks nobody: there is no name of a failure in it, and no setting that loads an observer. A
+// The library that is installed asks nobody: there is no name of a failure in it, and no setting that loads an injector. A
 // library of its own, which is built with the tests only, names itself in its constructor.
-#ifndef DXS_OBSERVER_H
-#define DXS_OBSERVER_H
+#ifndef DXS_INJECTOR_H
+#define DXS_INJECTOR_H
 
 #include <stdbool.h>
 
 enum dxs_fault;
 
-struct dxs_observer {
+struct dxs_injector {
 	const char *variable;                // the setting that it reads for itself
 	void (*begin)(void);                 // the settings are known now; init
 	bool (*fails)(enum dxs_fault fault); // whether this goes wrong now; every context
 	long (*refuses)(long nr);            // -errno in the place of a system call, or 0; every context
 };
 
-#pragma GCC visibility push(default) // observers use these
+#pragma GCC visibility push(default) // injectors use these
 
-extern const struct dxs_observer *dxs_observer; // NULL: nobody
+extern const struct dxs_injector *dxs_injector; // NULL: nobody
 
 // Context: init, before dxs_init().
-void dxs_observe(const struct dxs_observer *observer);
+void dxs_inject(const struct dxs_injector *injector);
 
 #pragma GCC visibility pop
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// session.c: the observer of an emulated or verified run: the durable image, its check, and the history of pages.
+#include "emulate/session.h"
+
+#include "base/config.h"
+#include "base/log.h"
+#include "core/observer.h"
+#include "emulate/history.h"
+#include "emulate/image.h"
+#include "emulate/run.h"
+#include "emulate/verify.h"
+
+static bool needs_image(struct dxs_file *file)
+{
+	switch (dxs_file_own_mode(file)) {
+	case DXS_MODE_EMULATED:
+		return true;
+	case DXS_MODE_DIRECT:
+		return dxs_config.verify;
+	default:
+		return false;
+	}
+}
+
+static int begin(struct dxs_file *file, int fd, const char **why)
+{
+	int err;
+
+	if (!needs_image(file))
+		return 0;
+	err = dxs_run_join(why);
+	return err ? err : dxs_image_open(file, fd, why);
+}
+
+static void end(struct dxs_file *file)
+{
+	dxs_image_close(dxs_image_of(file));
+}
+
+// What other mappings show, the file itself does, which was looked at when it was opened.
+static int mapped(const struct dxs_map *map)
+{
+	return map->file->is_device ? dxs_image_cover(map) : 0;
+}
+
+static struct dxs_due *sync_begin(struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	struct dxs_due *due = dxs_image_stage();
+
+	if (due)
+		dxs_verify_begin(file, due, first, last);
+	return due;
+}
+
+static void sync_end(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last, bool complete)
+{
+	if (complete)
+		dxs_verify_end(file, due);
+	dxs_verify_range(file, due, first, last);
+	dxs_image_unstage();
+}
+
+static void flushed(struct dxs_file *file, uintptr_t addr, uint64_t off, size_t len)
+{
+	dxs_image_snapshot(dxs_image_of(file), addr, off, len);
+}
+
+static void hole(struct dxs_file *file, uint64_t off, size_t len)
+{
+	dxs_image_note_hole(dxs_image_of(file), off, len);
+}
+
+static void forked(void)
+{
+	dxs_image_reset_locks();
+	dxs_run_forked();
+}
+
+static const struct dxs_observer session = {
+	.begin = begin,
+	.end = end,
+	.mapped = mapped,
+	.shows_more = dxs_image_owes,
+	.sync_begin = sync_begin,
+	.sync_end = sync_end,
+	.flushed = flushed,
+	.hole = hole,
+	.taken = dxs_verify_taken,
+	.fenced = dxs_image_publish,
+	.unfenced = dxs_image_forget,
+	.event = dxs_history_add,
+	.kernel_wrote = dxs_image_written,
+	.kernel_synced = dxs_image_kernel_synced,
+	.sync_asked = dxs_verify_kwrites,
+	.sync_answered = dxs_verify_kernel,
+	.forked = forked,
+};
+
+void dxs_session_init(void)
+{
+	if (dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0])
+		dxs_observer = &session;
+}
