@@ -19,7 +19,8 @@ static int round_run(struct dxs_group *group, struct dxs_file *file, uint64_t fi
 	if (err)
 		group->failed = round;
 	atomic_fetch_add(&group->event, 1);
-	dxs_futex_wake(&group->event, INT32_MAX);
+	if (group->nr_asleep) // else nobody is to be woken: see round_wait
+		dxs_futex_wake(&group->event, INT32_MAX);
 	return err;
 }
 
@@ -40,9 +41,13 @@ static bool round_wait(struct dxs_group *group, struct dxs_file *file, uint64_t 
 		} else {
 			uint32_t event = atomic_load(&group->event);
 
+			// order: the mutex. Whoever ends the round takes it after this and sees the count, or has had it
+			// before this, and then `running` was false above. So no caller sleeps through the end.
+			group->nr_asleep++;
 			dxs_mutex_unlock(&group->mutex);
 			dxs_futex_wait(&group->event, event);
 			dxs_mutex_lock(&group->mutex);
+			group->nr_asleep--;
 		}
 	}
 	return group->failed < mine;

@@ -21,6 +21,7 @@ struct dxs_group {
 	uint64_t first, last;   // union of the ranges that wait for the next round
 	bool waiting;           // there is such a range
 	_Atomic uint32_t event; // futex: changes when a round ends
+	unsigned nr_asleep;     // callers that wait for that; under the mutex
 };
 
 typedef int (*dxs_group_run)(struct dxs_file *file, uint64_t first, uint64_t last);

@@ -99,6 +99,22 @@ Test(group, a_call_alone_runs_its_own_range)
 	cr_expect_eq(dxs_counter_get(DXS_syncs_grouped), 0);
 }
 
+static atomic_uint nr_futex_calls;
+
+static long futex_counted(long nr)
+{
+	if (nr == SYS_futex)
+		atomic_fetch_add(&nr_futex_calls, 1);
+	return 0;
+}
+
+Test(group, a_call_alone_wakes_nobody)
+{
+	dxs_sys_planted = futex_counted;
+	cr_expect_eq(sync_range(3, 7), 0);
+	cr_expect_eq(nr_futex_calls, 0);
+}
+
 Test(group, a_call_alone_gets_its_error_from_one_run)
 {
 	cr_expect_eq(sync_range(BAD, BAD), -EIO);
