@@ -42,6 +42,8 @@ void dxs_file_account(struct dxs_file *file)
 {
 	uint64_t bytes = dxs_tree_bytes(&file->tree);
 
+	if (bytes == atomic_load_explicit(&file->tree_counted, memory_order_relaxed)) // relaxed: a statistic
+		return;
 	dxs_count(tree_bytes, bytes - atomic_exchange(&file->tree_counted, bytes)); // modulo 2^64: may go down
 }
 

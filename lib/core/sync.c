@@ -564,7 +564,8 @@ static int sync_pages(struct dxs_file *file, uint64_t first, uint64_t last)
 
 int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 {
-	uint64_t begin = dxs_now_ns();
+	bool is_timed = dxs_counter_get(DXS_syncs) % DXS_STATS_SYNCS_TIMED == 0;
+	uint64_t begin = is_timed ? dxs_now_ns() : 0;
 	uint64_t first, last;
 	int err = 0;
 
@@ -581,6 +582,7 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 	dxs_file_account(file);
 	if (err)
 		dxs_count(sync_errors, 1);
-	dxs_stats_sync_ns(dxs_now_ns() - begin);
+	if (is_timed)
+		dxs_stats_sync_ns(dxs_now_ns() - begin);
 	return err;
 }

@@ -80,6 +80,10 @@ static inline uint64_t dxs_counter_get(enum dxs_counter counter)
 	return atomic_load_explicit(&dxs_stats.counter[counter], memory_order_relaxed);
 }
 
+// One sync in so many is timed, the first among them: reading the clock twice costs as much as the flush of a page. A prime:
+// where syncs of different kinds take turns, all kinds are timed.
+#define DXS_STATS_SYNCS_TIMED 61
+
 // Adds the duration of one sync to the histogram behind sync_ns (8 buckets an octave: percentiles within 7 %).
 // Lock-free, async-signal-safe.
 void dxs_stats_sync_ns(uint64_t ns);

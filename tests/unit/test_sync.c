@@ -189,6 +189,19 @@ Test(sync, pages_are_closed_before_they_are_flushed_and_fenced_after)
 	cr_expect_eq(dxs_counter_get(DXS_fences), 1);
 }
 
+Test(sync, the_first_of_many_syncs_is_timed_and_then_one_in_so_many)
+{
+	struct dxs_sync_ns ns;
+
+	for (unsigned i = 0; i < DXS_STATS_SYNCS_TIMED; i++)
+		cr_assert_eq(dxs_sync_range(file, WHOLE), 0);
+	dxs_stats_sync_ns_get(&ns);
+	cr_expect_eq(ns.count, 1);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	dxs_stats_sync_ns_get(&ns);
+	cr_expect_eq(ns.count, 2);
+}
+
 Test(sync, pages_are_closed_in_both_mappings)
 {
 	dirty(3, 5);
