@@ -215,6 +215,11 @@ static size_t nr_mapped(uintptr_t page, size_t nr)
 	return i;
 }
 
+bool dxs_may_be_holes(struct dxs_file *file)
+{
+	return atomic_load(&file->widened) && file->in_memory && !dxs_has_swap();
+}
+
 size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole)
 {
 	unsigned char vec[DXS_LEAF_PAGES];
@@ -222,7 +227,7 @@ size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool 
 	size_t i = 0, nr = dxs_min64((end - page + DXS_PAGE_SIZE - 1) / DXS_PAGE_SIZE, DXS_LEAF_PAGES);
 
 	*is_hole = false;
-	if (!atomic_load(&file->widened) || !file->in_memory || dxs_has_swap())
+	if (!dxs_may_be_holes(file))
 		return len;
 	i = nr_mapped(page, nr);
 	if (i)

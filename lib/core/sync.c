@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -35,6 +36,7 @@
 #define BATCH_LEAVES 64
 #define BATCH_PAGES 1024 // of 4 KiB, or a leaf of larger ones: what the emulator can hold between two fences
 #define GROUP_PAGES 256  // syncs of larger ranges are grouped
+#define PIECES 32        // flushed without coming back in between
 #define PATIENCE 8       // waits for other syncs' pages
 
 // Pages of one leaf that this sync has FLUSHING.
@@ -48,17 +50,19 @@ struct taken {
 
 struct sync {
 	struct dxs_file *file;
-	uint64_t off, end;    // bytes
-	uint64_t first, last; // entries, rounded outwards
-	int err;              // the first error
-	bool partial;         // the range begins or ends inside an entry
-	bool close_all;       // the mapping is going: close whatever the policy says
-	bool alone;           // no other sync of this file runs
-	bool checked;         // the handlers are in place
-	struct dxs_due *due;  // of the observer
+	uint64_t off, end;                       // bytes
+	uint64_t first, last;                    // entries, rounded outwards
+	int err;                                 // the first error
+	bool partial;                            // the range begins or ends inside an entry
+	bool close_all;                          // the mapping is going: close whatever the policy says
+	bool alone;                              // no other sync of this file runs
+	bool checked;                            // the handlers are in place
+	struct dxs_due *due;                     // of the observer
+	const struct dxs_map *map;               // through which it flushed last
+	uint64_t nr_flushed, nr_closed, nr_kept; // pages, for the statistics
 	unsigned nr_waits;
 	unsigned nr, nr_pages;
-	struct taken taken[BATCH_LEAVES];
+	struct taken taken[BATCH_LEAVES]; // the first nr; the rest is not set
 };
 
 // The pages of [off, end) that are covered as a whole: only those may be unmarked (M2).
@@ -117,19 +121,19 @@ static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf,
 	return true;
 }
 
-// The address of an entry in some mapping that can be read, and how many of the nr entries behind it follow there.
-static uintptr_t entry_addr(const struct dxs_file *file, uint64_t pgoff, uint64_t *nr)
+// The address of an entry in some mapping that can be read, and how many of the nr entries behind it follow there. The
+// mapping of the run before is tried first.
+static uintptr_t entry_addr(struct sync *sync, uint64_t pgoff, uint64_t *nr)
 {
-	const struct dxs_map *map;
+	const struct dxs_map *map = sync->map;
 
-	dxs_for_each_map_of (map, file, pgoff, pgoff) {
-		if (!map->prot)
-			continue;
-		*nr = dxs_min64(*nr, dxs_map_last(map) - pgoff + 1);
-		return dxs_map_addr(map, pgoff);
-	}
-	*nr = 1;
-	return 0;
+	if (!map || pgoff < map->first || pgoff > dxs_map_last(map) || !map->prot)
+		dxs_for_each_map_of (map, sync->file, pgoff, pgoff)
+			if (map->prot)
+				break;
+	sync->map = map;
+	*nr = map ? dxs_min64(*nr, dxs_map_last(map) - pgoff + 1) : 1;
+	return map ? dxs_map_addr(map, pgoff) : 0;
 }
 
 // M7. What lies beyond the end of the file is no error. Linux before 6.5 tells of a bad block by the same signal as of the
@@ -145,88 +149,130 @@ static int nothing_there(struct dxs_file *file, uint64_t off)
 	return beyond < 0 ? beyond : beyond ? 0 : -EIO;
 }
 
-// Flushes bytes [addr, addr + len), which are at `off` in the file.
-static int flush_bytes(struct sync *sync, uintptr_t addr, uint64_t off, size_t len)
-{
-	struct dxs_file *file = sync->file;
-	int first_err = 0;
+// What is to be flushed of a leaf.
+struct pieces {
+	struct taken *taken;
+	bool may_be_holes;
+	unsigned nr;
+	uint64_t off[PIECES]; // bytes in the file
+	struct dxs_range range[PIECES];
+};
 
-	while (len) {
-		bool is_hole;
-		size_t part = dxs_hole_stretch(file, addr, len, &is_hole);
-		int err = 0;
-		size_t done = is_hole ? part : dxs_flush_range(addr, part, &err);
-		size_t skip = done < part ? (size_t)dxs_min64(part - done, dxs_file_page_size(file)) : 0;
-
-		if (err == -ENXIO)
-			err = nothing_there(file, off + done);
-		if (is_hole)
-			dxs_observe(file, hole, file, off, done);
-		else
-			dxs_observe(file, flushed, file, addr, off, done);
-		if (err)
-			first_err = err;
-		addr += done + skip;
-		off += done + skip;
-		len -= done + skip;
-	}
-	return first_err;
-}
-
-// Flushes the entries from pgoff on; a part of one where the range covers only that. Returns how many were dealt
-// with; *err 0, or why they are not durable.
-static uint64_t flush_entries(struct sync *sync, uint64_t pgoff, uint64_t nr, int *err)
+// Bytes [off, off + len) are not durable. A page in no mapping that can be read is left to the kernel; all else is the
+// caller's error.
+static void failed_note(struct sync *sync, struct taken *taken, uint64_t off, uint64_t len, int err)
 {
 	unsigned shift = sync->file->page_shift;
-	uintptr_t addr = entry_addr(sync->file, pgoff, &nr);
-	uint64_t start = dxs_max64(sync->off, pgoff << shift);
-	uint64_t end = dxs_min64(sync->end, (pgoff + nr) << shift);
 
-	*err = 0;
-	if (!addr)
-		*err = -EFAULT;
-	else if (dxs_fault(DXS_FAULT_FLUSH_ERROR))
-		*err = -EIO;
-	else if (!dxs_fault(DXS_FAULT_SKIP_FLUSH))
-		*err = flush_bytes(sync, addr + (size_t)(start - (pgoff << shift)), start, (size_t)(end - start));
-	return nr;
-}
-
-// A page in no mapping that can be read stays marked and is left to the kernel; all else is the caller's error.
-static void error_note(struct sync *sync, int err)
-{
+	taken->failed |= dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift);
 	if (err == -EFAULT)
 		dxs_file_changed(sync->file);
 	else
 		sync->err = err;
 }
 
+static void snapshot(const struct sync *sync, const struct pieces *pieces, unsigned at, size_t len)
+{
+	dxs_observe(sync->file, flushed, sync->file, pieces->range[at].addr, pieces->off[at], len);
+}
+
+// A fault ended piece `at` behind `done` bytes: takes away from it what is dealt with, the page of the fault included.
+static void piece_cut(struct sync *sync, struct pieces *pieces, unsigned at, size_t done, int err)
+{
+	struct dxs_range *range = &pieces->range[at];
+	size_t skip = (size_t)dxs_min64(range->len - done, dxs_file_page_size(sync->file));
+
+	snapshot(sync, pieces, at, done);
+	if (err == -ENXIO)
+		err = nothing_there(sync->file, pieces->off[at] + done);
+	if (err)
+		failed_note(sync, pieces->taken, pieces->off[at] + done, skip, err);
+	pieces->off[at] += done + skip;
+	range->addr += done + skip;
+	range->len -= done + skip;
+}
+
+static void pieces_flush(struct sync *sync, struct pieces *pieces)
+{
+	unsigned at = 0;
+
+	while (at < pieces->nr) {
+		size_t done = 0;
+		int err = 0;
+		unsigned whole = dxs_flush_ranges(&pieces->range[at], pieces->nr - at, &done, &err);
+
+		for (; whole; whole--, at++)
+			snapshot(sync, pieces, at, pieces->range[at].len);
+		if (at == pieces->nr)
+			break;
+		piece_cut(sync, pieces, at, done, err);
+		at += !pieces->range[at].len;
+	}
+	pieces->nr = 0;
+}
+
+// Bytes [addr, addr + len), which are at `off` in the file.
+static void pieces_add(struct sync *sync, struct pieces *pieces, uintptr_t addr, uint64_t off, size_t len)
+{
+	struct dxs_file *file = sync->file;
+
+	while (len) {
+		bool is_hole = false;
+		size_t part = pieces->may_be_holes ? dxs_hole_stretch(file, addr, len, &is_hole) : len;
+
+		if (!is_hole) {
+			if (pieces->nr == PIECES)
+				pieces_flush(sync, pieces);
+			pieces->off[pieces->nr] = off;
+			pieces->range[pieces->nr++] = (struct dxs_range){addr, part};
+		} else {
+			dxs_observe(file, hole, file, off, part);
+		}
+		addr += part;
+		off += part;
+		len -= part;
+	}
+}
+
+// The entries from pgoff on; a part of one where the range covers only that. Returns how many were dealt with.
+static uint64_t entries_add(struct sync *sync, struct pieces *pieces, uint64_t pgoff, uint64_t nr)
+{
+	unsigned shift = sync->file->page_shift;
+	uintptr_t addr = entry_addr(sync, pgoff, &nr);
+	uint64_t start = dxs_max64(sync->off, pgoff << shift);
+	uint64_t end = dxs_min64(sync->end, (pgoff + nr) << shift);
+
+	if (!addr)
+		failed_note(sync, pieces->taken, start, end - start, -EFAULT);
+	else if (dxs_fault(DXS_FAULT_FLUSH_ERROR))
+		failed_note(sync, pieces->taken, start, end - start, -EIO);
+	else if (!dxs_fault(DXS_FAULT_SKIP_FLUSH))
+		pieces_add(sync, pieces, addr + (size_t)(start - (pgoff << shift)), start, (size_t)(end - start));
+	return nr;
+}
+
 static void flush_taken(struct sync *sync, struct taken *taken)
 {
-	unsigned from, to;
+	struct pieces pieces;                   // not set to zero as a whole: that would cost as much as a flush
 	bool one_by_one = dxs_injector != NULL; // so that a planted failure hits a page, not a run
+	unsigned from, to;
 
 	if (taken->flushed)
 		return;
 	taken->flushed = true;
+	pieces.taken = taken;
+	pieces.nr = 0;
+	// Asked once: a trap that opens holes says so before it marks them, and all here were marked.
+	pieces.may_be_holes = dxs_may_be_holes(sync->file);
 	dxs_observe(sync->file, event, sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
 	for_each_run (taken->pages, from, to) {
 		uint64_t at = from;
 
-		while (at <= to) {
-			uint64_t nr = one_by_one ? 1 : to - at + 1;
-			int err;
-
-			nr = flush_entries(sync, taken->leaf->first + at, nr, &err);
-			if (err) {
-				taken->failed |= dxs_leaf_mask(taken->leaf, taken->leaf->first + at,
-							       taken->leaf->first + at + nr - 1);
-				error_note(sync, err);
-			}
-			at += nr;
-		}
+		while (at <= to)
+			at += entries_add(sync, &pieces, taken->leaf->first + at, one_by_one ? 1 : to - at + 1);
 	}
-	dxs_count(pages_flushed, (uint64_t)__builtin_popcountll(taken->pages));
+	pieces_flush(sync, &pieces);
+	sync->nr_flushed += (uint64_t)__builtin_popcountll(taken->pages);
 }
 
 static void *fence(void *arg)
@@ -301,7 +347,7 @@ static uint64_t close_and_unmark(struct sync *sync, struct dxs_leaf *leaf, uint6
 		return 0;
 	dxs_tree_unmark(&sync->file->tree, leaf, DXS_DIRTY, closing);
 	dxs_observe(sync->file, event, sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
-	dxs_count(pages_closed, (uint64_t)__builtin_popcountll(closing));
+	sync->nr_closed += (uint64_t)__builtin_popcountll(closing);
 	return closing;
 }
 
@@ -350,7 +396,7 @@ static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
 		flush_taken(sync, taken);
 	closed = close_and_unmark(sync, leaf, dirty);
 	taken->closed = closed;
-	dxs_count(pages_kept_open, (uint64_t)__builtin_popcountll(dirty & ~closed));
+	sync->nr_kept += (uint64_t)__builtin_popcountll(dirty & ~closed);
 	plant_open_unmarked(sync, leaf, closed);
 }
 
@@ -497,6 +543,17 @@ static void sync_once(struct sync *sync)
 	complete(sync);
 }
 
+// Once for each sync: as atomic additions they would be felt at each page.
+static void statistics_add(const struct sync *sync)
+{
+	if (sync->nr_flushed)
+		dxs_count(pages_flushed, sync->nr_flushed);
+	if (sync->nr_closed)
+		dxs_count(pages_closed, sync->nr_closed);
+	if (sync->nr_kept)
+		dxs_count(pages_kept_open, sync->nr_kept);
+}
+
 static int sync_run(struct sync *sync)
 {
 	uint64_t failed;
@@ -509,19 +566,19 @@ static int sync_run(struct sync *sync)
 		//    page is DIRTY now. An error of its own is this sync's result.
 	} while (!sync->err && atomic_load(&sync->file->nr_failed) != failed && again(sync));
 	turn_end(sync);
+	statistics_add(sync);
 	return sync->err;
 }
 
-static struct sync sync_make(struct dxs_file *file, uint64_t off, uint64_t end)
+static void sync_init(struct sync *sync, struct dxs_file *file, uint64_t off, uint64_t end)
 {
-	return (struct sync){
-		.file = file,
-		.off = off,
-		.end = end,
-		.first = off >> file->page_shift,
-		.last = (end - 1) >> file->page_shift,
-		.partial = (off | end) & (dxs_file_page_size(file) - 1),
-	};
+	memset(sync, 0, offsetof(struct sync, taken));
+	sync->file = file;
+	sync->off = off;
+	sync->end = end;
+	sync->first = off >> file->page_shift;
+	sync->last = (end - 1) >> file->page_shift;
+	sync->partial = (off | end) & (dxs_file_page_size(file) - 1);
 }
 
 static int run_observed(struct sync *sync)
@@ -540,17 +597,19 @@ static int run_observed(struct sync *sync)
 
 int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end)
 {
-	struct sync sync = sync_make(file, off, end);
+	struct sync sync;
 
+	sync_init(&sync, file, off, end);
 	sync.close_all = true;
 	return run_observed(&sync);
 }
 
 static int sync_shared(struct dxs_file *file, uint64_t off, uint64_t end)
 {
-	struct sync sync = sync_make(file, off, end);
+	struct sync sync;
 	int err;
 
+	sync_init(&sync, file, off, end);
 	dxs_shared_lock(&file->maps_lock);
 	err = run_observed(&sync);
 	dxs_shared_unlock(&file->maps_lock);

@@ -65,33 +65,42 @@ int dxs_flush_guard(void (*fn)(void *arg), void *arg, struct dxs_fault_at *fault
 	return 0;
 }
 
-struct range {
-	uintptr_t addr;
-	size_t len;
+struct job {
+	const struct dxs_range *range;
+	unsigned nr;
+	volatile unsigned at; // read after the jump back from a fault
 };
 
-static void range_flush(void *arg)
+static void job_run(void *arg)
 {
-	const struct range *range = arg;
+	struct job *job = arg;
+	unsigned at;
 
-	flusher.flush((const void *)range->addr, range->len);
+	for (at = 0; at < job->nr; at++) {
+		job->at = at;
+		flusher.flush((const void *)job->range[at].addr, job->range[at].len);
+	}
 }
 
-size_t dxs_flush_range(uintptr_t addr, size_t len, int *err)
+unsigned dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err)
 {
-	struct range range = {addr, len};
+	struct job job = {range, nr, 0};
 	struct dxs_fault_at fault;
+	uint64_t bytes = 0;
 	uintptr_t page;
+	unsigned i;
 
-	*err = 0;
-	if (!dxs_flush_guard(range_flush, &range, &fault)) {
-		dxs_count(bytes_flushed, len);
-		return len;
+	if (dxs_flush_guard(job_run, &job, &fault)) {
+		dxs_count(flush_faults, 1);
+		nr = job.at;
+		page = fault.addr & ~(DXS_PAGE_SIZE - 1);
+		*done = page > range[nr].addr ? page - range[nr].addr : 0;
+		*err = fault.err;
 	}
-	dxs_count(flush_faults, 1);
-	*err = fault.err;
-	page = fault.addr & ~(DXS_PAGE_SIZE - 1);
-	return page > addr ? page - addr : 0;
+	for (i = 0; i < nr; i++)
+		bytes += range[i].len;
+	dxs_count(bytes_flushed, bytes);
+	return nr;
 }
 
 void dxs_flush_drain(void)

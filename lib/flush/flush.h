@@ -20,11 +20,16 @@ int dxs_flush_init(const char **why);
 // Whether it is loaded; if not, why the last attempt failed.
 bool dxs_flush_ready(const char **why);
 
-// Flushes a range. Returns len; or, after a fault, the number of bytes from addr on that were flushed before it, with
-// *err -EIO (bad memory), -EFAULT (not readable) or -ENXIO (nothing is there: beyond the end of the file; or, before Linux
-// 6.5, bad memory of a DAX file system).
+struct dxs_range {
+	uintptr_t addr;
+	size_t len; // bytes
+};
+
+// Flushes nr ranges in turn. Returns how many of them as a whole. Fewer than nr: a fault ended the next one, of which *done
+// bytes were flushed before it; *err is -EIO (bad memory), -EFAULT (not readable) or -ENXIO (nothing is there: beyond the
+// end of the file; or, before Linux 6.5, bad memory of a DAX file system). One place to come back to serves them all.
 // Context: api or hook, signals blocked.
-size_t dxs_flush_range(uintptr_t addr, size_t len, int *err);
+unsigned dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
 
 // Runs fn and comes back from a SIGBUS or SIGSEGV in it. Returns 0, or -1 when there was one, described in *fault.
 struct dxs_fault_at {

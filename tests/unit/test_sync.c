@@ -473,6 +473,20 @@ Test(sync, a_bad_block_that_is_told_like_the_end_of_the_file_is_an_error)
 	cr_expect_eq(dxs_sync_range(file, 5 * 4096 + 100, 5 * 4096 + 200), -EIO);
 }
 
+// The runs of a leaf are flushed with one place to come back to.
+Test(sync, a_fault_in_one_run_keeps_no_other_from_being_flushed)
+{
+	for (uint64_t at = 1; at < 16; at += 2)
+		dirty(at, at);
+	bad_block(5);
+	bad_block(9);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	cr_expect_eq(bytes_flushed(), 6 * 4096);
+	cr_expect_eq(dxs_counter_get(DXS_flush_faults), 2);
+	for (uint64_t at = 1; at < 16; at += 2)
+		cr_expect_eq(has(DXS_DIRTY, at), at == 5 || at == 9, "page %d", (int)at);
+}
+
 Test(sync, without_a_name_the_size_is_what_hooks_have_seen)
 {
 	file->path[0] = 0;
