@@ -60,6 +60,7 @@ struct sync {
 	struct dxs_due *due;                     // of the observer
 	const struct dxs_map *map;               // through which it flushed last
 	uint64_t nr_flushed, nr_closed, nr_kept; // pages, for the statistics
+	uint64_t nr_bytes;                       // handed to the flush function
 	unsigned nr_waits;
 	unsigned nr, nr_pages;
 	struct taken taken[BATCH_LEAVES]; // the first nr; the rest is not set
@@ -201,8 +202,10 @@ static void pieces_flush(struct sync *sync, struct pieces *pieces)
 		int err = 0;
 		unsigned whole = dxs_flush_ranges(&pieces->range[at], pieces->nr - at, &done, &err);
 
-		for (; whole; whole--, at++)
+		for (; whole; whole--, at++) {
+			sync->nr_bytes += pieces->range[at].len;
 			snapshot(sync, pieces, at, pieces->range[at].len);
+		}
 		if (at == pieces->nr)
 			break;
 		piece_cut(sync, pieces, at, done, err);
@@ -297,13 +300,16 @@ static void drain(struct sync *sync)
 	fence(sync);
 }
 
-// Makes what was taken durable and lets go of it.
+// Flushes what was taken, makes it durable and lets go of it.
 static void complete(struct sync *sync)
 {
 	unsigned i;
 
 	if (!sync->nr)
 		return;
+	// persist: no locked instruction between the flushes of a batch. Each would wait for those before it, like a fence.
+	for (i = 0; i < sync->nr; i++)
+		flush_taken(sync, &sync->taken[i]);
 	for (i = 0; sync->file->observed && i < sync->nr; i++) {
 		struct taken *taken = &sync->taken[i];
 
@@ -451,7 +457,6 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 	for (;;) {
 		uint64_t want = dxs_leaf_get(leaf, DXS_TOWRITE) & range; // before FLUSHING: see take_locked
 		uint64_t busy = dxs_leaf_get(leaf, DXS_FLUSHING) & range;
-		unsigned before;
 
 		if (busy) {
 			wait_flushed(sync, leaf, busy);
@@ -461,7 +466,6 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 			return;
 		if (sync->nr == BATCH_LEAVES || sync->nr_pages + small_pages(sync->file, ~0ULL) > BATCH_PAGES)
 			complete(sync);
-		before = sync->nr;
 		dxs_leaf_lock(leaf, want);
 		if (dxs_leaf_get(leaf, DXS_FLUSHING) & want) { // another sync came between the look and the lock
 			dxs_leaf_unlock(leaf, want);
@@ -469,10 +473,8 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 		}
 		take_locked(sync, leaf, want);
 		dxs_leaf_unlock(leaf, want);
-		// persist: outside the lock, because a store may reopen the page meanwhile; it marks the page then,
-		// and what it stores is not this sync's. What this sync owes was stored before the close.
-		if (sync->nr > before)
-			flush_taken(sync, &sync->taken[before]);
+		// persist: it is flushed outside the lock, in complete(). A store may reopen a page meanwhile; it marks
+		// the page then, and what it stores is not this sync's. What this sync owes was stored before the close.
 		return;
 	}
 }
@@ -532,7 +534,8 @@ static void sync_once(struct sync *sync)
 	if (!dxs_fault(DXS_FAULT_NO_TAG))
 		dxs_tree_tag(&file->tree, sync->first, sync->last);
 	// 3. The walk meets every page of the first two kinds: TOWRITE or FLUSHING. The first are closed if the policy
-	//    says so, always before they are flushed, and flushed by this thread; the second are waited for.
+	//    says so, always before they are flushed, and flushed by this thread, a batch at a time (complete); the
+	//    second are waited for.
 	while ((leaf = dxs_tree_next(&file->tree, at, sync->last, 1U << DXS_TOWRITE | 1U << DXS_FLUSHING))) {
 		sync_leaf(sync, leaf);
 		at = leaf->first + DXS_LEAF_PAGES;
@@ -546,8 +549,10 @@ static void sync_once(struct sync *sync)
 // Once for each sync: as atomic additions they would be felt at each page.
 static void statistics_add(const struct sync *sync)
 {
-	if (sync->nr_flushed)
+	if (sync->nr_flushed) {
 		dxs_count(pages_flushed, sync->nr_flushed);
+		dxs_count(bytes_flushed, sync->nr_bytes);
+	}
 	if (sync->nr_closed)
 		dxs_count(pages_closed, sync->nr_closed);
 	if (sync->nr_kept)

@@ -86,9 +86,7 @@ unsigned dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *do
 {
 	struct job job = {range, nr, 0};
 	struct dxs_fault_at fault;
-	uint64_t bytes = 0;
 	uintptr_t page;
-	unsigned i;
 
 	if (dxs_flush_guard(job_run, &job, &fault)) {
 		dxs_count(flush_faults, 1);
@@ -97,9 +95,6 @@ unsigned dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *do
 		*done = page > range[nr].addr ? page - range[nr].addr : 0;
 		*err = fault.err;
 	}
-	for (i = 0; i < nr; i++)
-		bytes += range[i].len;
-	dxs_count(bytes_flushed, bytes);
 	return nr;
 }
 

@@ -37,6 +37,7 @@ configurations() {
 	two-pages-partial   sync clean -DNP=2 -DNW=1 -DPARTIAL=1 -DBLIND -DBATCHES
 	two-pages-extents   sync clean -DNP=2 -DNW=1 -DEXTENT -DSTOP
 	two-pages-stop      sync clean -DNP=2 -DNW=1 -DBATCHES -DSTOP
+	two-pages-later     sync clean -DNP=2 -DNW=1 -DLATER -DBATCHES -DSTOP
 	one-page-discover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DERRORS -DSTOP
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	M1                  sync lost  -DNP=1 -DBREAK_M1

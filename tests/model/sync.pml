@@ -22,6 +22,8 @@
  *   PARTIAL=p   a sync may cover page p in part
  *   BLIND       and then flushes that part whatever the marks say
  *   BATCHES     a sync may fence and let go in the middle of its walk
+ *   LATER       a sync flushes what it has taken just before it fences, not
+ *               each page as it takes it
  *   ERRORS      any flush may fail
  *   SIGNALS     a signal handler interrupts sync thread 0 to store or sync
  *   EVICT       dirty lines become durable by themselves
@@ -376,6 +378,22 @@ inline close_page()
 #endif
 }
 
+inline flush(page)
+{
+	if
+	:: PARTLY(page) && kind == MISS
+#ifdef BREAK_M2
+	:: !(PARTLY(page) && kind == MISS)
+#else
+	:: !(PARTLY(page) && kind == MISS) -> clwb(page)
+#endif
+#ifdef ERRORS
+	:: failed = failed | BIT(page)			/* before the line */
+	:: clwb(page); failed = failed | BIT(page)	/* after it */
+#endif
+	fi
+}
+
 /* M4: fenced by the thread that flushed, before anybody is let go; after an
    error too, as lines may have been written back before it. */
 inline drain()
@@ -461,9 +479,16 @@ again:	atomic { CLR(errseen, s); p = 0 }
 	/* Walk: TOWRITE is read before FLUSHING. What another sync flushes is
 	   waited for, TOWRITE or not. */
 look:	if
+#ifdef LATER
+	:: p == NP -> goto complete
+#ifdef BATCHES
+	:: p < NP && hand != 0 -> goto complete
+#endif
+#else
 	:: atomic { p == NP -> drain() }; goto release
 #ifdef BATCHES
 	:: atomic { p < NP && hand != 0 -> drain() }; goto release
+#endif
 #endif
 #if defined(BREAK_WALK_ORDER)
 	:: p < NP && HAS(FLUSHING, p) -> goto complete
@@ -525,28 +550,27 @@ look:	if
 taken:	unlock(p);
 
 	/* Flush, outside the lock: a store may reopen the page meanwhile. */
-	atomic {
-		if
-		:: PARTLY(p) && kind == MISS
-#ifdef BREAK_M2
-		:: !(PARTLY(p) && kind == MISS)
+#ifdef LATER
+	atomic { later = later | BIT(p); hand = hand | BIT(p); p++ };
 #else
-		:: !(PARTLY(p) && kind == MISS) -> clwb(p)
-#endif
-#ifdef ERRORS
-		:: failed = failed | BIT(p)		/* before the line */
-		:: clwb(p); failed = failed | BIT(p)	/* after it */
-#endif
-		fi;
+	atomic {
+		flush(p);
 		hand = hand | BIT(p);
 		p++
 	}
+#endif
 	goto look;
 
 	/* Drain and release what is in hand. p is NP when the walk is over,
 	   else the page that it goes on with when nobody flushes it; it is
 	   waited for with nothing in hand. */
 complete:
+#ifdef LATER
+	do
+	:: atomic { later != 0 -> flush(FIRST(later)); later = later & ~BIT(FIRST(later)) }
+	:: later == 0 -> break
+	od;
+#endif
 	drain();
 release:
 #if defined(BREAK_M4_OPEN)
@@ -616,6 +640,9 @@ proctype Syncer(byte s) MAY_RUN
 {
 	byte t = s, p, hand, failed, kind;
 	bool err;
+#ifdef LATER
+	byte later;
+#endif
 #ifdef BREAK_M4_OPEN
 	byte loose;
 #endif
@@ -633,6 +660,9 @@ proctype Handler()
 {
 	byte lowest, s = 2, t = 0, m, p, hand, failed, kind;
 	bool err;
+#ifdef LATER
+	byte later;
+#endif
 
 end:	do
 	:: atomic { !stop && !HAS(blocked, 0) && !interrupted -> interrupted = true };

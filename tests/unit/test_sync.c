@@ -41,6 +41,21 @@ static void (*on_close)(uint64_t first);       // called by close() of map[0]
 static int (*on_discover)(struct dxs_map *at); // called by discover()
 static bool alive = true;
 
+// The linker lets sync.c call this in the place of dxs_flush_ranges(): what is flushed counts when it happens.
+unsigned __real_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
+unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
+
+static _Atomic uint64_t nr_bytes_flushed;
+
+unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err)
+{
+	unsigned whole = __real_dxs_flush_ranges(range, nr, done, err);
+
+	for (unsigned i = 0; i < whole; i++)
+		nr_bytes_flushed += range[i].len;
+	return whole;
+}
+
 static uint64_t bit_of(uint64_t pgoff)
 {
 	return 1ULL << (pgoff % DXS_LEAF_PAGES);
@@ -65,7 +80,7 @@ static int fake_close(struct dxs_map *at, uintptr_t addr, size_t len)
 			.map = at,
 			.first = first,
 			.nr = len / 4096,
-			.bytes_flushed = dxs_counter_get(DXS_bytes_flushed),
+			.bytes_flushed = nr_bytes_flushed,
 			.fences = dxs_counter_get(DXS_fences),
 			.dirty = dxs_leaf_get(leaf, DXS_DIRTY),
 			.flushing = dxs_leaf_get(leaf, DXS_FLUSHING),
@@ -165,7 +180,7 @@ static bool is_clean(uint64_t first, uint64_t last)
 
 static uint64_t bytes_flushed(void)
 {
-	return dxs_counter_get(DXS_bytes_flushed);
+	return nr_bytes_flushed;
 }
 
 Test(sync, a_clean_file_costs_neither_close_nor_flush_nor_fence)
@@ -185,6 +200,7 @@ Test(sync, pages_are_closed_before_they_are_flushed_and_fenced_after)
 	cr_expect_eq(call[0].bytes_flushed, 0);
 	cr_expect_eq(call[1].bytes_flushed, 0);
 	cr_expect_eq(bytes_flushed(), 3 * 4096);
+	cr_expect_eq(dxs_counter_get(DXS_bytes_flushed), 3 * 4096);
 	cr_expect_eq(call[1].fences, 0);
 	cr_expect_eq(dxs_counter_get(DXS_fences), 1);
 }
