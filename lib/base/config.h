@@ -23,6 +23,7 @@ enum dxs_engine_choice {
 };
 
 enum dxs_policy_choice {
+	DXS_POLICY_ADAPTIVE,
 	DXS_POLICY_ALWAYS_CLOSE,
 	DXS_POLICY_NEVER_CLOSE,
 };

@@ -16,6 +16,8 @@
 //   E.6 open(), close() and writable() may be called with page locks held: they neither allocate nor wait for
 //       another thread of the process, but for one that is inside open() or close() itself.
 //   E.7 is_alive() is false from the moment on at which the engine may have lost the protection of any mapping.
+//   E.8 is_short() says that open pages use up something that the engine has little of, so that no further page is to be
+//       left open. Any context.
 #ifndef DXS_ENGINE_H
 #define DXS_ENGINE_H
 
@@ -52,6 +54,7 @@ struct dxs_engine {
 	// The first stretch of [*start, end) that was closed at least once: sets *start, returns its end (*start: none).
 	uintptr_t (*known)(const struct dxs_map *map, uintptr_t *start, uintptr_t end);
 	bool (*is_alive)(void);
+	bool (*is_short)(void);
 };
 
 // E.3, for traps and pins.

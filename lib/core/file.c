@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/kept.h"
 #include "core/observer.h"
+#include "core/policy.h"
 #include "report/stats.h"
 
 const char *dxs_mode_name(enum dxs_mode mode)
@@ -83,6 +84,7 @@ void dxs_file_destroy(struct dxs_file *file)
 {
 	dxs_writers_destroy(&file->writers, leaving(file));
 	dxs_observe(file, end, file);
+	dxs_policy_forget(file);
 	dxs_tree_destroy(&file->tree);
 	dxs_file_account(file);
 	dxs_free(file);

@@ -35,6 +35,9 @@ struct dxs_file {
 	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
 	bool is_mixed;                           // there were several
 	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)
+	uint64_t nr_mapped;                      // entries of these, each mapping counted; changes with it
+	_Atomic uint64_t clock;                  // of the policy: how often a sync has covered an entry (policy.c)
+	_Atomic uint64_t nr_kept;                // entries that the policy keeps open
 	struct dxs_group group;
 	_Atomic uint64_t nr_failed; // leaves of which a flush failed
 	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)

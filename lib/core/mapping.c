@@ -132,6 +132,7 @@ static void trees_take(struct trees *trees, const struct dxs_map *map)
 
 	trees->maps = dxs_index_remove(trees->maps, (struct dxs_key){map->addr, 0});
 	file->maps = dxs_index_remove(file->maps, place_of(map));
+	file->nr_mapped -= map->len >> file->page_shift;
 	if (!file->maps)
 		trees->files = dxs_index_remove(trees->files, (struct dxs_key){file->dev, file->ino});
 }
@@ -143,6 +144,7 @@ static void file_give(struct trees *trees, struct dxs_map *map)
 	if (!file->maps)
 		trees->files = dxs_index_insert(trees->files, (struct dxs_key){file->dev, file->ino}, 1, file);
 	file->maps = dxs_index_insert(file->maps, place_of(map), dxs_map_last(map) + 1, map);
+	file->nr_mapped += map->len >> file->page_shift;
 }
 
 static void trees_give(struct trees *trees, struct dxs_map *map)
@@ -206,8 +208,10 @@ int dxs_maps_rebuild(void)
 	struct dxs_map *map;
 	uintptr_t addr;
 
-	for (addr = 0; (map = dxs_maps_first(addr, UINTPTR_MAX)); addr = dxs_map_end(map))
+	for (addr = 0; (map = dxs_maps_first(addr, UINTPTR_MAX)); addr = dxs_map_end(map)) {
 		map->file->maps = NULL;
+		map->file->nr_mapped = 0;
+	}
 	for (addr = 0; (map = dxs_maps_first(addr, UINTPTR_MAX)); addr = dxs_map_end(map)) {
 		if (dxs_index_prepare(trees.maps, 2))
 			return -ENOMEM;

@@ -10,6 +10,7 @@
 #include "core/engine.h"
 #include "core/file.h"
 #include "core/observer.h"
+#include "core/policy.h"
 #include "core/trap.h"
 #include "report/stats.h"
 
@@ -22,6 +23,7 @@ static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first,
 	last = dxs_min64(last, leaf->first + DXS_LEAF_PAGES - 1);
 	dxs_leaf_lock(leaf, mask);
 	atomic_fetch_add(&leaf->pins, 1); // under the lock; partner: close_and_unmark in sync.c
+	dxs_policy_opened(map->file, leaf, mask & ~dxs_leaf_get(leaf, DXS_DIRTY), mask, last - first + 1);
 	dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, mask);
 	dxs_observe(map->file, event, map->file, DXS_EVENT_OPEN, leaf->first, mask);
 	err = dxs_engine_open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // policy.h: which pages a sync closes again, and which it only flushes and leaves open.
+//
+// Any answer is correct: what stays open stays DIRTY, and what is closed traps. A policy only decides what the next stores
+// and syncs cost.
 #ifndef DXS_POLICY_H
 #define DXS_POLICY_H
 
@@ -8,8 +11,22 @@
 struct dxs_file;
 struct dxs_leaf;
 
-// Of the DIRTY pages `dirty` of a leaf that a sync is about to flush, those to close. Any answer is correct; it only
-// decides what the next stores and syncs cost. Called with the page locks held: neither allocates nor waits.
-uint64_t dxs_policy_close(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t dirty);
+#define DXS_POLICY_WORTH 32 // flushes of a page that cost as much as its write fault and its closing
+
+// A sync of entries [first, last] begins. Caller holds maps_lock.
+void dxs_policy_sync(struct dxs_file *file, uint64_t first, uint64_t last);
+
+// Of the DIRTY pages `pages` of a leaf, which a sync is about to flush as a whole, those to close. Caller holds their locks.
+uint64_t dxs_policy_close(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages);
+
+// They were closed, whoever wanted it. Caller holds their locks.
+void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages);
+
+// Closed pages are opened, nr in all, here and in other leaves: those in `hit` because they are stored to, the other ones
+// of `pages` with them. Caller holds their locks. Async-signal-safe.
+void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages, uint64_t hit, uint64_t nr);
+
+// The file goes: what of it was kept open is no more.
+void dxs_policy_forget(struct dxs_file *file);
 
 #endif

@@ -352,6 +352,7 @@ static uint64_t close_and_unmark(struct sync *sync, struct dxs_leaf *leaf, uint6
 	if (!close_everywhere(sync->file, leaf, closing))
 		return 0;
 	dxs_tree_unmark(&sync->file->tree, leaf, DXS_DIRTY, closing);
+	dxs_policy_closed(sync->file, leaf, closing);
 	dxs_observe(sync->file, event, sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
 	sync->nr_closed += (uint64_t)__builtin_popcountll(closing);
 	return closing;
@@ -564,6 +565,7 @@ static int sync_run(struct sync *sync)
 	uint64_t failed;
 
 	turn_begin(sync);
+	dxs_policy_sync(sync->file, sync->first, sync->last);
 	do {
 		failed = atomic_load(&sync->file->nr_failed);
 		sync_once(sync);

@@ -11,6 +11,7 @@
 #include "core/engine.h"
 #include "core/file.h"
 #include "core/observer.h"
+#include "core/policy.h"
 #include "report/stats.h"
 
 static _Atomic uint64_t closes_begun, closes_ended; // M8
@@ -44,10 +45,16 @@ static unsigned leaves_get(struct dxs_file *file, uint64_t first, uint64_t last,
 	return nr;
 }
 
+static uint64_t hit_in(const struct dxs_leaf *leaf, uint64_t hit)
+{
+	return hit - leaf->first < DXS_LEAF_PAGES ? 1ULL << (hit - leaf->first) : 0;
+}
+
 // M1, M3: under the page locks, first the marks, then the pages. A sync that finds a page unmarked has either closed
 // it before, and then this trap comes after its look, or cannot see it open. Locks of several leaves are taken in
 // ascending order, and by nobody but traps.
-static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, struct dxs_leaf **leaf, unsigned nr)
+static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, uint64_t hit, struct dxs_leaf **leaf,
+			unsigned nr)
 {
 	struct dxs_file *file = map->file;
 	uint64_t mask;
@@ -57,6 +64,8 @@ static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, stru
 	for (i = 0; i < nr; i++) {
 		mask = dxs_leaf_mask(leaf[i], first, last);
 		dxs_leaf_lock(leaf[i], mask);
+		dxs_policy_opened(file, leaf[i], mask & ~dxs_leaf_get(leaf[i], DXS_DIRTY), hit_in(leaf[i], hit),
+				  last - first + 1);
 		if (!dxs_fault(DXS_FAULT_NO_TRAP_MARK))
 			dxs_tree_mark(&file->tree, leaf[i], DXS_DIRTY, mask);
 		dxs_observe(file, event, file, DXS_EVENT_OPEN, leaf[i]->first, mask);
@@ -68,7 +77,7 @@ static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, stru
 	return err;
 }
 
-static int range_open(struct dxs_map *map, uintptr_t start, uintptr_t end)
+static int range_open(struct dxs_map *map, uintptr_t start, uintptr_t end, uintptr_t hit)
 {
 	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
 	struct dxs_leaf *leaf[MAX_LEAVES];
@@ -80,7 +89,7 @@ static int range_open(struct dxs_map *map, uintptr_t start, uintptr_t end)
 	}
 	if (last > first)
 		atomic_store(&map->file->widened, true);
-	return entries_open(map, first, last, leaf, nr);
+	return entries_open(map, first, last, dxs_map_pgoff(map, hit), leaf, nr);
 }
 
 // False: the page cannot be opened, and a store there cannot complete. Where the kernel says so of more than the page (what
@@ -92,9 +101,9 @@ static bool mark_and_open(struct dxs_map *map, uintptr_t addr)
 
 	if (!map->engine->extent(map, page, &start, &end))
 		return open_all(map);
-	err = range_open(map, start, end);
+	err = range_open(map, start, end, page);
 	if (err && err != -ENOMEM && end - start > size)
-		err = range_open(map, page, page + size);
+		err = range_open(map, page, page + size, page);
 	return !err || open_all(map);
 }
 

@@ -24,13 +24,22 @@ enum dxs_mark {
 	DXS_NR_MARKS
 };
 
+#define DXS_AGE_BITS 8
+
+// In each word of 64 bits, bit i is of entry i.
 struct dxs_leaf {
-	_Atomic uint64_t marks[DXS_NR_MARKS]; // bit i: entry i of this leaf
-	_Atomic uint64_t locks;               // the page locks
-	uint64_t first;                       // index of entry 0; constant
-	_Atomic uint32_t event;               // futex: changes when a lock or FLUSHING is released to waiters
+	_Atomic uint64_t marks[DXS_NR_MARKS];
+	_Atomic uint64_t locks; // the page locks
+	uint64_t first;         // index of entry 0; constant
+	_Atomic uint32_t event; // futex: changes when a lock or FLUSHING is released to waiters
 	_Atomic uint32_t waiters;
 	_Atomic uint32_t pins; // kernel writes under way into this leaf: a sync leaves its pages open (M9)
+	// The rest is the policy's (policy.c). What it reads at every sync comes first.
+	_Atomic uint32_t epoch;                 // of `closed`
+	_Atomic uint64_t stay[2];               // for how many flushes an entry stays open: a number of 2 bits
+	_Atomic uint64_t kept;                  // left open by a sync
+	_Atomic uint64_t closed, closed_before; // in this epoch, in the one before, and not opened since
+	_Atomic uint64_t age[DXS_AGE_BITS];     // flushes since it was opened: a number of 8 bits
 };
 
 struct dxs_chunk;

@@ -481,6 +481,12 @@ static bool mprotect_is_alive(void)
 	return true;
 }
 
+// A quarter of the VMAs for what stays open. With half of them in use traps begin to open more than they have to.
+static bool mprotect_is_short(void)
+{
+	return dxs_budget_used() >= dxs_budget_limit() / 4;
+}
+
 const struct dxs_engine dxs_engine_mprotect = {
 	.name = "mprotect",
 	.attach = mprotect_attach,
@@ -497,4 +503,5 @@ const struct dxs_engine dxs_engine_mprotect = {
 	.writable = mprotect_writable,
 	.known = mprotect_known,
 	.is_alive = mprotect_is_alive,
+	.is_short = mprotect_is_short,
 };

@@ -407,6 +407,11 @@ static bool uffd_is_alive(void)
 	return DXS_FD_USE(&uffd, fd, dxs_sys_ioctl(fd, UFFDIO_WAKE, &none)) == -EINVAL;
 }
 
+static bool uffd_is_short(void)
+{
+	return false;
+}
+
 static void uffd_truncated(struct dxs_map *map, uintptr_t addr)
 {
 	uintptr_t end = dxs_map_end(map), stop;
@@ -450,4 +455,5 @@ const struct dxs_engine dxs_engine_uffd = {
 	.writable = uffd_writable,
 	.known = uffd_known,
 	.is_alive = uffd_is_alive,
+	.is_short = uffd_is_short,
 };

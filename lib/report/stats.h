@@ -20,6 +20,13 @@
 	X(traps_foreign, "traps", "SIGBUS or SIGSEGV handed on to the application")                                    \
 	X(pages_opened, "pages", "made writable by a trap or a pin")                                                   \
 	X(pages_closed, "pages", "write-protected again by a sync")                                                    \
+	X(pages_closed_cold, "pages",                                                                                  \
+	  "policy adaptive: of these, at the first sync, as nothing says that they come back")                         \
+	X(pages_closed_aged, "pages",                                                                                  \
+	  "policy adaptive: of these, after as many flushes as they were to stay open for")                            \
+	X(pages_closed_early, "pages", "policy adaptive: of these, before that, with a neighbour or for lack of room") \
+	X(pages_back_soon, "pages",                                                                                    \
+	  "policy adaptive: stored to soon after they were closed, and left open longer next")                         \
 	X(pages_kept_open, "pages", "flushed and left writable by a sync")                                             \
 	X(pages_flushed, "pages", "flushed by syncs, each time counted")                                               \
 	X(bytes_flushed, "bytes", "handed to the flush function")                                                      \

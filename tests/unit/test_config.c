@@ -130,6 +130,8 @@ Test(config, words_have_the_order_of_their_enum)
 	}
 	load("DAXSYNC_POLICY", "never-close");
 	cr_expect_eq(dxs_config.policy, DXS_POLICY_NEVER_CLOSE);
+	load("DAXSYNC_POLICY", "adaptive");
+	cr_expect_eq(dxs_config.policy, DXS_POLICY_ADAPTIVE);
 	load("DAXSYNC_LOG", "debug");
 	cr_expect_eq(dxs_log_level, DXS_LOG_DEBUG);
 	load("DAXSYNC_LOG", "error");

@@ -103,10 +103,16 @@ static bool fake_is_alive(void)
 	return alive;
 }
 
+static bool fake_is_short(void)
+{
+	return false;
+}
+
 static const struct dxs_engine fake = {
 	.close = fake_close,
 	.discover = fake_discover,
 	.is_alive = fake_is_alive,
+	.is_short = fake_is_short,
 };
 
 // Of two that begin at the same place of the file, the one at the lower address comes first.
