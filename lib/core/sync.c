@@ -495,11 +495,23 @@ static void all_is_dirty(struct sync *sync)
 	}
 }
 
+// Whether every page of a small range is marked. Then nothing in it is taken for clean on the engine's word. A mark that
+// another sync takes away from now on is gone because its close succeeded, and so the engine lived.
+static bool all_is_marked(struct sync *sync)
+{
+	struct dxs_leaf *leaf = NULL;
+
+	if (sync->first / DXS_LEAF_PAGES == sync->last / DXS_LEAF_PAGES)
+		leaf = dxs_tree_leaf(&sync->file->tree, sync->first, false);
+	return leaf && !(dxs_leaf_mask(leaf, sync->first, sync->last) & ~dxs_leaf_get(leaf, DXS_DIRTY));
+}
+
 // Makes sure that every page that can be open is marked. An engine that may have lost its protection says that all
 // is open (M5); then nothing here is known to be clean, and the kernel, which keeps its own marks, has to follow.
 static void discover(struct sync *sync)
 {
 	bool one_for_all = atomic_load(&sync->file->engine) && !atomic_load(&sync->file->nr_loose);
+	bool trusted = !all_is_marked(sync);
 	struct dxs_map *map;
 
 	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
@@ -508,7 +520,7 @@ static void discover(struct sync *sync)
 
 		if (!map->engine || !dxs_map_clip(map, &first, &last))
 			continue;
-		if (!map->engine->is_alive())
+		if (trusted && !map->engine->is_alive())
 			dxs_file_to_kernel(sync->file, "the engine has lost its hold on the mapping");
 		err = map->engine->discover(map, first, last);
 		if (err)

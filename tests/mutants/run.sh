@@ -36,7 +36,7 @@ cases() { # NAME [ENGINE]: a program of tests/cases, with each engine
 }
 conformance() { # NAME [ENGINE [MEMORY]]: a case of the conformance suite
 	for engine in ${2:-uffd mprotect}; do
-		limited "$build/bin/daxsync" run --emulate --verify --engine="$engine" -- \
+		limited "$build/bin/daxsync" run --emulate --verify --engine="$engine" --policy=always-close -- \
 			"$build/bin/tests/conformance" -m "${3:-tmpfs}" "$1" || return
 	done
 }

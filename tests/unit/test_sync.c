@@ -40,6 +40,7 @@ static int close_error;                        // what close() of map[1] returns
 static void (*on_close)(uint64_t first);       // called by close() of map[0]
 static int (*on_discover)(struct dxs_map *at); // called by discover()
 static bool alive = true;
+static unsigned nr_asked; // is_alive()
 
 // The linker lets sync.c call this in the place of dxs_flush_ranges(): what is flushed counts when it happens.
 unsigned __real_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
@@ -100,6 +101,7 @@ static int fake_discover(struct dxs_map *at, uint64_t first, uint64_t last)
 
 static bool fake_is_alive(void)
 {
+	nr_asked++;
 	return alive;
 }
 
@@ -594,6 +596,23 @@ Test(sync, an_engine_that_lost_its_hold_makes_the_kernel_follow)
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect_eq(dxs_file_mode(file), DXS_MODE_KERNEL);
 	cr_expect_eq(bytes_flushed(), 4096, "what is marked is flushed all the same");
+}
+
+Test(sync, where_all_is_marked_the_engine_need_not_be_alive)
+{
+	dirty(3, 5);
+	dirty(64, 64);
+	cr_expect_eq(dxs_sync_range(file, 3 * 4096, 6 * 4096), 0);
+	cr_expect_eq(nr_asked, 0);
+	cr_expect_eq(bytes_flushed(), 3 * 4096);
+	cr_expect_eq(dxs_sync_range(file, 3 * 4096, 6 * 4096), 0);
+	cr_expect_eq(nr_asked, 2, "now they are clean, on its word, in both mappings");
+	dirty(4, 5);
+	cr_expect_eq(dxs_sync_range(file, 3 * 4096, 6 * 4096), 0);
+	cr_expect_eq(nr_asked, 4, "page 3 is");
+	dirty(63, 63);
+	cr_expect_eq(dxs_sync_range(file, 63 * 4096, 65 * 4096), 0);
+	cr_expect_eq(nr_asked, 6, "two leaves are not looked at");
 }
 
 // Two syncs at once. `first_sync` runs in a thread of its own, started from within the other one.
