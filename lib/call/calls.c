@@ -450,6 +450,8 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 static void resize_begin(struct dxs_file *file)
 {
 	dxs_sync_range(file, 0, UINT64_MAX);
+	if (dxs_tree_next(&file->tree, 0, UINT64_MAX, 1U << DXS_DIRTY)) // pages that were left open
+		atomic_store(&file->may_have_holes, true);
 	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && dxs_file_owes_kernel(file))
 		owed_sync(file); // the kernel's part too, and other writers': it may forget it
 	dxs_file_changed(file);

@@ -56,7 +56,8 @@ struct dxs_file {
 	_Atomic uint32_t kwriters;     // kernel writes into the file that are under way
 	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (emulate/image.c)
 	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
-	_Atomic bool widened;          // a trap has opened pages that were not stored to: some may be holes
+	// Some marked pages may be holes: a trap has opened pages that were not stored to, or a hole came under open ones.
+	_Atomic bool may_have_holes;
 	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks for them.
 	_Atomic bool is_plain_memory;
 	bool in_memory;           // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant

@@ -142,7 +142,7 @@ void dxs_mark_pinned(struct dxs_map *map, uintptr_t start, uintptr_t end)
 	uintptr_t stop;
 
 	for (; (stop = dxs_pinned_run(map, &start, end)) > start; start = stop) {
-		atomic_store(&map->file->widened, true);
+		atomic_store(&map->file->may_have_holes, true);
 		dxs_mark_range(map, start, stop);
 	}
 }
@@ -217,7 +217,7 @@ static size_t nr_mapped(uintptr_t page, size_t nr)
 
 bool dxs_may_be_holes(struct dxs_file *file)
 {
-	return atomic_load(&file->widened) && file->in_memory && !dxs_has_swap();
+	return atomic_load(&file->may_have_holes) && file->in_memory && !dxs_has_swap();
 }
 
 size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole)

@@ -50,9 +50,9 @@ int dxs_mark_touched(struct dxs_map *map);
 // Whether any page of the mapping is mapped: 1, 0 or -errno.
 int dxs_is_touched(const struct dxs_map *map);
 
-// Whether pages that are DIRTY can be holes of the file: a trap may have opened pages that nobody has stored to. Where the
-// file system keeps pages in memory (emulation), reading or flushing a hole would fill it; on DAX it does not, and nothing
-// is called a hole.
+// Whether pages that are DIRTY can be holes of the file: a trap may have opened pages that nobody has stored to, and a hole
+// may be made under pages that are open. Where the file system keeps pages in memory (emulation), reading or flushing a
+// hole would fill it; on DAX it does not, and nothing is called a hole.
 bool dxs_may_be_holes(struct dxs_file *file);
 
 // How many of len bytes from addr on are a hole of the file, or are none: *is_hole.

@@ -88,7 +88,7 @@ static int range_open(struct dxs_map *map, uintptr_t start, uintptr_t end, uintp
 		return -ENOMEM;
 	}
 	if (last > first)
-		atomic_store(&map->file->widened, true);
+		atomic_store(&map->file->may_have_holes, true);
 	return entries_open(map, first, last, dxs_map_pgoff(map, hit), leaf, nr);
 }
 
