@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # writers.sh BUILD ENGINE [SECONDS]: 8 writers and 2 syncers on one mapping (30 s), the same with an alias mapping, on
-# memfd and with pages left open, and while every 10th trap cannot open its page and opens all of the mapping instead, at
+# memfd and with pages left open, all or some, and while every 10th trap cannot open its page and opens all of the mapping instead, at
 # any moment of a sync (a quarter as long each); all with the verifier on: nothing may be missed.
 set -eu
 build=$1 engine=$2 seconds=${3:-30}
@@ -32,6 +32,8 @@ run always-close -s 2 -p 1
 run always-close -s "$shorter" -m memfd
 run never-close -s "$shorter" -a
 run never-close -s 2 -p 20000
+run adaptive -s "$shorter" -a
+run adaptive -s 2 -p 64
 fault=open-error:10,slow-look
 run always-close -s "$shorter" -p 64 -y 4
 run always-close -s "$shorter" -p 64 -y 4 -a
