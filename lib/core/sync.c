@@ -191,6 +191,7 @@ static void piece_cut(struct sync *sync, struct pieces *pieces, unsigned at, siz
 	pieces->off[at] += done + skip;
 	range->addr += done + skip;
 	range->len -= done + skip;
+	sync->nr_bytes -= done + skip;
 }
 
 static void pieces_flush(struct sync *sync, struct pieces *pieces)
@@ -200,12 +201,10 @@ static void pieces_flush(struct sync *sync, struct pieces *pieces)
 	while (at < pieces->nr) {
 		size_t done = 0;
 		int err = 0;
-		unsigned whole = dxs_flush_ranges(&pieces->range[at], pieces->nr - at, &done, &err);
+		unsigned beyond = at + dxs_flush_ranges(&pieces->range[at], pieces->nr - at, &done, &err);
 
-		for (; whole; whole--, at++) {
-			sync->nr_bytes += pieces->range[at].len;
+		for (; at < beyond && at < pieces->nr; at++)
 			snapshot(sync, pieces, at, pieces->range[at].len);
-		}
 		if (at == pieces->nr)
 			break;
 		piece_cut(sync, pieces, at, done, err);
@@ -228,6 +227,7 @@ static void pieces_add(struct sync *sync, struct pieces *pieces, uintptr_t addr,
 				pieces_flush(sync, pieces);
 			pieces->off[pieces->nr] = off;
 			pieces->range[pieces->nr++] = (struct dxs_range){addr, part};
+			sync->nr_bytes += part;
 		} else {
 			dxs_observe(file, hole, file, off, part);
 		}
