@@ -23,7 +23,7 @@ static const struct dxs_config_row rows[] = {
 	 DXS_CONFIG_FLAG, false, FIELD(emulate)},
 	{"DAXSYNC_ENGINE", "engine", "auto|uffd|mprotect", "auto", "how stores to closed pages are noticed",
 	 DXS_CONFIG_CHOICE, false, FIELD(engine)},
-	{"DAXSYNC_POLICY", "policy", "adaptive|always-close|never-close", "always-close",
+	{"DAXSYNC_POLICY", "policy", "adaptive|always-close|never-close", "adaptive",
 	 "which pages a sync write-protects again: as they have come back before, all, or none", DXS_CONFIG_CHOICE,
 	 false, FIELD(policy)},
 	{"DAXSYNC_VERIFY", "verify", "0|1", "0",

@@ -75,7 +75,7 @@ Test(config, defaults_hold_without_an_environment)
 	cr_expect_not(dxs_config.verify);
 	cr_expect_not(dxs_config.strict);
 	cr_expect_eq(dxs_config.engine, DXS_ENGINE_AUTO);
-	cr_expect_eq(dxs_config.policy, DXS_POLICY_ALWAYS_CLOSE);
+	cr_expect_eq(dxs_config.policy, DXS_POLICY_ADAPTIVE);
 	cr_expect_eq(dxs_config.log, DXS_LOG_WARN);
 	cr_expect_eq(dxs_log_level, DXS_LOG_WARN);
 	cr_expect_eq(dxs_config.powercut_at, 0);
