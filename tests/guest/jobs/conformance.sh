@@ -43,7 +43,8 @@ run() { # OPTION-OF-DAXSYNC... -- OPTION-OF-CONFORMANCE... [CASE...]
 	shift
 	status=0
 	# shellcheck disable=SC2086 # several options
-	"$BUILD/bin/daxsync" run --engine="$engine" $options -- "$conformance" -s "$@" >>"$out" 2>&1 || status=$?
+	"$BUILD/bin/daxsync" run --engine="$engine" --policy=always-close $options -- "$conformance" -s "$@" \
+		>>"$out" 2>&1 || status=$?
 	case $status in
 	0 | 1 | 77) ;; # said by the cells
 	*) echo "FAIL the run: exit status $status" >>"$out" ;;
