@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# packages.sh [--list] build|quickstart|test: installs the Debian packages that
+# packages.sh [--list] build|quickstart|test|bench: installs the Debian packages that
 # are needed for it and not there yet (Debian 12 and later). Needs root or sudo
 # only if something is missing. --list prints the names and installs nothing.
 set -eu
@@ -22,12 +22,16 @@ test="$quickstart g++ clang libclang-rt-dev clang-tidy clang-format cppcheck she
 	git strace gdb time procps
 	patch qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
+# for tests/bench/plot.sh, which no test runs
+bench="$quickstart gnuplot-nox"
+
 case ${1:-} in
 build) wanted=$build ;;
 quickstart) wanted=$quickstart ;;
 test) wanted=$test ;;
+bench) wanted=$bench ;;
 *)
-	echo 'usage: packages.sh [--list] build|quickstart|test' >&2
+	echo 'usage: packages.sh [--list] build|quickstart|test|bench' >&2
 	exit 2
 	;;
 esac
