@@ -109,7 +109,7 @@ if [ -z "$cells" ]; then
 		append:1:1G:in:1 append:16:1G:in:1 append:256:1G:in:1 append:4096:1G:in:1
 		ranges:16:16M:in:1 ranges:256:16M:in:1 ranges:4096:1G:in:1 ranges:16:16M:in:2 ranges:16:16M:in:8
 		rounded:1:16M:in:1 rounded:16:16M:in:1 rounded:256:16M:in:1
-		phases:1:16M:in:1 phases:16:16M:in:1 phases:256:16M:in:1 phases:4096:1G:in:1
+		phases:1:16M:in:1 phases:16:16M:in:1 phases:256:16M:in:1
 		readers:1:16M:in:1 readers:16:16M:in:1 readers:256:16M:in:1 readers:16:16M:in:2 readers:16:16M:in:8"
 fi
 # So many pages take seconds where each is a trap; these are more than one leaf and one group still.

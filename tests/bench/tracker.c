@@ -3,6 +3,7 @@
 //
 // One lock for all pages keeps "open, then note" in the handler and "close, then forget" in a sync apart: without it a page
 // can end up open and not noted. The handler takes it in a store to the mapping, which nobody makes who holds it.
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@ static atomic_flag lock = ATOMIC_FLAG_INIT;
 static void take(void)
 {
 	while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) // partner: release
-		;
+		sched_yield();
 }
 
 static void release(void)

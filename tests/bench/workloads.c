@@ -6,7 +6,7 @@
 //
 //   WAY      msync (the kernel's, or the shim's if that is there); oracle: the program is told which pages it has stored to,
 //            and flushes them itself; blind: flushes all; tracker: mprotect and a bitmap
-//   ROUNDS   of each thread; 0: as many as make 8192 pages, at least 32 and at most 1000. Blind ones are always alike: 5
+//   ROUNDS   of each thread; 0: as many as make 8192 pages, at least 8 and at most 1000. Blind ones are always alike: 5
 //   CELL     WORKLOAD:PAGES:SIZE:STEP:THREADS, as hot:16:1G:in:1
 //   STEP     `in` step with 2 MiB, or `out` of it, where no huge pages can be
 //
@@ -384,7 +384,7 @@ static unsigned rounds_of(const struct cell *cell, unsigned wanted)
 	size_t rounds = wanted ? wanted : 8192 / cell->pages, fit = cell->size / PAGE / cell->pages;
 
 	if (!wanted)
-		rounds = rounds < 32 ? 32 : rounds > 1000 ? 1000 : rounds;
+		rounds = rounds < 8 ? 8 : rounds > 1000 ? 1000 : rounds;
 	if (!strcmp(cell->way->name, "blind") && rounds > 5)
 		rounds = 5;
 	if (!cell->workload->grows || rounds + WARM_UP <= fit)
