@@ -13,10 +13,12 @@ guest_begin "$@"
 guest_lock
 [ ! -f "$guest/version" ] || exit 0
 
-need apt-get apt
-need dpkg-deb dpkg
-release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null || true)
-[ -n "$release" ] || skip 'this is no Debian release, and its kernels are needed'
+work=$guest/work
+rm -rf "$work"
+mkdir -p "$work/root"
+log=$guest/kernels.log
+: >"$log"
+apt_begin "$work" "$log"
 
 # Debian 12 offers the kernel of Debian 13 itself, in a much smaller list.
 case $kernel in
@@ -24,39 +26,6 @@ case $kernel in
 6.12) suites=trixie && [ "$release" != bookworm ] || suites='bookworm-backports trixie' ;;
 *) suites=$kernel ;;
 esac
-
-# shellcheck disable=SC2016 # apt's variables
-lists='$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)'
-mirror=$(apt-get indextargets --format "$lists" 'Created-By: Packages' 2>/dev/null |
-	awk -F '|' -v name="$release" '$3 == "main" && ($1 == name || $2 == name) { print $4; exit }')
-[ -n "$mirror" ] || skip "apt's sources name no mirror of $release"
-
-work=$guest/work
-rm -rf "$work"
-mkdir -p "$work/keys" "$work/lists/partial" "$work/cache/archives/partial" "$work/state" "$work/debs" "$work/root"
-for key in /etc/apt/trusted.gpg.d/* /usr/share/keyrings/debian-archive-keyring.gpg; do
-	[ ! -f "$key" ] || ln -s "$key" "$work/keys/"
-done
-
-# apt's own configuration (a proxy, say) stays in force; only files are others.
-# Its user for downloads may not be able to enter the build directory.
-cat >"$work/apt.conf" <<CONF
-Dir::Etc::sourcelist "$work/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Dir::Etc::trustedparts "$work/keys";
-Dir::State "$work/state";
-Dir::State::lists "$work/lists";
-Dir::Cache "$work/cache";
-Acquire::Languages "none";
-Acquire::Retries "3";
-APT::Sandbox::User "root";
-CONF
-APT_CONFIG=$work/apt.conf
-export APT_CONFIG
-log=$guest/kernels.log
-: >"$log"
 
 # What a package needs of the kernel's own packages: linux-image-amd64 names the
 # package that has the kernel, and that may name one for its modules.
@@ -66,8 +35,7 @@ kernel_depends() { # PACKAGE
 }
 
 download() { # SUITE
-	echo "deb [arch=amd64] $mirror $1 main" >"$work/sources.list"
-	apt-get -q update >>"$log" 2>&1 || return 1
+	apt_suite "$1" || return 1
 	packages=
 	todo=$(kernel_depends linux-image-amd64)
 	while [ -n "$todo" ]; do
@@ -80,7 +48,7 @@ download() { # SUITE
 	done
 	[ -n "$packages" ] || return 1
 	# shellcheck disable=SC2086 # several names
-	(cd "$work/debs" && apt-get -q download $packages) >>"$log" 2>&1
+	apt_download $packages
 }
 
 found=

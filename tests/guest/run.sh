@@ -18,6 +18,11 @@
 #               to /dev/ttyS2
 #   -f FILE     copy a file into the job's directory (may be repeated)
 #   -p PROGRAM  copy a program of this machine, with its libraries (repeated)
+#   -w          the CPU's caches are simulated (cache/cache.c): beside each image
+#               stands its durable copy, IMAGE.durable, and in `pending` what was
+#               written back and not fenced. After a cut, cache/cut.c takes what
+#               is not durable away. Needs QEMU 10, which is unpacked if it is
+#               not installed
 #   -k WORDS    more for the kernel's command line
 #   -q          do not show the console of a guest that failed
 #
@@ -35,13 +40,14 @@ set -eu
 # One thread for both CPUs: with one each, QEMU before 8.1 may translate the breakpoint that the kernel puts over an
 # instruction which it is changing, and keep it for good: a boot of a few hundred panics with "Oops: int3" (mended by
 # QEMU's commit cb62bd15e14e, "Always lock pages before translation"; seen here with 7.2).
-images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted='' persistence=mem-ctrl asynchronous='' cpus='-accel tcg,thread=single -smp 2'
-while getopts i:neadt:c:f:p:k:q option; do
+simulated='' images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted='' persistence=mem-ctrl asynchronous='' cpus='-accel tcg,thread=single -smp 2'
+while getopts i:neawdt:c:f:p:k:q option; do
 	case $option in
 	i) images=$OPTARG ;;
 	n) unmounted=1 ;;
 	e) persistence=cpu ;;
 	a) asynchronous=1 ;;
+	w) simulated=1 ;;
 	d) cpus='-accel tcg,thread=single -smp 1 -icount shift=0,sleep=off' ;;
 	t) timeout=$OPTARG ;;
 	c) cut=$OPTARG ;;
@@ -60,6 +66,11 @@ shift 3
 [ -f "$job" ] || fail "no such file: $job"
 
 need qemu-system-x86_64 qemu-system-x86
+qemu_program=qemu-system-x86_64
+if [ -n "$simulated" ]; then
+	sh "$here/cache/qemu.sh" "$build" >&2 || skip_or_fail $?
+	qemu_program=$build/guest/qemu/run
+fi
 sh "$here/kernels.sh" "$build" "$kernel" >&2 || skip_or_fail $?
 sh "$here/initramfs.sh" "$build" "$kernel" || skip_or_fail $?
 
@@ -105,12 +116,23 @@ rm -rf "$root" "$work/build.cpio"
 mkdir -p "$images"
 set --
 nr=0
+plugin=$build/lib/guest_cache.so,ram=$work/ram,pending=$images/pending
 for image in ext4 xfs ext2 dax; do
-	[ -f "$images/$image.img" ] || truncate -s 512M "$images/$image.img"
-	set -- "$@" -object "memory-backend-file,id=memory$nr,share=on,mem-path=$images/$image.img,size=512M" \
-		-device "nvdimm,id=nvdimm$nr,memdev=memory$nr"
+	file=$images/$image.img
+	# Behind the memory, which ends at 2 GiB.
+	addr=$((0x100000000 + nr * 0x20000000))
+	[ -f "$file" ] || truncate -s 512M "$file"
+	[ -z "$simulated" ] || [ -f "$file.durable" ] || cp --sparse=always "$file" "$file.durable"
+	set -- "$@" -object "memory-backend-file,id=memory$nr,share=on,mem-path=$file,size=512M" \
+		-device "nvdimm,id=nvdimm$nr,memdev=memory$nr,addr=$addr"
+	plugin=$plugin,nvdimm=$addr:$((0x20000000)):$file
 	nr=$((nr + 1))
 done
+machine=pc,nvdimm=on,nvdimm-persistence=$persistence
+if [ -n "$simulated" ]; then
+	set -- "$@" -object "memory-backend-file,id=ram,share=on,mem-path=$work/ram,size=2G" -plugin "$plugin"
+	machine=$machine,memory-backend=ram
+fi
 if [ -n "$asynchronous" ]; then
 	truncate -s 128M "$work/virtio.img"
 	set -- "$@" -object "memory-backend-file,id=virtio,share=on,mem-path=$work/virtio.img,size=128M" \
@@ -125,7 +147,7 @@ cpu=max,erms=off,fsrm=off,la57=off,smap=off
 
 : >"$work/status"
 # shellcheck disable=SC2086 # several words
-qemu-system-x86_64 $cpus -cpu "$cpu" -machine pc,nvdimm=on,nvdimm-persistence=$persistence \
+"$qemu_program" $cpus -cpu "$cpu" -machine "$machine" \
 	-m 2G,slots=4,maxmem=8G -nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$guest/vmlinuz" -initrd "$work/initrd" \
 	-append "console=ttyS0 panic=-1 loglevel=4 random.trust_cpu=on $faster $words" \
