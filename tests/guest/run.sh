@@ -16,6 +16,9 @@
 #               each: what is measured does not depend on what else runs here
 #   -c SECONDS  cut the power, so many seconds after the job has written "ready"
 #               to /dev/ttyS2
+#   -m COMMAND  with -c: before the power is cut, the guest stands still while
+#               COMMAND runs here, and goes on for so many seconds if that ends
+#               with 0, and so on
 #   -f FILE     copy a file into the job's directory (may be repeated)
 #   -p PROGRAM  copy a program of this machine, with its libraries (repeated)
 #   -w          the CPU's caches are simulated (cache/cache.c): beside each image
@@ -40,8 +43,9 @@ set -eu
 # One thread for both CPUs: with one each, QEMU before 8.1 may translate the breakpoint that the kernel puts over an
 # instruction which it is changing, and keep it for good: a boot of a few hundred panics with "Oops: int3" (mended by
 # QEMU's commit cb62bd15e14e, "Always lock pages before translation"; seen here with 7.2).
-simulated='' images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted='' persistence=mem-ctrl asynchronous='' cpus='-accel tcg,thread=single -smp 2'
-while getopts i:neawdt:c:f:p:k:q option; do
+simulated='' moment='' images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted=''
+persistence=mem-ctrl asynchronous='' cpus='-accel tcg,thread=single -smp 2'
+while getopts i:neawdt:c:m:f:p:k:q option; do
 	case $option in
 	i) images=$OPTARG ;;
 	n) unmounted=1 ;;
@@ -51,6 +55,7 @@ while getopts i:neawdt:c:f:p:k:q option; do
 	d) cpus='-accel tcg,thread=single -smp 1 -icount shift=0,sleep=off' ;;
 	t) timeout=$OPTARG ;;
 	c) cut=$OPTARG ;;
+	m) moment=$OPTARG ;;
 	f) files="$files $OPTARG" ;;
 	p) programs="$programs $OPTARG" ;;
 	k) words=$OPTARG ;;
@@ -66,10 +71,11 @@ shift 3
 [ -f "$job" ] || fail "no such file: $job"
 
 need qemu-system-x86_64 qemu-system-x86
-qemu_program=qemu-system-x86_64
+qemu_program='qemu-system-x86_64'
 if [ -n "$simulated" ]; then
 	sh "$here/cache/qemu.sh" "$build" >&2 || skip_or_fail $?
 	qemu_program=$build/guest/qemu/run
+	cpus='-accel tcg,thread=multi -smp 2' # the plugin knows a CPU by its thread
 fi
 sh "$here/kernels.sh" "$build" "$kernel" >&2 || skip_or_fail $?
 sh "$here/initramfs.sh" "$build" "$kernel" || skip_or_fail $?
@@ -84,6 +90,7 @@ trap 'exit 143' TERM
 root=$work/root
 mkdir -p "$root/job/files" "$root$build/bin" "$root$build/lib" "$root$sources"
 cp -P "$build"/lib/*.so* "$root$build/lib/"
+[ ! -d "$build/lib/broken" ] || cp -r "$build/lib/broken" "$root$build/lib/"
 cp -r "$build/bin/." "$root$build/bin/"
 rm -f "$root$build"/bin/tests/test_* "$root$build"/bin/tests/*_tsan
 cp -r "$sources/tests" "$root$sources/"
@@ -157,18 +164,26 @@ cpu=max,erms=off,fsrm=off,la57=off,smap=off
 	"$@" </dev/null 2>"$work/qemu.err" &
 qemu=$!
 
+# Lets the guest stand still while the command runs. False: it does not go on.
+went_on() {
+	[ -n "$moment" ] && kill -STOP "$qemu" && $moment && kill -CONT "$qemu"
+}
+
 # Looks from time to time; the guest's end is the end of its QEMU.
 end=$(($(date +%s) + timeout * ${GUEST_PATIENCE:-1})) verdict=''
 while kill -0 "$qemu" 2>/dev/null; do
-	if [ -n "$cut" ] && grep -q ready "$work/status"; then
-		sleep "$cut"
-		verdict=137
-		break
-	fi
-	sleep 0.1
 	if [ "$(date +%s)" -ge "$end" ]; then
 		verdict=124
 		break
+	fi
+	if [ -n "$cut" ] && grep -q ready "$work/status"; then
+		sleep "$cut"
+		went_on || {
+			verdict=137
+			break
+		}
+	else
+		sleep 0.1
 	fi
 done
 [ -z "$verdict" ] || kill -9 "$qemu" 2>/dev/null || true

@@ -13,10 +13,17 @@
 // TCG carries CLWB out as nothing and reports no access, so the plugin takes the operand's address from the registers
 // and walks the guest's page tables itself.
 //
+// CONCURRENCY
+//   Each virtual CPU has a thread of QEMU's to itself, which it is known by: what QEMU says about the number of the CPU is
+//   a constant in code that was translated for one CPU alone, and other CPUs run that code as well. What a line holds and
+//   when that was, is one thing under `lock`: two CPUs may write one line back, and the older content must not come
+//   out on top because its fence came later.
+//
 // LIMITS
 //   Four-level page tables (-cpu la57=off). A line may become durable without having been written back (an eviction):
 //   that is `cut`'s coin, not this file's. Writes by devices do not pass through here; NVDIMMs get none.
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +35,6 @@
 #include "durable.h"
 #include "plugin_api.h"
 
-#define MAX_NVDIMMS 8
 #define MAX_CODE 15
 #define NR_GENERAL 16
 
@@ -53,12 +59,8 @@ static const char *const register_names[NR_REGISTERS] = {
 	"r10", "r11", "r12", "r13", "r14", "r15", "cr3", "fs_base", "gs_base",
 };
 
-// Of one virtual CPU. nr: of its pending lines, where QEMU can test it without a call.
-struct cpu {
-	uint64_t nr;
-};
-static struct qemu_plugin_scoreboard *cpus;
-static qemu_plugin_u64 nr_pending;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local struct pending *mine;                   // this virtual CPU's
 static struct qemu_plugin_register *registers[NR_REGISTERS]; // the same handles for every CPU
 static _Thread_local GByteArray *value;
 
@@ -111,9 +113,8 @@ static bool walk(uint64_t vaddr, uint64_t *paddr)
 }
 
 // The line at a physical address is on its way: what it holds now becomes durable at this CPU's next fence.
-static void written_back(unsigned vcpu, uint64_t paddr)
+static void written_back(uint64_t paddr)
 {
-	struct cpu *cpu = qemu_plugin_scoreboard_find(cpus, vcpu);
 	unsigned i;
 
 	paddr &= ~(uint64_t)(LINE - 1);
@@ -123,13 +124,16 @@ static void written_back(unsigned vcpu, uint64_t paddr)
 
 		if (paddr < nvdimm->start || paddr >= nvdimm->start + nvdimm->size)
 			continue;
-		if (cpu->nr == PENDING_LINES)
+		if (mine->nr == PENDING_LINES)
 			die("too many lines without a fence", "pending");
-		line = &pending->cpu[vcpu].line[cpu->nr];
+		line = &mine->line[mine->nr];
 		line->nvdimm = i;
 		line->off = paddr - nvdimm->start;
+		pthread_mutex_lock(&lock);
+		line->time = ++pending->time;
 		memcpy(line->data, nvdimm->image + line->off, LINE);
-		pending->cpu[vcpu].nr = ++cpu->nr;
+		pthread_mutex_unlock(&lock);
+		mine->nr++;
 		return;
 	}
 }
@@ -161,8 +165,9 @@ static void on_write_back(unsigned vcpu, void *data)
 {
 	uint64_t paddr;
 
+	(void)vcpu;
 	if (walk(operand_addr(data), &paddr))
-		written_back(vcpu, paddr);
+		written_back(paddr);
 }
 
 static void on_non_temporal(unsigned vcpu, uint32_t info, uint64_t vaddr, void *data)
@@ -170,28 +175,40 @@ static void on_non_temporal(unsigned vcpu, uint32_t info, uint64_t vaddr, void *
 	struct qemu_plugin_hwaddr *hwaddr = qemu_plugin_get_hwaddr(info, vaddr);
 	uint64_t paddr, last;
 
+	(void)vcpu;
 	(void)data;
 	if (!hwaddr || qemu_plugin_hwaddr_is_io(hwaddr))
 		return;
 	paddr = qemu_plugin_hwaddr_phys_addr(hwaddr);
 	last = paddr + (1ULL << qemu_plugin_mem_size_shift(info)) - 1;
-	written_back(vcpu, paddr);
+	written_back(paddr);
 	if ((paddr ^ last) & ~(uint64_t)(LINE - 1))
-		written_back(vcpu, last);
+		written_back(last);
+}
+
+static void become_durable(const struct pending_line *line)
+{
+	uint64_t *time = &pending->durable_time[line->nvdimm][line->off / LINE];
+
+	if (*time > line->time)
+		return;
+	*time = line->time;
+	memcpy(nvdimms[line->nvdimm].durable + line->off, line->data, LINE);
 }
 
 static void on_fence(unsigned vcpu, void *data)
 {
-	struct cpu *cpu = qemu_plugin_scoreboard_find(cpus, vcpu);
 	uint64_t i;
 
+	(void)vcpu;
 	(void)data;
-	for (i = 0; i < cpu->nr; i++) {
-		const struct pending_line *line = &pending->cpu[vcpu].line[i];
-
-		memcpy(nvdimms[line->nvdimm].durable + line->off, line->data, LINE);
-	}
-	pending->cpu[vcpu].nr = cpu->nr = 0;
+	if (!mine->nr)
+		return;
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < mine->nr; i++)
+		become_durable(&mine->line[i]);
+	pthread_mutex_unlock(&lock);
+	mine->nr = 0;
 }
 
 // Sites live as long as QEMU: it may keep a translation for good, and tells nobody when it drops one.
@@ -215,8 +232,7 @@ static void instrument(struct qemu_plugin_insn *insn)
 						 NULL);
 		break;
 	case FENCE:
-		qemu_plugin_register_vcpu_insn_exec_cond_cb(insn, on_fence, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
-							    nr_pending, 0, NULL);
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_fence, QEMU_PLUGIN_CB_NO_REGS, NULL);
 		break;
 	case OTHER:
 		break;
@@ -241,6 +257,7 @@ static void on_cpu(qemu_plugin_id_t id, unsigned vcpu)
 	(void)id;
 	if (vcpu >= MAX_CPUS)
 		die("too many virtual CPUs", "plugin");
+	mine = &pending->cpu[vcpu];
 	for (nr = 0; nr < NR_REGISTERS; nr++) {
 		for (i = 0; i < all->len && !registers[nr]; i++)
 			if (!strcmp(each[i].name, register_names[nr]))
@@ -292,7 +309,7 @@ static void nvdimm_add(const char *text)
 	if (*path != ':')
 		die("START:SIZE:FILE is needed", text);
 	nvdimm->image = map(++path, O_RDONLY, &size);
-	if (size != nvdimm->size)
+	if (size != nvdimm->size || size > (uint64_t)MAX_LINES * LINE)
 		die("has another size", path);
 	snprintf(durable, sizeof(durable), "%s.durable", path);
 	if (access(durable, F_OK))
@@ -326,8 +343,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int
 		argument_read(argv[i]);
 	if (!ram || !pending || !nr_nvdimms)
 		die("ram=, pending= and nvdimm= are needed", "plugin");
-	cpus = qemu_plugin_scoreboard_new(sizeof(struct cpu));
-	nr_pending = (qemu_plugin_u64){cpus, offsetof(struct cpu, nr)};
 	qemu_plugin_register_vcpu_init_cb(id, on_cpu);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
 	return 0;

@@ -4,7 +4,7 @@
 // A line that differs from the durable copy was stored to and not made durable: it keeps what it held last, or what it
 // held when it was written back and not fenced, or what is durable, by a coin that follows from the seed. The result
 // is put into the image and into its durable copy. PLAIN, N:OFFSET:SIZE, are bytes of the N-th image (from 0) that are
-// durable at once.
+// durable at once. An image `-` is not looked at.
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -36,22 +36,40 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-static void *map(const char *path, uint64_t *size)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	struct stat st;
-	void *addr = MAP_FAILED;
+struct mapped {
+	int fd;
+	uint64_t size;
+	uint8_t *addr;
+};
 
-	if (fd >= 0 && !fstat(fd, &st)) {
-		*size = (uint64_t)st.st_size;
-		addr = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		close(fd);
+static struct mapped map(const char *path)
+{
+	struct mapped mapped = {.fd = open(path, O_RDWR | O_CLOEXEC), .addr = MAP_FAILED};
+	struct stat st;
+
+	if (mapped.fd >= 0 && !fstat(mapped.fd, &st)) {
+		mapped.size = (uint64_t)st.st_size;
+		mapped.addr = mmap(NULL, mapped.size, PROT_READ | PROT_WRITE, MAP_SHARED, mapped.fd, 0);
 	}
-	if (addr == MAP_FAILED) {
+	if (mapped.addr == MAP_FAILED) {
 		fprintf(stderr, "cut: %s cannot be mapped\n", path);
 		exit(2);
 	}
-	return addr;
+	return mapped;
+}
+
+static void unmap(const struct mapped *mapped)
+{
+	munmap(mapped->addr, mapped->size);
+	close(mapped->fd);
+}
+
+// The next page that is no hole of the file's.
+static uint64_t next_data(const struct mapped *mapped, uint64_t at)
+{
+	off_t data = lseek(mapped->fd, (off_t)at, SEEK_DATA);
+
+	return data < 0 ? mapped->size : (uint64_t)data & ~(uint64_t)(PAGE - 1);
 }
 
 static int by_place(const void *a, const void *b)
@@ -82,8 +100,12 @@ static struct index index_make(const struct pending_file *file)
 		exit(2);
 	index.nr = 0;
 	for (cpu = 0; cpu < MAX_CPUS; cpu++)
-		for (i = 0; i < file->cpu[cpu].nr; i++)
-			index.line[index.nr++] = &file->cpu[cpu].line[i];
+		for (i = 0; i < file->cpu[cpu].nr; i++) {
+			const struct pending_line *line = &file->cpu[cpu].line[i];
+
+			if (line->time > file->durable_time[line->nvdimm][line->off / LINE])
+				index.line[index.nr++] = line;
+		}
 	qsort(index.line, index.nr, sizeof(*index.line), by_place);
 	return index;
 }
@@ -125,41 +147,55 @@ static void line_settle(const struct index *index, unsigned nvdimm, uint64_t off
 	memcpy(now, durable, LINE);
 }
 
+static void page_settle(const struct index *index, unsigned nvdimm, uint64_t at, uint8_t *now, uint8_t *durable,
+			uint64_t seed, struct count *count)
+{
+	uint64_t off;
+
+	for (off = at; off < at + PAGE; off += LINE)
+		if (memcmp(now + off, durable + off, LINE))
+			line_settle(index, nvdimm, off, now + off, durable + off, seed, count);
+}
+
 static void image_settle(const struct index *index, unsigned nvdimm, const char *path, const struct plain *plain,
 			 uint64_t seed)
 {
 	char name[4096];
-	uint64_t size, durable_size, at, off;
-	uint8_t *now = map(path, &size), *durable;
+	uint64_t at = 0, data, durable_data;
+	struct mapped now = map(path), durable;
 	struct count count = {0};
 
 	snprintf(name, sizeof(name), "%s.durable", path);
-	durable = map(name, &durable_size);
-	if (size != durable_size) {
+	durable = map(name);
+	if (now.size != durable.size) {
 		fprintf(stderr, "cut: %s has another size\n", name);
 		exit(2);
 	}
-	if (plain->image == nvdimm && plain->off + plain->size <= size)
-		memcpy(durable + plain->off, now + plain->off, plain->size);
-	for (at = 0; at < size; at += PAGE) {
-		if (!memcmp(now + at, durable + at, PAGE))
-			continue;
-		for (off = at; off < at + PAGE; off += LINE)
-			if (memcmp(now + off, durable + off, LINE))
-				line_settle(index, nvdimm, off, now + off, durable + off, seed, &count);
+	if (plain->image == nvdimm && plain->off + plain->size <= now.size)
+		memcpy(durable.addr + plain->off, now.addr + plain->off, plain->size);
+	data = next_data(&now, 0);
+	durable_data = next_data(&durable, 0);
+	for (;; at += PAGE) {
+		if (data < at)
+			data = next_data(&now, at);
+		if (durable_data < at)
+			durable_data = next_data(&durable, at);
+		at = data < durable_data ? data : durable_data;
+		if (at >= now.size)
+			break;
+		page_settle(index, nvdimm, at, now.addr, durable.addr, seed, &count);
 	}
 	printf("cut: %s: %" PRIu64 " lines were not durable (%" PRIu64 " written back and not fenced), %" PRIu64
 	       " stayed\n",
 	       strrchr(path, '/') ? strrchr(path, '/') + 1 : path, count.open, count.pending, count.kept);
-	munmap(now, size);
-	munmap(durable, size);
+	unmap(&now);
+	unmap(&durable);
 }
 
 int main(int argc, char **argv)
 {
 	struct plain plain = {0};
 	struct index index;
-	uint64_t size;
 	int i;
 
 	if (argc < 5 ||
@@ -167,8 +203,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: cut SEED PENDING N:OFFSET:SIZE IMAGE...\n");
 		return 2;
 	}
-	index = index_make(map(argv[2], &size));
+	index = index_make((const struct pending_file *)(const void *)map(argv[2]).addr);
 	for (i = 4; i < argc; i++)
-		image_settle(&index, (unsigned)(i - 4), argv[i], &plain, mix(strtoull(argv[1], NULL, 0)));
+		if (strcmp(argv[i], "-") != 0)
+			image_settle(&index, (unsigned)(i - 4), argv[i], &plain, mix(strtoull(argv[1], NULL, 0)));
 	return 0;
 }

@@ -8,12 +8,14 @@
 #define LINE 64
 #define PENDING_LINES (4U << 20) // a virtual CPU's, between two fences: 256 MiB of them
 #define MAX_CPUS 4
+#define MAX_NVDIMMS 8
+#define MAX_LINES (8U << 20) // of an NVDIMM: 512 MiB of them
 
 // A line that was written back, as it was then, and not fenced.
 struct pending_line {
-	uint32_t nvdimm; // which one
-	uint32_t unused;
-	uint64_t off; // in it, bytes
+	uint64_t nvdimm; // which one
+	uint64_t off;    // in it, bytes
+	uint64_t time;   // when: memory never goes back to what a line was before
 	uint8_t data[LINE];
 };
 
@@ -24,6 +26,8 @@ struct pending {
 
 // IMAGE.durable is the durable copy of the NVDIMM whose file is IMAGE. This file, sparse, is one for all of them.
 struct pending_file {
+	uint64_t time;                                 // how many lines were written back
+	uint64_t durable_time[MAX_NVDIMMS][MAX_LINES]; // when what is durable was written back
 	struct pending cpu[MAX_CPUS];
 };
 
