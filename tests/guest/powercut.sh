@@ -10,25 +10,34 @@
 #             all at once, and one alone, which no other's syncs can help)
 #   -f FAULT  with this fault of the library's; then something must get lost
 #             within so many cuts
+#   -w        with the CPU's caches: what was not written back and fenced is
+#             lost as well (cache/cache.c)
+#   -b NAME   with the library that cache/NAME.patch breaks; as with a fault
 set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"
 
-cuts=5 seed=$(date +%s) kinds='' fault=none
-while getopts c:s:k:f: option; do
+cuts=5 seed=$(date +%s) kinds='' fault=none broken='' simulated=''
+while getopts c:s:k:f:wb: option; do
 	case $option in
 	c) cuts=$OPTARG ;;
 	s) seed=$OPTARG ;;
 	k) kinds=$OPTARG ;;
 	f) fault=$OPTARG ;;
+	w) simulated=-w ;;
+	b) broken=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
-[ $# -eq 2 ] || fail 'usage: powercut.sh [-c CUTS] [-s SEED] [-k KINDS] [-f FAULT] BUILD KERNEL'
+[ $# -eq 2 ] || fail 'usage: powercut.sh [-c CUTS] [-s SEED] [-k KINDS] [-f FAULT] [-w] [-b NAME] BUILD KERNEL'
 guest_begin "$1" "$2"
 workload=$build/bin/tests/powercut_workload
 [ -x "$workload" ] || fail "$workload was not built"
+[ -z "$broken" ] || [ -d "$build/lib/broken/$broken" ] ||
+	skip "the library with $broken.patch was not built (package patch)"
+is_right=1
+[ "$fault$broken" = none ] || is_right=
 
 scratch=$(mktemp -d "$guest/powercut.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -71,10 +80,10 @@ boot() { # [OPTION...] -- FS:KIND...
 	done
 	shift
 	status=0
-	[ "$fault" = none ] || options="$options -q"
+	[ -n "$is_right" ] || options="$options -q"
 	# shellcheck disable=SC2086 # several words
-	sh "$here/run.sh" -n -t 600 -i "$scratch/images" -p "$workload" $options "$build" "$kernel" "$here/jobs/powercut.sh" \
-		"$seed" "$fault" "$@" >"$scratch/out" || status=$?
+	sh "$here/run.sh" -n -t 600 -i "$scratch/images" -p "$workload" $simulated $options "$build" "$kernel" \
+		"$here/jobs/powercut.sh" "$seed" "$fault" "${broken:-.}" "$@" >"$scratch/out" || status=$?
 	cat "$scratch/out" >>"$scratch/all"
 	if [ "$status" -eq 77 ]; then
 		cat "$scratch/out"
@@ -83,10 +92,17 @@ boot() { # [OPTION...] -- FS:KIND...
 	grep -v '^ok ' "$scratch/out" || true
 }
 
+# What was in the caches only. The workloads' slots are durable at once.
+caches_lost() {
+	(cd "$scratch/images" && "$build/bin/tests/guest_cut" "$((seed + cut))" pending 3:$((2 << 20)):8192 ext4.img xfs.img \
+		ext2.img dax.img) >"$scratch/lines"
+	tee -a "$scratch/all" <"$scratch/lines"
+}
+
 # A fault must be found, and a cut must be survived.
 judge() { # CUTS
-	case $fault:$status in
-	none:1) fail "a power cut was not survived (cut $1, seed $seed)" ;;
+	case ${is_right:-0}:$status in
+	1:1) fail "a power cut was not survived (cut $1, seed $seed)" ;;
 	*:1)
 		! grep -q fsck: "$scratch/out" || fail 'a file system was damaged'
 		echo "found after $1 cuts: $(grep -c ^LOST "$scratch/out") workloads have lost what was promised"
@@ -108,11 +124,12 @@ while [ "$cut" -lt "$cuts" ]; do
 	# shellcheck disable=SC2086 # several words
 	boot -c "$after" -- $jobs
 	[ "$status" -eq 137 ] || judge "$cut"
+	[ -z "$simulated" ] || caches_lost
 	cut=$((cut + 1))
 done
 boot --
 [ "$status" -eq 0 ] || judge "$cuts"
-[ "$fault" = none ] || fail "$cuts cuts, and nothing was lost although the library lets it"
+[ -n "$is_right" ] || fail "$cuts cuts, and nothing was lost although the library lets it"
 
 # Each workload is checked after each cut, whether it was among those that ran or not.
 echo "$cuts cuts of kernel $(cat "$guest/version"), seed $seed. Ran in, and records that were checked and right:"

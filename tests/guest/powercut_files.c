@@ -2,6 +2,9 @@
 // powercut_files.c: the kinds of work that have their records in files, and on device DAX.
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +15,7 @@
 #include "powercut_workload.h"
 
 #define PAGE ((size_t)4096)
+#define LINE ((size_t)64)
 #define FOR_EVER UINT32_MAX
 #define DEVICE_DATA ((off_t)16 << 20) // before it: the slots
 
@@ -218,6 +222,52 @@ static int sync_cells(struct work *work, const struct op *op)
 		if (msync(work->map + page, from + work->kind->cell_size - page, MS_SYNC))
 			return fail(work, "msync");
 	}
+	return 0;
+}
+
+struct storing {
+	struct work *work;
+	const struct op *op;
+	_Atomic bool is_done;
+};
+
+// Line by line, so that syncs come in between.
+static void *store_slowly(void *arg)
+{
+	struct storing *storing = arg;
+	struct work *work = storing->work;
+	char record[RECORD_MAX];
+	size_t at;
+	unsigned i;
+
+	for (i = 0; i < storing->op->nr_cells; i++) {
+		uint32_t cell = storing->op->cell[i];
+
+		record_make(work, cell, storing->op->nr, record, work->kind->cell_size);
+		for (at = 0; at < work->kind->cell_size; at += LINE) {
+			memcpy(work->map + cell_offset(work, cell) + at, record + at, LINE);
+			sched_yield();
+		}
+	}
+	atomic_store(&storing->is_done, true);
+	return NULL;
+}
+
+// What is stored while other syncs run, the last sync owes all the same.
+static int apply_race(struct work *work, const struct op *op)
+{
+	struct storing storing = {.work = work, .op = op};
+	pthread_t thread;
+	bool is_last;
+
+	if (pthread_create(&thread, NULL, store_slowly, &storing))
+		return fail(work, "pthread_create");
+	do {
+		is_last = atomic_load(&storing.is_done);
+		if (msync(work->map, file_size(work), MS_SYNC))
+			return fail(work, "msync");
+	} while (!is_last);
+	pthread_join(thread, NULL);
 	return 0;
 }
 
@@ -551,6 +601,20 @@ const struct kind kind_fsync = {
 	.begin = file_begin,
 	.plan = plan_scattered,
 	.apply = apply_fsync,
+	.end = file_end,
+	.remove = file_remove,
+	.check = check_table,
+};
+
+const struct kind kind_race = {
+	.name = "race",
+	.cell_size = PAGE,
+	.nr_cells = 256,
+	.nr_ops = 250,
+	.prepare = prepare_allocated,
+	.begin = file_begin,
+	.plan = plan_scattered,
+	.apply = apply_race,
 	.end = file_end,
 	.remove = file_remove,
 	.check = check_table,

@@ -131,11 +131,11 @@ int sync_directory(const struct work *work, const char *path)
 }
 
 static const struct kind *const kinds[] = {
-	&kind_hole,     &kind_grow,   &kind_pwrite, &kind_change, &kind_fresh, &kind_fsync,
+	&kind_hole, &kind_grow,     &kind_pwrite, &kind_change, &kind_fresh, &kind_fsync,
 #ifdef HAVE_LMDB
 	&kind_lmdb,
 #endif
-	&kind_prealloc, &kind_device,
+	&kind_race, &kind_prealloc, &kind_device,
 };
 
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -165,9 +165,10 @@ static _Atomic uint64_t *slot_map(const struct work *work)
 	return addr == -1 ? NULL : (void *)(addr + 64L * work->slot);
 }
 
+// Not a locked instruction, which would be a fence to what the sync had flushed.
 static void slot_set(_Atomic uint64_t *slot, uint32_t gen, uint32_t done)
 {
-	atomic_store(slot, (uint64_t)gen << 32 | done);
+	atomic_store_explicit(slot, (uint64_t)gen << 32 | done, memory_order_release);
 }
 
 static void path_set(struct work *work, uint32_t gen)

@@ -79,7 +79,7 @@ uint64_t mix(uint64_t x);
 bool is_zero(const char *from, size_t size);
 
 extern const struct kind kind_hole, kind_prealloc, kind_grow, kind_pwrite, kind_fsync, kind_change, kind_fresh,
-	kind_device;
+	kind_race, kind_device;
 #ifdef HAVE_LMDB
 extern const struct kind kind_lmdb;
 #endif

@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# powercut.sh SEED FAULT [FS:KIND...]: the guest's part of ../powercut.sh, one
+# powercut.sh SEED FAULT BROKEN [FS:KIND...]: the guest's part of ../powercut.sh, one
 # boot. It recovers the file systems from the last cut, as a machine does that
 # comes up again, checks them and what they were promised to hold, says "ready",
 # and works until the power is cut. Without FS:KIND it ends after the checks.
-# FAULT is one for the library, or "none".
+# FAULT is one for the library, or "none"; BROKEN the build of it below lib/broken,
+# or "." for the right one.
 #
 # Exit status: 0; 1 if something is lost; 2 if something else went wrong.
 set -u
-seed=$1 fault=$2
-shift 2
+seed=$1 fault=$2 broken=$3
+shift 3
 workload=powercut_workload
 
 complain() {
@@ -88,6 +89,7 @@ mkfifo /tmp/said
 exec 3<>/tmp/said
 [ "$1" = none ] || export DAXSYNC_FAULT="$1"
 shift
+[ "$broken" = . ] || export LD_LIBRARY_PATH="$BUILD/lib/broken/$broken"
 for job; do
 	(
 		"$BUILD/bin/daxsync" run --strict -- "$workload" run "${job#*:}" "${job%:*}" "$seed"
