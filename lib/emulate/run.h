@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DXS_RUN_CONTROL "daxsync.run"
 #define DXS_RUN_MAGIC 0x316e757263797364ULL // "dsycrun1"
 #define DXS_RUN_PROCESSES 256
 #define DXS_RUN_IMAGES 256

@@ -147,7 +147,7 @@ void dxs_map_attach(struct dxs_map *map)
 		return;
 	if (dxs_observed(file, 0, mapped, map)) {
 		dxs_warn("%s: cannot be verified: it cannot be read", file->path);
-		dxs_file_to_kernel(file, "no durable image can be made for the verifier");
+		dxs_file_to_kernel(file, "the verifier cannot read it");
 		return;
 	}
 	if (atomic_load(&dxs_filtered)) {
