@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/sync.h"
 #include "daxsync/daxsync.h"
+#include "emulator.h"
 #include "init.h"
 #include "process/fork.h"
 #include "report/stats.h"
@@ -35,6 +36,8 @@ static int opts_read(const struct daxsync_opts *opts, unsigned *flags)
 	if (opts->size < sizeof(*opts) || opts->flags & ~(DAXSYNC_OPT_EMULATE | DAXSYNC_OPT_STRICT))
 		return -EINVAL;
 	*flags |= opts->flags;
+	if (*flags & DAXSYNC_OPT_EMULATE && !dxs_emulator_load())
+		*flags &= ~DAXSYNC_OPT_EMULATE;
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #include "base/config.h"
 #include "base/injector.h"
 #include "base/log.h"
-#include "emulate/session.h"
+#include "emulator.h"
 #include "process/fork.h"
 
 void dxs_init(void)
@@ -19,7 +19,7 @@ void dxs_init(void)
 		return;
 	dxs_log_init();
 	dxs_config_load();
-	dxs_session_init();
+	dxs_emulator_init();
 	if (dxs_injector)
 		dxs_injector->begin();
 	dxs_fork_init();

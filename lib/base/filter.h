@@ -10,9 +10,11 @@
 
 #include "base/sys.h"
 
+#pragma GCC visibility push(default) // the emulator uses it
 // Whether a filter decides about the calling thread's system calls. True where nobody can say. It may be there from the
 // start or be the program's own, at any time; so this is asked before each such call. Some 10 us.
 bool dxs_is_filtered(void);
+#pragma GCC visibility pop
 
 // mincore(2): whether the file has each of nr pages from addr on in memory (vec[i] & 1). 0 or -errno; -EPERM, without the
 // call, under a filter.

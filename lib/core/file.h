@@ -181,10 +181,12 @@ static inline bool dxs_map_clip(const struct dxs_map *map, uint64_t *first, uint
 	return *first <= *last;
 }
 
+#pragma GCC visibility push(default) // the emulator uses it
 // The first mapping of the file behind another one (NULL: of all), by offset, that has any entry of [first, last]; NULL: none.
 // Caller holds maps_lock, or the registry's lock.
 struct dxs_map *dxs_file_map_next(const struct dxs_file *file, const struct dxs_map *map, uint64_t first,
 				  uint64_t last);
+#pragma GCC visibility pop
 
 #define dxs_for_each_map_of(map, file, first, last)                                                                    \
 	for ((map) = dxs_file_map_next(file, NULL, first, last); (map);                                                \

@@ -55,7 +55,9 @@ int dxs_is_touched(const struct dxs_map *map);
 // hole would fill it; on DAX it does not, and nothing is called a hole.
 bool dxs_may_be_holes(struct dxs_file *file);
 
+#pragma GCC visibility push(default) // the emulator uses it
 // How many of len bytes from addr on are a hole of the file, or are none: *is_hole.
 size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole);
+#pragma GCC visibility pop
 
 #endif

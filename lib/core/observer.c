@@ -3,6 +3,12 @@
 #include "core/observer.h"
 
 const struct dxs_observer *dxs_observer;
+const struct dxs_observer *_Atomic dxs_observer_offered;
+
+void dxs_observer_offer(const struct dxs_observer *observer)
+{
+	atomic_store(&dxs_observer_offered, observer);
+}
 
 void dxs_asked_add(struct dxs_asked *asked, uint64_t first, uint64_t last)
 {

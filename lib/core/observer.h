@@ -2,8 +2,8 @@
 // observer.h: what the core says of a file that is observed, and to whom.
 //
 // The core knows nobody who listens. An emulated run has an observer (emulate/session.c) that keeps a durable image of each
-// file, checks it after each sync, and cuts the power; a production run has none, and every event below is one test of a
-// pointer. Calls are made by the thread to which the event happens, with all signals blocked.
+// file, checks it after each sync, and cuts the power. It is in a library of its own (emulator.h), which a production run
+// does not load; every event below is one test of a pointer there. Calls are made by the thread to which the event happens, with all signals blocked.
 #ifndef DXS_OBSERVER_H
 #define DXS_OBSERVER_H
 
@@ -27,7 +27,9 @@ struct dxs_asked {
 
 #define DXS_ASKED_ALL ((struct dxs_asked){1, {{0, DXS_TREE_PAGES - 1}}})
 
+#pragma GCC visibility push(default) // the emulator uses it
 void dxs_asked_add(struct dxs_asked *asked, uint64_t first, uint64_t last);
+#pragma GCC visibility pop
 
 struct dxs_due; // what the observer notes of a sync
 
@@ -71,6 +73,14 @@ struct dxs_observer {
 };
 
 extern const struct dxs_observer *dxs_observer; // NULL: nobody; set once, before any file is known
+
+// The one that dxs_observer can be set to, if the emulator is in this process and belongs to this copy of the core; or NULL.
+extern const struct dxs_observer *_Atomic dxs_observer_offered;
+
+#pragma GCC visibility push(default) // the emulator uses it
+// Context: the emulator's constructor.
+void dxs_observer_offer(const struct dxs_observer *observer);
+#pragma GCC visibility pop
 
 // Calls a function of the observer's if the file is observed; `otherwise` is the value if not.
 #define dxs_observe(file, function, ...)                                                                               \

@@ -65,6 +65,7 @@ void dxs_tree_destroy(struct dxs_tree *tree);
 int dxs_tree_reserve(struct dxs_tree *tree, uint64_t first, uint64_t last);
 void dxs_tree_unreserve(struct dxs_tree *tree, uint64_t first, uint64_t last);
 
+#pragma GCC visibility push(default) // the emulator uses these
 // The leaf of an entry; NULL if there is none. With `create` it is made from reserved memory; then NULL means that the
 // range was never reserved or the machine has no memory. Lock-free, async-signal-safe.
 struct dxs_leaf *dxs_tree_leaf(struct dxs_tree *tree, uint64_t pgoff, bool create);
@@ -79,6 +80,7 @@ void dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark
 // The first leaf with an entry in [first, last] that may have one of the marks in `kinds` (bits 1 << enum dxs_mark).
 // Walks marked parts only: the cost follows the marked leaves, not the distance. NULL: none.
 struct dxs_leaf *dxs_tree_next(struct dxs_tree *tree, uint64_t first, uint64_t last, unsigned kinds);
+#pragma GCC visibility pop
 
 // Sets TOWRITE on every entry of [first, last] that is DIRTY now. What is dirtied later is not this sync's work.
 void dxs_tree_tag(struct dxs_tree *tree, uint64_t first, uint64_t last);
@@ -88,6 +90,7 @@ static inline uint64_t dxs_leaf_get(struct dxs_leaf *leaf, enum dxs_mark mark)
 	return atomic_load(&leaf->marks[mark]);
 }
 
+#pragma GCC visibility push(default) // the emulator uses these
 // The entries of [first, last] as a mask in this leaf.
 uint64_t dxs_leaf_mask(const struct dxs_leaf *leaf, uint64_t first, uint64_t last);
 
@@ -99,6 +102,7 @@ void dxs_leaf_unlock(struct dxs_leaf *leaf, uint64_t mask);
 
 // Sleeps until no entry of `mask` is FLUSHING. The caller holds no lock and has nothing FLUSHING itself.
 void dxs_leaf_wait_flushed(struct dxs_leaf *leaf, uint64_t mask);
+#pragma GCC visibility pop
 
 // Wakes those who wait on the leaf; called after FLUSHING was cleared.
 void dxs_leaf_wake(struct dxs_leaf *leaf);

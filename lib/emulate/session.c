@@ -4,7 +4,6 @@
 
 #include "base/config.h"
 #include "base/log.h"
-#include "core/observer.h"
 #include "emulate/history.h"
 #include "emulate/image.h"
 #include "emulate/run.h"
@@ -76,7 +75,7 @@ static void forked(void)
 	dxs_run_forked();
 }
 
-static const struct dxs_observer session = {
+const struct dxs_observer dxs_session = {
 	.begin = begin,
 	.end = end,
 	.mapped = mapped,
@@ -96,8 +95,7 @@ static const struct dxs_observer session = {
 	.forked = forked,
 };
 
-void dxs_session_init(void)
+__attribute__((constructor)) static void offer(void)
 {
-	if (dxs_config.verify || dxs_config.powercut_at || dxs_config.image_dir[0])
-		dxs_observer = &session;
+	dxs_observer_offer(&dxs_session);
 }

@@ -3,7 +3,10 @@
 #ifndef DXS_SESSION_H
 #define DXS_SESSION_H
 
-// Whether the configuration asks for one: it does then from now on. Context: init.
-void dxs_session_init(void);
+#include "core/observer.h"
+
+// Offered to the core when this code comes into the process. A program that is linked with libdaxsync.a names it to the
+// linker (-u dxs_session), or nothing of lib/emulate becomes a part of it.
+extern const struct dxs_observer dxs_session;
 
 #endif

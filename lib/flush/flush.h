@@ -31,12 +31,14 @@ struct dxs_range {
 // Context: api or hook, signals blocked.
 unsigned dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
 
+#pragma GCC visibility push(default) // the emulator uses it
 // Runs fn and comes back from a SIGBUS or SIGSEGV in it. Returns 0, or -1 when there was one, described in *fault.
 struct dxs_fault_at {
 	uintptr_t addr;
 	int err; // as above
 };
 int dxs_flush_guard(void (*fn)(void *arg), void *arg, struct dxs_fault_at *fault);
+#pragma GCC visibility pop
 
 void dxs_flush_drain(void);
 

@@ -30,6 +30,7 @@ struct dxs_region {
 	uintptr_t start, end;
 };
 
+#pragma GCC visibility push(default) // the emulator uses it
 // Finds pages that are mapped in [start, end): up to nr regions, in order. Returns how many and sets *next to where to
 // go on (end when all was seen), or -errno. Nothing is changed. Costs microseconds per TiB of address space that was
 // never touched if the kernel can scan, else 8 bytes read per page.
@@ -38,6 +39,7 @@ struct dxs_region {
 //   DXS_PM_PRESENT | DXS_PM_SWAP: those as well, and write-protect markers of userfaultfd, which look the same.
 int dxs_pagemap_populated(uintptr_t start, uintptr_t end, uint64_t kinds, struct dxs_region *region, size_t nr,
 			  uintptr_t *next);
+#pragma GCC visibility pop
 
 // Whether the machine has swap space, asked once: a page that is swapped out leaves no trace in the page tables.
 bool dxs_has_swap(void);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "emulator.h"
 
 #define FAULTS "libdaxsync-faults.so"
 
@@ -49,6 +50,13 @@ bool dxs_library_has_faults(void)
 	char path[PATH_MAX];
 
 	return find(FAULTS, path);
+}
+
+bool dxs_library_has_emulator(void)
+{
+	char path[PATH_MAX];
+
+	return find(DXS_EMULATOR, path);
 }
 
 // Puts a library before what is in LD_PRELOAD.

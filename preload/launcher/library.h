@@ -14,4 +14,7 @@ int dxs_library_preload(void);
 // Whether the library that injects failures is there: it is built with the tests (tests/planted) and never installed.
 bool dxs_library_has_faults(void);
 
+// Whether the library that emulates and verifies is there.
+bool dxs_library_has_emulator(void);
+
 #endif

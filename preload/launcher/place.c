@@ -18,6 +18,8 @@
 #include "base/config.h"
 #include "base/filter.h"
 #include "check.h"
+#include "emulator.h"
+#include "library.h"
 #include "space/mode.h"
 
 #define HUGETLBFS 0x958458f6 // linux/magic.h
@@ -235,7 +237,10 @@ static bool say_modes(const struct place *place)
 		return false;
 	}
 	dxs_mode_explain(place->fd, false, &real);
-	dxs_mode_explain(place->fd, true, &emulated);
+	if (dxs_library_has_emulator())
+		dxs_mode_explain(place->fd, true, &emulated);
+	else
+		emulated = (struct dxs_mode_verdict){"pass", "none", DXS_EMULATOR " is not found"};
 	say_mode("mode", &real);
 	say_mode("with DAXSYNC_EMULATE=1", &emulated);
 	return conclude(&real, &emulated, dxs_config.emulate);

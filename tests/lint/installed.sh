@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # installed.sh [BUILD]: what is installed can fail nobody on purpose: no library that plants failures, none of their names,
-# and DAXSYNC_FAULT and --fault do nothing. It is the library that was tested, byte for byte but for its search path.
+# and DAXSYNC_FAULT and --fault do nothing. It is the library that was tested, byte for byte but for its search path. Nothing
+# of the emulator is in a library that a production run loads.
 set -eu
 
 # shellcheck source=tests/lint/lib.sh
@@ -30,6 +31,23 @@ while read -r file; do
 	*.so*) ! strings "$file" | grep -F DAXSYNC_FAULT || complain "${file#"$scratch"} reads DAXSYNC_FAULT" ;;
 	esac
 done <"$scratch/files"
+
+# What lib/emulate calls its functions, and what it says.
+grep -h '^[a-z].*(' lib/emulate/*.h | grep -o 'dxs_[a-z_]*(' | tr -d '(' | sort -u >"$scratch/functions"
+grep -ho '"[^"\\]* [^"\\]*"' lib/emulate/*.c | tr -d '"' | sort -u >"$scratch/texts"
+emulated() { # FILE: what it has of both
+	nm "$1" | sed 's/.* //' | grep -Fx -f "$scratch/functions"
+	strings -n 3 "$1" | grep -F -f "$scratch/texts"
+}
+emulator=$(find "$scratch" -type f -name 'libdaxsync-emulate.so.*')
+for name in dxs_image_publish dxs_powercut dxs_verify_range dxs_history_add 'MISSED PAGE'; do
+	emulated "$emulator" | grep -q "^$name" || complain "libdaxsync-emulate.so has no $name"
+done
+for name in libdaxsync.so libdaxsync-preload.so; do
+	file=$(find "$scratch" -type f -name "$name*")
+	emulated "$file" >"$scratch/found" || true
+	[ ! -s "$scratch/found" ] || complain "$name holds $(tr '\n' ' ' <"$scratch/found")"
+done
 stripped() { # FILE
 	objcopy --strip-debug --remove-section=.note.gnu.build-id --remove-section=.dynstr --remove-section=.dynamic \
 		"$1" "$scratch/stripped"

@@ -8,8 +8,8 @@ set -eu
 . "${0%/*}/lib.sh"
 lint_begin layers "$@"
 
-# From the lowest to the highest; "." is lib/ itself.
-layers='base proc report signal flush core engine call space process emulate .'
+# From the lowest to the highest; "." is lib/ itself. "emulate" is a library of its own, which may not be there.
+layers='base proc report signal flush core engine call space process . emulate'
 # What compiles with these modules only: a reader can take it as it is.
 alone='
 core/tree:base/sys,base/space
@@ -27,14 +27,14 @@ includes() {
 
 # Of objects whose source is still there.
 objects() {
-	find "$build/lib" -path '*/daxsync-objects.dir/*' -name '*.c.o' 2>/dev/null | while read -r object; do
-		file=${object##*daxsync-objects.dir/}
+	find "$build/lib" -path '*/daxsync*-objects.dir/*' -name '*.c.o' 2>/dev/null | while read -r object; do
+		file=${object##*-objects.dir/}
 		[ ! -e "lib/${file%.o}" ] || echo "$object"
 	done
 }
 
 symbols() {
-	objects | xargs nm -A 2>/dev/null | sed 's/^[^:]*daxsync-objects\.dir\/\([^:]*\)\.o:/\1 /' | awk '
+	objects | xargs nm -A 2>/dev/null | sed 's/^[^:]*-objects\.dir\/\([^:]*\)\.o:/\1 /' | awk '
 		$(NF - 1) == "U" { need[++n] = $NF; by[n] = $1; next }
 		$(NF - 1) ~ /^[BCDRTVW]$/ { home[$NF] = $1 }
 		END {
