@@ -11,8 +11,8 @@ need cmake cmake
 need jq jq
 need clang clang
 
-commands() { # BUILD: the compilers' command lines
-	jq -r '.[].command' "$1/compile_commands.json"
+commands() { # BUILD: the compilers' command lines, but for files that the build itself makes
+	jq -r --arg made "$1/" '.[] | select(.file | startswith($made) | not).command' "$1/compile_commands.json"
 }
 
 # Options only: an empty file tells whether they go together.

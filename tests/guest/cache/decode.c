@@ -61,7 +61,7 @@ static bool operand_read(const uint8_t *modrm, size_t len, const struct prefixes
 		return false;
 	mod = modrm[0] >> 6;
 	rm = modrm[0] & 7;
-	*out = (struct operand){.base = rm | (prefixes->rex & 1) << 3,
+	*out = (struct operand){.base = (uint8_t)(rm | (prefixes->rex & 1) << 3),
 				.index = NO_REGISTER,
 				.segment = prefixes->segment,
 				.is_32bit = prefixes->is_32bit};
@@ -73,10 +73,10 @@ static bool operand_read(const uint8_t *modrm, size_t len, const struct prefixes
 		sib = *modrm++;
 		len--;
 		out->scale = sib >> 6;
-		out->index = (sib >> 3 & 7) | (prefixes->rex & 2) << 2;
+		out->index = (uint8_t)((sib >> 3 & 7) | (prefixes->rex & 2) << 2);
 		if (out->index == 4)
 			out->index = NO_REGISTER;
-		out->base = (sib & 7) | (prefixes->rex & 1) << 3;
+		out->base = (uint8_t)((sib & 7) | (prefixes->rex & 1) << 3);
 		if (!mod && (sib & 7) == 5) {
 			out->base = NO_REGISTER;
 			size = 4;
