@@ -640,6 +640,12 @@ static int sync_pages(struct dxs_file *file, uint64_t first, uint64_t last)
 	return sync_shared(file, first << file->page_shift, (last + 1) << file->page_shift);
 }
 
+// Bytes that a file can have in its tree; with entries of 1 GiB that is more than a file can have at all.
+static uint64_t bytes_most(const struct dxs_file *file)
+{
+	return dxs_min64(DXS_TREE_PAGES, (1ULL << 63) >> file->page_shift) << file->page_shift;
+}
+
 int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 {
 	bool is_timed = dxs_counter_get(DXS_syncs) % DXS_STATS_SYNCS_TIMED == 0;
@@ -647,7 +653,7 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 	uint64_t first, last;
 	int err = 0;
 
-	end = dxs_min64(end, DXS_TREE_PAGES << file->page_shift);
+	end = dxs_min64(end, bytes_most(file));
 	if (dxs_file_mode(file) == DXS_MODE_BYTE) {
 		dxs_flush_drain(); // of the store buffer: what is in the caches is durable
 	} else if (off < end) {

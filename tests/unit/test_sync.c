@@ -310,6 +310,20 @@ Test(sync, only_the_range_is_dealt_with)
 	}
 }
 
+// Entries of 1 GiB: 2^36 of them are more bytes than can be counted.
+Test(sync, the_largest_pages_are_flushed_as_well)
+{
+	file->page_shift = 30;
+	dxs_tree_mark(&file->tree, leaf_of(0), DXS_DIRTY, 1);
+	map[0].len = map[1].len = (size_t)1 << 30;
+	cr_expect_eq(dxs_sync_range(file, 100, 300), 0);
+	cr_expect_eq(bytes_flushed(), 200);
+	cr_expect_eq(dxs_sync_range(file, (uint64_t)1 << 30, UINT64_MAX), 0, "all that follows, as fsync does");
+	cr_expect_eq(bytes_flushed(), 200);
+	file->page_shift = 12;
+	map[0].len = map[1].len = BYTES;
+}
+
 static void dirty_more(uint64_t first)
 {
 	(void)first;
