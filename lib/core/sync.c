@@ -181,7 +181,9 @@ static void snapshot(const struct sync *sync, const struct pieces *pieces, unsig
 static void piece_cut(struct sync *sync, struct pieces *pieces, unsigned at, size_t done, int err)
 {
 	struct dxs_range *range = &pieces->range[at];
-	size_t skip = (size_t)dxs_min64(range->len - done, dxs_file_page_size(sync->file));
+	size_t size = dxs_file_page_size(sync->file);
+	size_t rest = size - ((pieces->off[at] + done) & (size - 1)); // of the page; the piece may begin inside it
+	size_t skip = (size_t)dxs_min64(range->len - done, rest);
 
 	snapshot(sync, pieces, at, done);
 	if (err == -ENXIO)

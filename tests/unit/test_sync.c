@@ -525,6 +525,23 @@ Test(sync, a_fault_in_one_run_keeps_no_other_from_being_flushed)
 		cr_expect_eq(has(DXS_DIRTY, at), at == 5 || at == 9, "page %d", (int)at);
 }
 
+// A range that begins inside a page has less of it than a page.
+Test(sync, behind_a_fault_in_a_part_of_a_page_all_is_flushed)
+{
+	dirty(6, 7);
+	bad_block(5);
+	file->in_memory = true; // no error
+	cr_expect_eq(dxs_sync_range(file, 5 * 4096 + 100, 8 * 4096), 0);
+	cr_expect_eq(bytes_flushed(), 2 * 4096);
+	cr_expect_eq(dxs_counter_get(DXS_bytes_flushed), 2 * 4096);
+	file->in_memory = false;
+	dirty(6, 7);
+	cr_expect_eq(dxs_sync_range(file, 5 * 4096 + 100, 8 * 4096), -EIO);
+	cr_expect_eq(bytes_flushed(), 4 * 4096);
+	cr_expect(has(DXS_DIRTY, 5));
+	cr_expect(is_clean(6, 7), "no error of theirs");
+}
+
 Test(sync, without_a_name_the_size_is_what_hooks_have_seen)
 {
 	file->path[0] = 0;
