@@ -152,9 +152,9 @@ static bool region_is_open(const struct dxs_map *map, uintptr_t addr)
 	return dxs_bitmap_next_zero(map->protection->open, first, end) == end;
 }
 
-// A region that is open as a whole is closed as a whole, with the first of its pages: they may be one huge page. More is
-// closed than was asked for, and keeps its marks. Not while the kernel is writing there (M9), nor while that is about to
-// begin: whoever pins holds pin_mutex and waits for page locks, which the caller has.
+// A region that is one huge page is closed as a whole, with the first of its pages. More is closed than was asked for, and
+// keeps its marks. Not while the kernel is writing there (M9), nor while that is about to begin: whoever pins holds pin_mutex
+// and waits for page locks, which the caller has.
 static int close_region(struct dxs_map *map, uintptr_t addr)
 {
 	uintptr_t pinned = region_of(addr), end = pinned + REGION;
@@ -173,8 +173,10 @@ static int mprotect_close(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	uintptr_t end = addr + len;
 
+	// Asked last, as it is a system call. Of small pages some may be left open, and each store to one that was closed with
+	// the others would be a write fault for nothing.
 	if (region_fits(map, addr) && end <= region_of(addr) + REGION && region_is_open(map, addr) &&
-	    !close_region(map, addr))
+	    dxs_pagemap_is_huge(region_of(addr)) && !close_region(map, addr))
 		return 0;
 	return change(map, addr, end, false);
 }

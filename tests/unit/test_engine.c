@@ -327,3 +327,34 @@ Test(engine_parts, a_part_is_not_known_for_its_first_chunk)
 	cr_assert_not_null(leaf);
 	cr_expect(dxs_leaf_get(leaf, DXS_DIRTY) & 1);
 }
+
+// All 2 MiB are open, page by page. A sync that closes some of them leaves the others open, as its policy wanted.
+Test(engine_parts, small_pages_are_not_closed_with_their_neighbours)
+{
+	const size_t huge = (size_t)2 << 20;
+	int memory = memfd_create("parts", MFD_CLOEXEC);
+	char *room = mmap(NULL, 2 * huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct dxs_map *made = &map;
+	uint64_t mask = 0;
+
+	cr_assert(room != MAP_FAILED && memory >= 0 && !ftruncate(memory, (off_t)huge));
+	file = dxs_file_new(1, 1, DXS_PAGE_SHIFT);
+	cr_assert_not_null(file);
+	atomic_store(&file->mode, DXS_MODE_EMULATED);
+	atomic_store(&file->size, huge);
+	map = (struct dxs_map){.addr = ((uintptr_t)room + huge - 1) & ~(huge - 1),
+			       .len = huge,
+			       .prot = PROT_READ | PROT_WRITE,
+			       .file = file,
+			       .engine = &dxs_engine_mprotect};
+	cr_assert_neq(mmap((void *)map.addr, huge, map.prot, MAP_SHARED | MAP_FIXED, memory, 0), MAP_FAILED);
+	madvise((void *)map.addr, huge, MADV_NOHUGEPAGE);
+	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, huge / DXS_PAGE_SIZE - 1), 0);
+	cr_assert_eq(dxs_maps_replace(NULL, 0, &made, 1), 0);
+	cr_assert_eq(dxs_engine_mprotect.attach(&map), 0);
+	cr_assert_eq(dxs_engine_mprotect.discover(&map, 0, huge / DXS_PAGE_SIZE - 1), 0);
+	cr_assert_eq(dxs_engine_mprotect.open(&map, map.addr, huge), 0);
+	cr_assert_eq(dxs_engine_mprotect.close(&map, dxs_map_addr(&map, 3), DXS_PAGE_SIZE), 0);
+	cr_assert_eq(dxs_engine_mprotect.writable(&map, map.addr, DXS_LEAF_PAGES, &mask), 0);
+	cr_expect_eq(mask, ~(1ULL << 3), "%lx", mask);
+}
