@@ -166,10 +166,18 @@ static void failed_note(struct sync *sync, struct taken *taken, uint64_t off, ui
 	unsigned shift = sync->file->page_shift;
 
 	taken->failed |= dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift);
-	if (err == -EFAULT)
+	if (err == -EFAULT && !sync->file->is_device)
 		dxs_file_changed(sync->file);
 	else
-		sync->err = err;
+		sync->err = err == -EFAULT ? -EIO : err;
+}
+
+// Nor need they be: nothing is there.
+static void empty_note(const struct sync *sync, const struct taken *taken, uint64_t off, uint64_t len)
+{
+	unsigned shift = sync->file->page_shift;
+
+	dxs_policy_empty(taken->leaf, dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift));
 }
 
 static void snapshot(const struct sync *sync, const struct pieces *pieces, unsigned at, size_t len)

@@ -577,6 +577,18 @@ Test(sync, a_page_in_no_readable_mapping_is_left_to_the_kernel)
 	cr_expect(dxs_file_owes_kernel(file));
 }
 
+Test(sync, a_device_has_no_kernel_to_leave_a_page_to)
+{
+	file->is_device = true;
+	dirty(3, 3);
+	map[0].prot = map[1].prot = PROT_NONE;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -EIO);
+	cr_expect(has(DXS_DIRTY, 3));
+	map[0].prot = map[1].prot = PROT_READ;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), 4096);
+}
+
 Test(sync, a_fault_for_lack_of_permission_is_left_to_the_kernel)
 {
 	dirty(3, 3);
