@@ -21,6 +21,7 @@
 //     useful before. Where pages change their ways again and again, each at the worst moment, the factor is at most 9
 //     (8 K flushes and a fault, where one fault would do); random pages cost 1.25 times the better of the fixed policies
 //     at most (tests/unit/test_policy.c).
+//   A page that is beyond the end of the file now, or a hole, has a stay of 0 as well: each flush of it would be a fault.
 //   Pages that a trap opens besides the one that is stored to (gaps, sequences) have a stay of 0. Where it opens K of them
 //   or more, closing them together costs less than flushing them once: none is left open. So it is with entries larger
 //   than 4 KiB.
@@ -210,6 +211,15 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 	gone = count(atomic_fetch_and(&leaf->kept, ~pages) & pages);
 	atomic_fetch_sub_explicit(&file->nr_kept, gone, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&nr_kept, gone, memory_order_relaxed);
+}
+
+void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		if (get(&leaf->stay[i]) & pages)
+			set(&leaf->stay[i], get(&leaf->stay[i]) & ~pages);
 }
 
 void dxs_policy_forget(struct dxs_file *file)

@@ -26,6 +26,9 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 // of `pages` with them. Caller holds their locks. Async-signal-safe.
 void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages, uint64_t hit, uint64_t nr);
 
+// There was nothing to flush (holes, or beyond the end of the file): the next sync closes them. Any context.
+void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages);
+
 // The file goes: what of it was kept open is no more.
 void dxs_policy_forget(struct dxs_file *file);
 

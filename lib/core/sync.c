@@ -159,8 +159,8 @@ struct pieces {
 	struct dxs_range range[PIECES];
 };
 
-// Bytes [off, off + len) are not durable. A page in no mapping that can be read is left to the kernel; all else is the
-// caller's error.
+// Bytes [off, off + len) are not durable. A page in no mapping that can be read is left to the kernel, if it can do anything
+// for the file; all else is the caller's error.
 static void failed_note(struct sync *sync, struct taken *taken, uint64_t off, uint64_t len, int err)
 {
 	unsigned shift = sync->file->page_shift;
@@ -198,6 +198,8 @@ static void piece_cut(struct sync *sync, struct pieces *pieces, unsigned at, siz
 		err = nothing_there(sync->file, pieces->off[at] + done);
 	if (err)
 		failed_note(sync, pieces->taken, pieces->off[at] + done, skip, err);
+	else
+		empty_note(sync, pieces->taken, pieces->off[at] + done, skip);
 	pieces->off[at] += done + skip;
 	range->addr += done + skip;
 	range->len -= done + skip;
@@ -240,6 +242,7 @@ static void pieces_add(struct sync *sync, struct pieces *pieces, uintptr_t addr,
 			sync->nr_bytes += part;
 		} else {
 			dxs_observe(file, hole, file, off, part);
+			empty_note(sync, pieces->taken, off, part);
 		}
 		addr += part;
 		off += part;

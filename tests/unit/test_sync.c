@@ -488,6 +488,21 @@ Test(sync, pages_beyond_the_end_of_the_file_are_no_error)
 	cr_expect_eq((atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced)), 0);
 }
 
+// The policy had left them open for many flushes more, each of which would be a fault.
+Test(sync, pages_beyond_the_end_of_the_file_are_closed_by_the_next_sync)
+{
+	dirty(98, 102);
+	atomic_store(&leaf_of(98)->stay[1], ~0ULL);
+	cr_assert_eq(ftruncate(fd, 100 * 4096), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(nr_calls, 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(nr_calls, 2);
+	cr_expect_eq(call[0].first, 100);
+	cr_expect_eq(call[0].nr, 3);
+	cr_expect(has(DXS_DIRTY, 98) && has(DXS_DIRTY, 99), "these are there");
+}
+
 // Linux before 6.5 tells of a bad block of a DAX file system by the signal that it has for the end of the file.
 static void bad_block(uint64_t pgoff)
 {
