@@ -47,13 +47,18 @@ unsigned __real_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, siz
 unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
 
 static _Atomic uint64_t nr_bytes_flushed;
+static struct dxs_range flushed[8]; // the first ones
+static unsigned nr_flushed;
 
 unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err)
 {
 	unsigned whole = __real_dxs_flush_ranges(range, nr, done, err);
 
-	for (unsigned i = 0; i < whole; i++)
+	for (unsigned i = 0; i < whole; i++) {
 		nr_bytes_flushed += range[i].len;
+		if (nr_flushed < 8)
+			flushed[nr_flushed++] = range[i];
+	}
 	return whole;
 }
 
@@ -394,6 +399,70 @@ Test(sync, an_untracked_mapping_is_not_closed_but_can_be_flushed_through)
 	cr_expect(is_clean(0, PAGES - 1));
 }
 
+// map[0] becomes one of the first 70 pages, map[1] one of those behind.
+static void maps_part(void)
+{
+	struct dxs_map *both[] = {&map[0], &map[1]};
+
+	cr_assert_eq(dxs_maps_replace(both, 2, NULL, 0), 0);
+	map[0].len = 70 * 4096;
+	map[1].len = BYTES - map[0].len;
+	map[1].addr += map[0].len;
+	map[1].first = 70;
+	cr_assert_eq(dxs_maps_replace(NULL, 0, both, 2), 0);
+}
+
+static void maps_join(void)
+{
+	map[1].addr -= map[0].len;
+	map[0].len = map[1].len = BYTES;
+}
+
+static void expect_flushed(unsigned i, unsigned at, uint64_t pgoff, uint64_t nr)
+{
+	cr_assert_gt(nr_flushed, i);
+	cr_expect_eq(flushed[i].addr, map[at].addr + (pgoff - map[at].first) * 4096, "range %u", i);
+	cr_expect_eq(flushed[i].len, nr * 4096, "range %u", i);
+}
+
+Test(sync, each_part_is_flushed_through_a_mapping_of_it)
+{
+	maps_part();
+	dirty(3, 3);
+	dirty(68, 72); // on both sides
+	dirty(75, 75);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_assert_eq(nr_flushed, 4);
+	expect_flushed(0, 0, 3, 1);
+	expect_flushed(1, 0, 68, 2);
+	expect_flushed(2, 1, 70, 3);
+	expect_flushed(3, 1, 75, 1);
+	maps_join();
+}
+
+static void fails_elsewhere(uint64_t first)
+{
+	if (first != 65)
+		return;
+	on_close = NULL;
+	dirty(3, 3); // taken up already
+	atomic_fetch_add(&file->nr_failed, 1);
+}
+
+Test(sync, a_sync_that_begins_again_flushes_through_the_first_mapping_again)
+{
+	maps_part();
+	dirty(3, 3);
+	dirty(65, 65);
+	dirty(75, 75);
+	on_close = fails_elsewhere;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_assert_eq(nr_flushed, 4);
+	expect_flushed(2, 1, 75, 1);
+	expect_flushed(3, 0, 3, 1);
+	maps_join();
+}
+
 // The writeback index that did not advance (kernel series v3): a walk that begins at the front again meets what it has
 // FLUSHING itself, and has to fence for each leaf instead of each batch.
 Test(sync, the_walk_goes_on_behind_each_batch)
@@ -631,6 +700,19 @@ Test(sync, what_discovery_marks_is_flushed_by_the_same_sync)
 	cr_expect_eq(bytes_flushed(), 4096);
 	cr_expect(is_clean(0, PAGES - 1));
 	cr_expect_not(dxs_file_owes_kernel(file));
+}
+
+Test(sync, while_a_mapping_is_not_known_all_of_them_are_looked_at)
+{
+	atomic_store(&file->engine, &fake);
+	atomic_store(&file->nr_loose, 1);
+	on_discover = discover_marks;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(nr_asked, 2);
+	cr_expect_eq(bytes_flushed(), 4096);
+	atomic_store(&file->nr_loose, 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(nr_asked, 3, "one speaks for all");
 }
 
 static int discover_fails(struct dxs_map *at)
