@@ -30,7 +30,9 @@
 // SOON
 //   Syncs cover different parts of a file. Its clock counts them as the part of its mapped pages that they cover: the
 //   number of syncs that a page would have been flushed by, on average. Half K of these are an epoch. A leaf knows which
-//   of its pages were closed in this epoch and in the one before; what comes back from there is soon.
+//   of its pages were closed in this epoch and in the one before; what comes back from there is soon. For a page that is
+//   covered by more syncs than others are, the clock is slow, and what comes back late is taken for soon; the factor of 9
+//   holds there, too.
 //
 // LIMITS
 //   At most 2^18 pages (1 GiB) are kept open in the process, and fewer where the engine is short of something (E.8). Then

@@ -239,6 +239,25 @@ Test(policy, syncs_of_other_pages_do_not_make_a_return_late)
 	end();
 }
 
+// The header of a file, say: all syncs cover it, few of them the other pages. By the clock it is always back soon.
+static void one_page_only(unsigned nr_pages, unsigned nr_syncs)
+{
+	for (; nr_syncs; nr_syncs--) {
+		if (nr_syncs % (10 * T) == 0)
+			store(5);
+		sync_range(5, 4 + nr_pages);
+	}
+}
+
+Test(policy, a_page_that_is_synced_more_often_than_others_costs_nine_times_as_much_at_most)
+{
+	struct costs costs = run(one_page_only, 1, 100000);
+
+	cr_expect_lt(costs.of[DXS_POLICY_ADAPTIVE], 9 * best(&costs), "%f",
+		     costs.of[DXS_POLICY_ADAPTIVE] / best(&costs));
+	cr_expect_gt(costs.of[DXS_POLICY_ADAPTIVE], 2 * best(&costs), "or it was not hard");
+}
+
 Test(policy, neighbours_that_are_more_than_half_way_are_closed_together)
 {
 	struct dxs_leaf *leaf;
