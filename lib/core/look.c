@@ -215,12 +215,9 @@ static size_t nr_mapped(uintptr_t page, size_t nr)
 	return i;
 }
 
-// On hugetlbfs mincore tells what this mapping has in its page tables, not what the file has (mm/mincore.c, mincore_hugetlb,
-// Linux 6.18): a page that was stored to through another mapping would be taken for a hole.
 bool dxs_may_be_holes(struct dxs_file *file)
 {
-	return atomic_load(&file->may_have_holes) && file->in_memory && file->page_shift == DXS_PAGE_SHIFT &&
-	       !dxs_has_swap();
+	return atomic_load(&file->may_have_holes) && file->in_memory && !dxs_has_swap();
 }
 
 size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole)

@@ -267,6 +267,20 @@ static uint64_t entries_add(struct sync *sync, struct pieces *pieces, uint64_t p
 	return nr;
 }
 
+// On hugetlbfs mincore tells what this mapping has in its page tables, not what the file has (mm/mincore.c, mincore_hugetlb,
+// Linux 6.18). A page that was stored to through another mapping would be taken for a hole; so would one whose flush has
+// failed before its mapping went.
+static bool may_be_holes(const struct sync *sync)
+{
+	struct dxs_file *file = sync->file;
+	const struct dxs_map *map;
+
+	if (!dxs_may_be_holes(file) || file->page_shift == DXS_PAGE_SHIFT)
+		return dxs_may_be_holes(file);
+	map = dxs_file_map_next(file, NULL, 0, UINT64_MAX);
+	return map && !dxs_file_map_next(file, map, 0, UINT64_MAX) && !atomic_load(&file->nr_failed);
+}
+
 static void flush_taken(struct sync *sync, struct taken *taken)
 {
 	struct pieces pieces;                   // not set to zero as a whole: that would cost as much as a flush
@@ -279,7 +293,7 @@ static void flush_taken(struct sync *sync, struct taken *taken)
 	pieces.taken = taken;
 	pieces.nr = 0;
 	// Asked once: a trap that opens holes says so before it marks them, and all here were marked.
-	pieces.may_be_holes = dxs_may_be_holes(sync->file);
+	pieces.may_be_holes = may_be_holes(sync);
 	dxs_observe(sync->file, event, sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
 	for_each_run (taken->pages, from, to) {
 		uint64_t at = from;

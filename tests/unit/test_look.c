@@ -173,17 +173,3 @@ Test(look, huge_pages_that_the_program_asks_for_end_the_narrow_look)
 		cr_expect_eq(dxs_munmap(addr, CHUNK), 0);
 	}
 }
-
-Test(look, a_page_that_is_in_no_page_table_is_a_hole_but_not_a_huge_one)
-{
-	bool is_hole = false;
-
-	make(CHUNK);
-	file->in_memory = true;
-	atomic_store(&file->may_have_holes, true);
-	cr_expect_eq(dxs_hole_stretch(file, map.addr, 4 * PAGE, &is_hole), 4 * PAGE);
-	cr_expect_eq(is_hole, !dxs_has_swap());
-	file->page_shift = 21; // another mapping may have filled it
-	cr_expect_eq(dxs_hole_stretch(file, map.addr, 4 * PAGE, &is_hole), 4 * PAGE);
-	cr_expect_not(is_hole);
-}

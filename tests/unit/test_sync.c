@@ -15,6 +15,7 @@
 #include "core/sync.h"
 #include "flush/flush.h"
 #include "planted.h"
+#include "proc/pagemap.h"
 #include "report/stats.h"
 #include "signal/signals.h"
 
@@ -438,6 +439,31 @@ Test(sync, each_part_is_flushed_through_a_mapping_of_it)
 	expect_flushed(2, 1, 70, 3);
 	expect_flushed(3, 1, 75, 1);
 	maps_join();
+}
+
+// Only where no other mapping can have it is a huge page that is in no page table a hole.
+Test(sync, a_huge_page_that_another_mapping_may_have_is_no_hole)
+{
+	struct dxs_map *other = &map[1];
+
+	if (dxs_has_swap())
+		cr_skip_test("with swap space nothing is called a hole");
+	cr_assert_eq(dxs_pagemap_open(), 0);
+	file->page_shift = 21;
+	file->in_memory = true;
+	atomic_store(&file->may_have_holes, true);
+	dxs_tree_mark(&file->tree, leaf_of(0), DXS_DIRTY, bit_of(1));
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	cr_expect_eq(bytes_flushed(), 2 << 20);
+	cr_assert_eq(dxs_maps_replace(&other, 1, NULL, 0), 0);
+	dxs_tree_mark(&file->tree, leaf_of(0), DXS_DIRTY, bit_of(2));
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	cr_expect_eq(bytes_flushed(), 2 << 20);
+	dxs_tree_mark(&file->tree, leaf_of(0), DXS_DIRTY, bit_of(2));
+	atomic_store(&file->nr_failed, 1);
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	cr_expect_eq(bytes_flushed(), 4 << 20);
+	file->page_shift = 12;
 }
 
 static void fails_elsewhere(uint64_t first)
