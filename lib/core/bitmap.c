@@ -123,6 +123,15 @@ uint64_t dxs_bitmap_run(const struct dxs_bitmap *bitmap, uint64_t *from, uint64_
 	return dxs_bitmap_next_zero(bitmap, *from, end);
 }
 
+uint64_t dxs_bitmap_count(const struct dxs_bitmap *bitmap, uint64_t from, uint64_t end)
+{
+	uint64_t start = from, stop, nr = 0;
+
+	for (; (stop = dxs_bitmap_run(bitmap, &start, end)) > start; start = stop)
+		nr += stop - start;
+	return nr;
+}
+
 uint64_t dxs_bitmap_edges(const struct dxs_bitmap *bitmap, uint64_t from, uint64_t end)
 {
 	uint64_t start = from, stop, nr = 0;

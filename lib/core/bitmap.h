@@ -35,6 +35,9 @@ uint64_t dxs_bitmap_next_zero(const struct dxs_bitmap *bitmap, uint64_t from, ui
 // The first run of ones in [*from, end): sets *from, returns its end (*from: none).
 uint64_t dxs_bitmap_run(const struct dxs_bitmap *bitmap, uint64_t *from, uint64_t end);
 
+// How many bits of [from, end) are one.
+uint64_t dxs_bitmap_count(const struct dxs_bitmap *bitmap, uint64_t from, uint64_t end);
+
 // How many bits of [from, end) differ from the one before them, in [from, end) as well.
 uint64_t dxs_bitmap_edges(const struct dxs_bitmap *bitmap, uint64_t from, uint64_t end);
 

@@ -9,8 +9,8 @@
 //   what is open is what traps have opened. `open` has a bit for each entry; it decides what a trap opens and counts
 //   VMAs, and nothing else: what is dirty is in the tree's marks, what is writable in the kernel's VMAs.
 //   How much a trap opens (extent) adapts: sequential stores widen it, so does a shrinking budget of VMAs (budget.h), and
-//   small gaps are filled. Where the kernel has mapped a huge page, it is opened and closed as a whole, because a
-//   protection that changes inside it splits it for good.
+//   small gaps are filled. A huge page that the kernel has mapped is split, for good, by a protection that changes inside
+//   it. Where stores are dense (density.h) it is opened and closed as a whole instead.
 //
 // CONCURRENCY
 //   E.2 mprotect excludes faults in flight (mmap_lock) and flushes the TLBs of all CPUs before it returns.
@@ -39,6 +39,7 @@
 #include "core/look.h"
 #include "core/trap.h"
 #include "engine/budget.h"
+#include "engine/density.h"
 #include "proc/pagemap.h"
 #include "proc/vma.h"
 #include "report/stats.h"
@@ -56,6 +57,8 @@ struct dxs_protection {
 	_Atomic uintptr_t next; // behind what was opened last
 	_Atomic unsigned order; // log2 of its entries
 	struct dxs_bitmap *open;
+	struct dxs_bitmap *split; // which regions hold no huge page: those where a trap has asked
+	struct dxs_density density;
 };
 
 static uint64_t entry_of(const struct dxs_map *map, uintptr_t addr)
@@ -112,6 +115,27 @@ static int protect(const struct dxs_map *map, uintptr_t addr, uintptr_t end, boo
 	return err;
 }
 
+static uintptr_t region_of(uintptr_t addr)
+{
+	return addr & ~(REGION - 1);
+}
+
+static uint64_t region_nr(uintptr_t base, uintptr_t addr)
+{
+	return (addr - base) >> REGION_SHIFT;
+}
+
+// Caller holds the map's mutex.
+static void judge(struct dxs_map *map, uintptr_t addr)
+{
+	struct dxs_protection *protection = map->protection;
+	uint64_t first = entry_of(map, region_of(addr));
+
+	if (dxs_density_is_probe(&protection->density, region_of(addr)))
+		dxs_density_found(&protection->density,
+				  dxs_bitmap_count(protection->open, first, first + (REGION >> DXS_PAGE_SHIFT)));
+}
+
 static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 {
 	struct dxs_protection *protection = map->protection;
@@ -124,6 +148,8 @@ static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 		before = edges(map, addr, end);
 		bits_set(map, addr, end, open);
 		edges_add(protection, edges(map, addr, end) - before);
+		if (open)
+			judge(map, addr);
 	}
 	dxs_mutex_unlock(&map->mutex);
 	return err;
@@ -132,11 +158,6 @@ static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 static int mprotect_open(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	return change(map, addr, addr + len, true);
-}
-
-static uintptr_t region_of(uintptr_t addr)
-{
-	return addr & ~(REGION - 1);
 }
 
 static bool region_fits(const struct dxs_map *map, uintptr_t addr)
@@ -212,6 +233,13 @@ static void mprotect_unprotected(struct dxs_map *map)
 	dxs_mutex_unlock(&map->mutex);
 }
 
+static void protection_free(struct dxs_protection *protection)
+{
+	dxs_bitmap_free(protection->open);
+	dxs_bitmap_free(protection->split);
+	dxs_cell_free(protection, sizeof(*protection));
+}
+
 static int protection_alloc(struct dxs_map *map)
 {
 	struct dxs_protection *protection = dxs_cell_new(sizeof(*protection));
@@ -220,12 +248,14 @@ static int protection_alloc(struct dxs_map *map)
 		return -ENOMEM;
 	protection->base = region_of(map->addr);
 	protection->open = dxs_bitmap_new((dxs_map_end(map) - protection->base) >> map->file->page_shift);
-	if (!protection->open) {
-		dxs_cell_free(protection, sizeof(*protection));
-		return -ENOMEM;
-	}
 	protection->can_be_huge = map->file->page_shift == DXS_PAGE_SHIFT && dxs_pagemap_can_scan() &&
 				  (map->addr - (map->first << DXS_PAGE_SHIFT)) % REGION == 0 && map->len >= REGION;
+	if (protection->can_be_huge)
+		protection->split = dxs_bitmap_new(region_nr(protection->base, dxs_map_end(map) - 1) + 1);
+	if (!protection->open || (protection->can_be_huge && !protection->split)) {
+		protection_free(protection);
+		return -ENOMEM;
+	}
 	atomic_store(&protection->open_all, true);
 	map->protection = protection;
 	dxs_map_loosen(map);
@@ -254,8 +284,7 @@ static void mprotect_detach(struct dxs_map *map, bool gone)
 	else
 		edges_add(protection, -protection->nr_edges);
 	map->protection = NULL;
-	dxs_bitmap_free(protection->open);
-	dxs_cell_free(protection, sizeof(*protection));
+	protection_free(protection);
 	dxs_map_fasten(map);
 }
 
@@ -441,6 +470,20 @@ static void clip(const struct dxs_map *map, uintptr_t addr, uintptr_t *start, ui
 		*end = stop > addr + size ? stop : addr + size;
 }
 
+// Whether a huge page is mapped at addr, where a store traps, and is to be opened as a whole.
+static bool stays_whole(struct dxs_map *map, uintptr_t addr)
+{
+	struct dxs_protection *protection = map->protection;
+	uint64_t nr = region_nr(protection->base, addr);
+
+	if (dxs_bitmap_get(protection->split, nr))
+		return false;
+	if (dxs_pagemap_is_huge(region_of(addr)) && dxs_density_whole(&protection->density, region_of(addr)))
+		return true;
+	dxs_bitmap_set(protection->split, nr, nr + 1);
+	return false;
+}
+
 static bool mprotect_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *start, uintptr_t *end)
 {
 	struct dxs_protection *protection = map->protection;
@@ -453,7 +496,7 @@ static bool mprotect_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *star
 		return true;
 	if (dxs_budget_used() >= dxs_budget_limit())
 		return false;
-	if (region_fits(map, addr) && dxs_pagemap_is_huge(region_of(addr))) {
+	if (region_fits(map, addr) && stays_whole(map, addr)) {
 		*start = region_of(addr);
 		*end = *start + REGION;
 		return true;

@@ -552,20 +552,51 @@ static char *map_behind_boundary(int fd, size_t len, size_t shift)
 	return addr;
 }
 
+// Where stores are sparse, a huge page is split, and not flushed as a whole. What was mapped before the first sync is.
+static void huge_page_is_split(void)
+{
+	size_t size = 4 * HUGE, i;
+	int fd = file_of_huge_pages(size);
+	char *map = map_behind_boundary(fd, size, 0);
+	uint64_t flushed;
+
+	sync_all(map, size);
+	flushed = nr_flushed();
+	for (i = HUGE / 4; i < size; i += HUGE / 2)
+		map[i] = 'x';
+	sync_all(map, size);
+	COUNTED(nr_flushed() >= flushed + 4 && nr_flushed() <= flushed + 64);
+	for (i = HUGE / 4; i < size; i += HUGE / 2)
+		CHECK(file_has(fd, i, 'x'));
+	CHECK(!munmap(map, size));
+}
+
+// Of a mapping whose first huge page is stored to densely, those behind it are opened and closed as a whole.
+static char *map_of_whole_pages(int fd, size_t size)
+{
+	char *map = map_behind_boundary(fd, size, 0);
+	size_t i;
+
+	sync_all(map, size);
+	for (i = 0; i < HUGE / 4; i += 4096)
+		map[i] = 'd';
+	sync_all(map, size);
+	return map;
+}
+
 // The 2 MiB entry that stayed writable after its first sync (the v3 series): each further store must trap again.
 static void huge_page_is_closed_again(void)
 {
-	size_t size = 2 * HUGE, i;
+	size_t size = 3 * HUGE, i;
 	int fd = file_of_huge_pages(size), round;
-	char *map = map_behind_boundary(fd, size, 0);
+	char *map = map_of_whole_pages(fd, size);
 
 	for (round = 1; round < 5; round++) {
 		uint64_t traps = nr_traps(), flushed = nr_flushed();
 
 		for (i = 0; i < size; i += HUGE / 2)
 			map[i + (size_t)round * 4096] = (char)round;
-		if (round > 1)
-			COUNTED(nr_traps() >= traps + 2);
+		COUNTED(nr_traps() >= traps + 2);
 		sync_all(map, size);
 		COUNTED(nr_flushed() >= flushed + 2);
 		flushed = nr_flushed();
@@ -625,18 +656,17 @@ static void read_into_huge_page_while_syncing(void)
 
 	CHECK(!pipe(reading.pipes));
 	for (round = 0; round < 10; round++) { // closing a part of it splits a huge page, so each needs a new one
-		int fd = file_of_huge_pages(HUGE);
-		char *at;
+		int fd = file_of_huge_pages(2 * HUGE);
+		char *map = map_of_whole_pages(fd, 2 * HUGE), *at;
 
-		reading.map = map_behind_boundary(fd, HUGE, 0);
+		reading.map = map + HUGE;
 		at = reading.map + HUGE / 2;
-		sync_all(reading.map, HUGE);
 		*reading.map = 'y'; // opens all of it
 		thread_start(sync_beside_a_read, NULL);
 		CHECK(read(reading.pipes[0], at, 3) == 3 && !memcmp(at, "abc", 3));
 		threads_join();
 		sync_all(reading.map, HUGE);
-		CHECK(!munmap(reading.map, HUGE) && !close(fd));
+		CHECK(!munmap(map, 2 * HUGE) && !close(fd));
 	}
 }
 
@@ -756,6 +786,7 @@ const struct test_case cases_map[] = {
 	CASE(munmap_then_fsync, ALL),
 	CASE(munmap_errors_equal_kernel, ALL),
 	CASE(many_windows, ALL),
+	CASE(huge_page_is_split, SMALL),
 	CASE(huge_page_is_closed_again, SMALL),
 	CASE(huge_and_small_entries_of_one_range, SMALL),
 	CASE(read_into_huge_page_while_syncing, SMALL),
