@@ -229,9 +229,10 @@ void dxs_log(enum dxs_log_level level, const char *fmt, ...)
 	va_start(args.list, fmt);
 	add_format(&text, fmt, &args);
 	va_end(args.list);
-	text.len = dxs_utf8_plain(line);
 	if (text.cut)
 		mark_cut(&text);
+	// Last: the cut may have left a part of a character.
+	text.len = dxs_utf8_plain(line);
 	line[text.len] = '\n'; // in place of the NUL
 	write_line(line, text.len + 1);
 }

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "capture.h"
 
 static struct capture out;
@@ -148,6 +149,24 @@ Test(log, longest_line_is_whole_and_more_is_cut_with_a_mark)
 	line = logged_halves(text);
 	cr_expect_eq(strlen(line), DXS_LOG_LINE);
 	cr_expect_str_eq(line + DXS_LOG_LINE - 5, "a...\n");
+}
+
+// The end of the line fell within a character; what was left of it stood before the mark.
+Test(log, cut_line_holds_no_part_of_a_character)
+{
+	char text[DXS_LOG_LINE] = "";
+	const char *line;
+
+	for (size_t i = 0; i + 3 < DXS_LOG_STRING; i += 3)
+		memcpy(text + i, "\xe2\x82\xac", 3);
+	for (size_t pad = 0; pad < 3; pad++) {
+		capture_begin(&out, STDERR_FILENO);
+		dxs_error("%s%s%s", &"aa"[2 - pad], text, text);
+		line = capture_end(&out);
+		cr_expect_eq(strlen(line), DXS_LOG_LINE, "pad %zu", pad);
+		for (size_t at = 0, len; line[at]; at += len)
+			cr_expect_neq(dxs_utf8_next(line + at, &len), DXS_UTF8_NONE, "pad %zu, at %zu", pad, at);
+	}
 }
 
 // "PATH: what is wrong with it": the end of the line is what it is about.
