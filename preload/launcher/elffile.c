@@ -36,7 +36,7 @@ static int read_at(const struct file *file, void *buf, size_t len, uint64_t off)
 {
 	ssize_t ret;
 
-	if (off > INT64_MAX)
+	if (off > INT64_MAX - len)
 		return -ENOEXEC;
 	ret = pread(file->fd, buf, len, (off_t)off);
 	if (ret < 0)
