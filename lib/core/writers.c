@@ -337,10 +337,11 @@ static bool is_of(const struct dxs_registry *page, const struct dxs_writers *wri
 // before, is begun; what is neither has been spoilt, and then somebody may have died here.
 static void page_begin(struct dxs_registry *page, const struct dxs_writers *writers, off_t size)
 {
-	bool is_other = page->magic == MAGIC && page->dev == writers->dev && page->ino == writers->ino;
-	uint64_t left = size && !(size == (off_t)DXS_PAGE_SIZE && is_other) ? PRESENT : 0;
+	bool is_whole = size == (off_t)DXS_PAGE_SIZE; // else zeros may be in the place of `announced`
+	bool is_other = is_whole && page->magic == MAGIC && page->dev == writers->dev && page->ino == writers->ino;
+	uint64_t left = size && !is_other ? PRESENT : 0;
 
-	if (is_of(page, writers))
+	if (is_whole && is_of(page, writers))
 		return;
 	atomic_store(&page->announced, (atomic_load(&page->announced) & ~PRESENT_MASK) | left);
 	page->dev = writers->dev;

@@ -412,6 +412,21 @@ Test(writers, spoilt_files)
 	}
 }
 
+// The story: the file was cut between the identity and the count of those who had died. It was made longer again, with zeros, and
+// read as "nobody has died".
+Test(writers, a_page_that_was_cut_reminds_of_the_dead)
+{
+	struct dxs_writers a = joined();
+
+	die(&a);
+	cr_assert(!truncate(registry, offsetof(struct dxs_registry, announced)));
+	a = joined();
+	cr_expect(!dxs_writers_alone(&a), "nobody knows what was here");
+	cr_expect(sync_whole(&a));
+	cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
+}
+
 Test(writers, directories_that_cannot_be_used)
 {
 	struct dxs_writers a = {.page = NULL};
