@@ -46,6 +46,9 @@ arguments() { # every pointer by which the kernel stores
 unit() { # NAME: the unit tests of a source file
 	limited "$build/bin/tests/test_$1" --timeout 60
 }
+fuzz() { # NAME: a fuzz target
+	limited sh "$tree/tests/fuzz/run.sh" "$build" "$1"
+}
 concurrent() { # PROGRAM of tests/concurrency
 	limited "$build/bin/tests/$1"
 }
