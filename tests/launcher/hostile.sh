@@ -88,6 +88,21 @@ prints 'out of reach: File name too long'
 run 125 "$daxsync" "$long"
 says '..." is no command of daxsync'
 
+# What would do something to a terminal is not shown as it is: escapes, C1 controls, what turns the direction.
+controls=$(printf 'a\033[1m\302\233b\342\200\256c\nd')
+shown='a?[1m?b?c?d'
+: >"$scratch/$controls"
+run 1 "$daxsync" check "$scratch/$controls"
+prints "$scratch/$shown"
+equals 'what is not plain in the output' "$(LC_ALL=C tr -d '\040-\176\n' <"$scratch/out" | wc -c)" 0
+run 127 "$daxsync" run "$scratch/none$controls"
+says "$scratch/none$shown cannot be executed"
+run 125 "$daxsync" "$controls"
+says "\"$shown\" is no command of daxsync"
+run 125 "$daxsync" stat "$controls"
+says "\"$shown\" is no process id"
+equals 'what is not plain in the message' "$(LC_ALL=C tr -d '\040-\176\n' <"$scratch/err" | wc -c)" 0
+
 # A directory that is gone.
 mkdir "$scratch/gone"
 cd "$scratch/gone"

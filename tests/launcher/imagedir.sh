@@ -124,6 +124,12 @@ if [ "$(id -u)" -eq 0 ]; then
 	refuses "$scratch/theirs" "$not_ours" 125
 fi
 
+# What is made there is this user's alone, whatever the umask is.
+mkdir -m 700 "$scratch/images"
+(umask 0 && run 137 "$daxsync" run --emulate --powercut=1 --image-dir="$scratch/images" -- "$scratch/mapper" "$scratch/data")
+[ "$(find "$scratch/images" -type f | wc -l)" -ge 2 ] || fail "no image was kept: $(ls "$scratch/images")"
+equals 'what others could open' "$(find "$scratch/images" -type f ! -perm 600)" ''
+
 # A control file that means nothing.
 echo 'no control file' >"$given/daxsync.run"
 run 125 "$daxsync" run --emulate --verify --image-dir="$given" true

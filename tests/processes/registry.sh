@@ -109,6 +109,17 @@ wait $! || fail "$what: the program has failed"
 grep -q '^synced: served' "$scratch/held" || fail "$what: no new one"
 equals "$what: left behind" "$(ls "$registry")" ''
 
+what='a page that is cut off while it is used'
+file_new
+"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
+exec 3>"$scratch/input"
+eventually grep -q '^mapped: served' "$scratch/held"
+truncate -s 0 "$entry"
+exec 3>&-
+status=0
+wait $! || status=$?
+equals "$what: the end" "$status" 135
+
 [ "$(id -u)" -eq 0 ] || skip 'the rest (other users, a full directory) needs root'
 need setpriv util-linux
 

@@ -68,28 +68,35 @@ eventually grep -q daxsync "/proc/$pid/maps"
 run 1 "$daxsync" stat "$pid"
 kill "$pid"
 
-# What only bears the name of the statistics: a FIFO (which hung), a file, a memfd whose size can change under the reader, and
-# one that holds texts without an end. A file shows that name at the root of a file system of the process's own.
+# What only bears the name of the statistics: a FIFO (which hung), a file, a memfd whose size can change under the reader;
+# and what a hostile process puts there: texts without an end, texts and a name that would do something to a terminal. A file shows that name at the root of a file system of the process's own.
 compile - "$scratch/named" -I"$source/include" <<'C'
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/config.h"
 #include "report/stats.h"
 
+#define CONTROLS "\033[1m\n\302\233\342\200\256" // C0, C1, and one that turns the direction
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define NAME "memfd:" DXS_STATS_NAME
 
 struct dxs_stats dxs_stats;
 
-static int memfd(int seals)
+static int memfd(int seals, const char *text)
 {
 	int fd = memfd_create(DXS_STATS_NAME, MFD_ALLOW_SEALING);
 
 	memset(&dxs_stats, 'x', sizeof(dxs_stats));
+	for (int i = 0; text && i < DXS_STATS_SLOTS; i++) {
+		strcpy(dxs_stats.slot[i].key.path, text);
+		strcpy(dxs_stats.slot[i].key.mode, text);
+	}
 	dxs_stats.size = sizeof(dxs_stats);
 	strcpy(dxs_stats.version, DXS_VERSION);
 	for (int i = 0; i < DXS_STATS_SLOTS; i++)
@@ -112,9 +119,11 @@ int main(int argc, char **argv)
 	if (fd >= 0 && unlink(NAME))
 		return 2;
 	if (!strcmp(argv[1], "unsealed"))
-		fd = memfd(0);
+		fd = memfd(0, NULL);
 	if (!strcmp(argv[1], "endless"))
-		fd = memfd(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+		fd = memfd(SEALS, NULL);
+	if (!strcmp(argv[1], "controls") && !prctl(PR_SET_NAME, CONTROLS))
+		fd = memfd(SEALS, CONTROLS);
 	if (fd < 0)
 		return 2;
 	puts("named");
@@ -136,6 +145,11 @@ named 1 "$scratch/named" unsealed
 says 'has no statistics'
 named 0 "$scratch/named" endless
 jq -e '.mappings[0].path | length == 255' "$scratch/out" >/dev/null || fail 'a text without an end was read on'
+named 0 "$scratch/named" controls
+equals 'what is not plain in the output' "$(LC_ALL=C tr -d '\040-\176\n' <"$scratch/out" | wc -c)" 0
+equals 'the lines of the output' "$(wc -l <"$scratch/out")" 1
+controls='"\u001b[1m\n\u009b\u202e"'
+is_true 'a name with control characters' ".program == $controls and .mappings[0].path == $controls"
 mkdir "$scratch/root"
 own_root="mount -t tmpfs tmpfs '$scratch/root' && cd '$scratch/root' && exec '$scratch/named'"
 if unshare -rm true 2>/dev/null; then
