@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-#define FIRST_WHOLE 16
+#define FIRST_WHOLE 16U
 #define MOST_DOUBLED 4
 
 static unsigned get(_Atomic unsigned *word)

@@ -11,9 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Open pages of a probe that make it dense. A trap and a close of one page cost 29 thousand instructions, those of a huge
-// page and its flush 280 (doc/measurements.md), so by instructions ten pages are even; flushes cost more than their
-// instructions, so on hardware it is more.
+// Open pages of a probe that make it dense. One page stored to, flushed and closed costs 47 thousand instructions, a huge page
+// 217 (doc/measurements.md), so by instructions five pages are even. Flushes cost more than their instructions: on hardware
+// 2 MiB of CLWB take 80 to 160 us and a write fault 5 to 10, so there it is some 16.
+// Twice as many, because pages that the policy keeps open count as well.
 #define DXS_DENSE 32
 
 struct dxs_density {               // all zero: nothing is known
