@@ -54,9 +54,10 @@ static void not_here(const char *what)
 static long raw(long nr, long a, long b, long c, long d)
 {
 #ifdef __x86_64__
-	register long r10 __asm__("r10") = d;
+	register long r10 __asm__("r10");
 	long ret;
 
+	r10 = d;
 	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
 	return ret;
 #else

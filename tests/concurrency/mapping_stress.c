@@ -207,7 +207,7 @@ static void threads_run(void)
 // All mappings come, or go, in one step.
 static void fill(bool come)
 {
-	struct dxs_map *list[WINDOWS];
+	struct dxs_map *list[WINDOWS] = {NULL};
 	size_t nr = 0;
 
 	for (unsigned i = 0; i < WINDOWS; i++) {
