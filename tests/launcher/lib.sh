@@ -41,7 +41,7 @@ place_for_others() {
 	chmod 711 "$scratch"
 	mkdir -p "$scratch/place/bin" "$scratch/place/lib"
 	cp "$build/bin/daxsync" "$scratch/place/bin/"
-	cp -P "$build"/lib/libdaxsync*.so* "$scratch/place/lib/"
+	cp -P "$build"/lib/libdaxsync* "$scratch/place/lib/"
 	build=$scratch/place
 	daxsync=$build/bin/daxsync
 }
