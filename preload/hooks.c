@@ -3,7 +3,6 @@
 #include "hooks.h"
 
 #include <dlfcn.h>
-#include <gnu/libc-version.h>
 #include <link.h>
 #include <string.h>
 
@@ -142,16 +141,13 @@ static bool self_test(void)
 	return !nr;
 }
 
-// A look for a name that is not there allocates, and this may run inside the program's allocator, with its lock held. No
-// function of libc's that a sanitizer replaces: it would set itself up by calls that are hooked.
-static bool is_in_libc(const struct hook *hook)
+// The only hook that the C library need not have. A look for a name that is not there allocates.
+static bool may_be_missing(const struct hook *hook)
 {
-	const char *version = gnu_get_libc_version(); // "2.36"
-
-	return (void *)hook->next != (void *)&dxs_next.mseal || version[0] > '2' ||
-	       (version[2] >= '4' && version[3] >= '1' && version[3] <= '9') || version[2] > '4';
+	return (void *)hook->next == (void *)&dxs_next.mseal;
 }
 
+// May run inside the program's allocator, with its lock held.
 void dxs_hooks_fill(void)
 {
 	static bool filled;
@@ -163,7 +159,7 @@ void dxs_hooks_fill(void)
 	for (i = 0; i < dxs_nr_results; i++)
 		*dxs_results[i].next = dlsym(RTLD_NEXT, dxs_results[i].name);
 	for (i = 0; i < NR_HOOKS; i++)
-		if (!*hooks[i].next && is_in_libc(&hooks[i]))
+		if (!*hooks[i].next && !may_be_missing(&hooks[i]))
 			*hooks[i].next = dlsym(RTLD_NEXT, hooks[i].name);
 }
 
@@ -188,6 +184,7 @@ static void behind_fill(void)
 __attribute__((constructor(101))) static void begin(void)
 {
 	dxs_hooks_fill();
+	dxs_next.mseal = (__typeof__(dxs_next.mseal))dlsym(RTLD_NEXT, "mseal"); // NULL: the hook makes the system call
 	behind_fill();
 	dxs_space_init();
 	dxs_allocator.zalloc = dxs_private_zalloc;

@@ -55,7 +55,7 @@ size_t __fread_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 size_t __fread_unlocked_chk(void *buf, size_t room, size_t size, size_t nr, FILE *file);
 void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
 
-int mseal(void *addr, size_t len, unsigned long flags); // glibc 2.41
+int mseal(void *addr, size_t len, unsigned long flags); // not in glibc 2.41
 
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);

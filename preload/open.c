@@ -67,7 +67,7 @@ static struct dxs_file *handle_cut_begin(int mount, struct file_handle *handle, 
 		mode_t mode_ = 0;                                                                                      \
 		va_list args_;                                                                                         \
                                                                                                                        \
-		if ((flags)&O_CREAT || ((flags)&O_TMPFILE) == O_TMPFILE) {                                             \
+		if (O_CREAT & (flags) || (O_TMPFILE & (flags)) == O_TMPFILE) {                                         \
 			va_start(args_, flags);                                                                        \
 			mode_ = va_arg(args_, mode_t);                                                                 \
 			va_end(args_);                                                                                 \

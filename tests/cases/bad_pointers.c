@@ -26,9 +26,10 @@
 #define PAGE 4096
 #define SET_AT 64 // in the page that may be read: a set with SIGUSR1
 
-static struct outcome {
+struct outcome {
 	int ret, err, blocked;
-} * outcome; // of a child
+};
+static struct outcome *outcome; // of a child
 
 static sigset_t both; // SIGUSR1 and SIGSEGV
 static struct timespec none;

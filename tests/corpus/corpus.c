@@ -33,14 +33,15 @@ char *map, *arena;
 
 static char directory[PATH_MAX]; // of the row
 
-static struct known { // where the memory of the row is, for the tracer
+struct known {
 	struct {
 		char name[16];
 		const char *addr;
 		size_t len;
 	} region[MAX_REGIONS];
 	unsigned nr;
-} * known;
+};
+static struct known *known; // where the memory of the row is, for the tracer
 
 void skip(const char *why)
 {

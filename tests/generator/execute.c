@@ -74,9 +74,11 @@ static void fail(const char *format, ...)
 	va_end(args);
 }
 
+typedef uint64_t counter(void);
+
 uint64_t faults_injected(void)
 {
-	uint64_t (*nr)(void) = (uint64_t(*)(void))dlsym(RTLD_DEFAULT, "planted_nr_injected");
+	counter *nr = (counter *)dlsym(RTLD_DEFAULT, "planted_nr_injected");
 
 	return nr ? nr() : 0;
 }

@@ -12,51 +12,48 @@
 #include <unistd.h>
 
 #define MAX_CALLS 16
-#define CALL(name)                                                                                                     \
-	{                                                                                                              \
-#name, SYS_##name                                                                                      \
-	}
+#define CALL(name) #name, SYS_##name
 
 static const struct {
 	const char *name;
 	unsigned nr;
 } calls[] = {
-	CALL(fallocate),
-	CALL(fcntl),
-	CALL(flock),
-	CALL(getdents64),
-	CALL(getrandom),
-	CALL(ioctl),
-	CALL(kcmp),
-	CALL(lseek),
-	CALL(madvise),
-	CALL(membarrier),
-	CALL(memfd_create),
-	CALL(mincore),
-	CALL(mlock),
-	CALL(mremap),
-	CALL(prctl),
-	CALL(prlimit64),
-	CALL(process_vm_readv),
-	CALL(readlinkat),
-	CALL(rt_sigpending),
-	CALL(rt_sigtimedwait),
-	CALL(sched_getaffinity),
-	CALL(sigaltstack),
-	CALL(statx),
-	CALL(statfs),
-	CALL(fstatfs),
-	CALL(unlinkat),
-	CALL(userfaultfd),
-	CALL(unshare),
-	CALL(pwrite64),
-	CALL(tgkill),
+	{CALL(fallocate)},
+	{CALL(fcntl)},
+	{CALL(flock)},
+	{CALL(getdents64)},
+	{CALL(getrandom)},
+	{CALL(ioctl)},
+	{CALL(kcmp)},
+	{CALL(lseek)},
+	{CALL(madvise)},
+	{CALL(membarrier)},
+	{CALL(memfd_create)},
+	{CALL(mincore)},
+	{CALL(mlock)},
+	{CALL(mremap)},
+	{CALL(prctl)},
+	{CALL(prlimit64)},
+	{CALL(process_vm_readv)},
+	{CALL(readlinkat)},
+	{CALL(rt_sigpending)},
+	{CALL(rt_sigtimedwait)},
+	{CALL(sched_getaffinity)},
+	{CALL(sigaltstack)},
+	{CALL(statx)},
+	{CALL(statfs)},
+	{CALL(fstatfs)},
+	{CALL(unlinkat)},
+	{CALL(userfaultfd)},
+	{CALL(unshare)},
+	{CALL(pwrite64)},
+	{CALL(tgkill)},
 #ifdef SYS_readlink
-	CALL(readlink),
-	CALL(unlink),
+	{CALL(readlink)},
+	{CALL(unlink)},
 #endif
 #ifdef SYS_pkey_alloc
-	CALL(pkey_alloc),
+	{CALL(pkey_alloc)},
 #endif
 };
 

@@ -16,10 +16,11 @@
 #include <unistd.h>
 
 static const struct table *table;
-static struct said { // what the row says; in shared memory, which no row closes and every child has
+struct said {
 	_Atomic size_t len;
 	char text[16384];
-} * said;
+};
+static struct said *said; // what the row says; in shared memory, which no row closes and every child has
 static const char *prefix;
 static unsigned nr_rows, nr_passed_over;
 

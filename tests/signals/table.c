@@ -14,9 +14,10 @@
 
 char *map, *private;
 
-static struct shown { // where the memory of the row is, for the tracer
+struct shown {
 	char *map, *private;
-} * shown;
+};
+static struct shown *shown; // where the memory of the row is, for the tracer
 
 void memory_close(void)
 {

@@ -44,8 +44,8 @@ Test(planted, every_name_turns_on_its_own_fault)
 	DXS_FAULTS(X)
 #undef X
 }
-// clang-format on
 
+// clang-format on
 Test(planted, several_can_be_asked_for_at_once)
 {
 	cr_expect_eq(parse("flush-error,close-error:1,no-putback:7,"), 0);
