@@ -87,7 +87,13 @@ find_library libjemalloc.so.2 libjemalloc2
 passing=$library
 compile "$work" "$scratch/linked.jemalloc" -O2 -pthread -Wl,--no-as-needed -l:libjemalloc.so.2
 find_library libtcmalloc_minimal.so.4 libtcmalloc-minimal4
-keeping=$library
+keeping=
+# Up to version 2.10 it keeps mmap to itself.
+if nm -D --defined-only "$library" | grep -qw mmap; then
+	keeping=$library
+else
+	passing="$passing $library"
+fi
 compile "$work" "$scratch/linked.tcmalloc" -O2 -pthread -no-pie -fno-pie -Wl,--no-as-needed -l:libjemalloc.so.2
 find_library libeatmydata.so libeatmydata1
 keeping="$keeping $library"
