@@ -3,7 +3,8 @@
 //
 // The core knows nobody who listens. An emulated run has an observer (emulate/session.c) that keeps a durable image of each
 // file, checks it after each sync, and cuts the power. It is in a library of its own (emulator.h), which a production run
-// does not load; every event below is one test of a pointer there. Calls are made by the thread to which the event happens, with all signals blocked.
+// does not load; every event below is one test of a pointer there. Calls are made by the thread to which the event happens,
+// with all signals blocked.
 #ifndef DXS_OBSERVER_H
 #define DXS_OBSERVER_H
 

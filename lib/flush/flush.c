@@ -82,20 +82,30 @@ static void job_run(void *arg)
 	}
 }
 
+// What a fault in the flush of a range says: how many bytes were flushed before it, and *err. One that is not in the range is
+// about something else (the thread has no stack left, say): then nothing is known to be flushed, and the kernel has to.
+static size_t flushed_before(const struct dxs_range *range, const struct dxs_fault_at *fault, int *err)
+{
+	uintptr_t page = fault->addr & ~(DXS_PAGE_SIZE - 1);
+
+	if (page < (range->addr & ~(DXS_PAGE_SIZE - 1)) || page >= range->addr + range->len) {
+		*err = -EFAULT;
+		return 0;
+	}
+	*err = fault->err;
+	return page > range->addr ? page - range->addr : 0;
+}
+
 unsigned dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err)
 {
 	struct job job = {range, nr, 0};
 	struct dxs_fault_at fault;
-	uintptr_t page;
 
-	if (dxs_flush_guard(job_run, &job, &fault)) {
-		dxs_count(flush_faults, 1);
-		nr = job.at;
-		page = fault.addr & ~(DXS_PAGE_SIZE - 1);
-		*done = page > range[nr].addr ? page - range[nr].addr : 0;
-		*err = fault.err;
-	}
-	return nr;
+	if (!dxs_flush_guard(job_run, &job, &fault))
+		return nr;
+	dxs_count(flush_faults, 1);
+	*done = flushed_before(&range[job.at], &fault, err);
+	return job.at;
 }
 
 void dxs_flush_drain(void)

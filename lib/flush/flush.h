@@ -26,9 +26,9 @@ struct dxs_range {
 };
 
 // Flushes nr ranges in turn. Returns how many of them as a whole. Fewer than nr: a fault ended the next one, of which *done
-// bytes were flushed before it; *err is -EIO (bad memory), -EFAULT (not readable) or -ENXIO (nothing is there: beyond the
-// end of the file; or, before Linux 6.5, bad memory of a DAX file system). One place to come back to serves them all.
-// Context: api or hook, signals blocked.
+// bytes were flushed before it; *err is -EIO (bad memory), -EFAULT (not readable, or the fault was at another address) or
+// -ENXIO (nothing is there: beyond the end of the file; or, before Linux 6.5, bad memory of a DAX file system). One place to
+// come back to serves them all. Context: api or hook, signals blocked.
 unsigned dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
 
 #pragma GCC visibility push(default) // the emulator uses it

@@ -88,7 +88,7 @@ passing=$library
 compile "$work" "$scratch/linked.jemalloc" -O2 -pthread -Wl,--no-as-needed -l:libjemalloc.so.2
 find_library libtcmalloc_minimal.so.4 libtcmalloc-minimal4
 keeping=
-# Up to version 2.10 it keeps mmap to itself.
+# Version 2.10 keeps mmap to itself, 2.16 does not.
 if nm -D --defined-only "$library" | grep -qw mmap; then
 	keeping=$library
 else
