@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../mix.h"
 #include "bench.h"
 
 #define HUGE ((size_t)2 << 20)
@@ -92,10 +93,7 @@ static double now(void)
 
 static uint64_t random_of(uint64_t x)
 {
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
+	return mix(x + DXS_MIX_STEP);
 }
 
 // A permutation of the first nr numbers, a power of two, that scatters neighbours: each step can be undone.

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../mix.h"
+
 #define SKIP 77
 
 static unsigned nr_writers = 8, nr_syncers = 2, seconds = 5;
@@ -33,11 +35,7 @@ static atomic_ulong nr_stores, nr_syncs;
 
 static uint64_t next_random(uint64_t *state)
 {
-	uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
+	return mix(*state += DXS_MIX_STEP);
 }
 
 static void *writer(void *arg)

@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../mix.h"
 #include "execute.h"
 #include "sequence.h"
 
@@ -224,20 +225,16 @@ static void workload_try(void)
 	run->injected += faults_injected(); // and those of children
 }
 
-static uint64_t mix(uint64_t *state)
+static uint64_t next_random(uint64_t *state)
 {
-	uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
+	return mix(*state += DXS_MIX_STEP);
 }
 
 // Each depends on the seed and its number only.
 static void random_make(struct sequence *sequence, uint64_t number)
 {
 	uint64_t state = shared->seed * 1000003 + number;
-	unsigned i, len = 4 + (unsigned)(mix(&state) % (shared->random_len - 3));
+	unsigned i, len = 4 + (unsigned)(next_random(&state) % (shared->random_len - 3));
 	struct layout layout = {0};
 
 	sequence_parse(RANDOM_PREFIX, sequence);
@@ -246,7 +243,7 @@ static void random_make(struct sequence *sequence, uint64_t number)
 		const struct op *op;
 
 		do
-			op = &ops[i = (unsigned)(mix(&state) % nr_ops)];
+			op = &ops[i = (unsigned)(next_random(&state) % nr_ops)];
 		while (!layout_allows(&layout, op));
 		layout_apply(&layout, op);
 		sequence->op[sequence->len++] = (uint8_t)i;

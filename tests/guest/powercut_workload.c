@@ -48,15 +48,6 @@ void wrong(const struct work *work, struct report *report, const char *format, .
 	putchar('\n');
 }
 
-uint64_t mix(uint64_t x)
-{
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
-
 struct header {
 	uint64_t magic;
 	uint32_t slot, gen, cell, nr;

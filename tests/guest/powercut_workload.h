@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../mix.h"
+
 #define MAX_CELLS 8 // that one operation writes
 #define RECORD_MAX 8192
 #define HUGE ((size_t)2 << 20)
@@ -73,8 +75,6 @@ void record_describe(const struct work *work, uint32_t cell, const void *from, s
 		     size_t text_size);
 
 int sync_directory(const struct work *work, const char *path);
-
-uint64_t mix(uint64_t x);
 
 bool is_zero(const char *from, size_t size);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../mix.h"
 #include "base/config.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -28,16 +29,6 @@ static _Atomic uint64_t rolls[DXS_NR_FAULTS];
 static _Atomic uint64_t nr_injected;
 static uint32_t active; // bit 1 << enum dxs_fault
 
-// splitmix64's finisher: the n-th roll of a fault has the same outcome in every run.
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
-
 // Between a flush that comes too early and the close: long enough for another thread's store, on any machine.
 static void linger(void)
 {
@@ -46,6 +37,7 @@ static void linger(void)
 	dxs_sys6(SYS_nanosleep, (long)&while_others_store, 0, 0, 0, 0, 0);
 }
 
+// The n-th roll of a fault has the same outcome in every run.
 static bool roll(enum dxs_fault fault)
 {
 	uint64_t n;
@@ -55,7 +47,7 @@ static bool roll(enum dxs_fault fault)
 	if (!(active & 1U << fault))
 		return false;
 	n = atomic_fetch_add(&rolls[fault], 1);
-	if (nth[fault] ? n + 1 != nth[fault] : mix((n + 1) * 0x9e3779b97f4a7c15ULL + fault) % one_in[fault] != 0)
+	if (nth[fault] ? n + 1 != nth[fault] : mix((n + 1) * DXS_MIX_STEP + fault) % one_in[fault] != 0)
 		return false;
 	atomic_fetch_add(&nr_injected, 1);
 	return true;

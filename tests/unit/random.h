@@ -8,14 +8,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../mix.h"
+
 // splitmix64: any seed is good, also consecutive ones for threads.
 static inline uint64_t random_next(uint64_t *state)
 {
-	uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
+	return mix(*state += DXS_MIX_STEP);
 }
 
 // A number in [0, below).

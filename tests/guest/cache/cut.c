@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../mix.h"
 #include "durable.h"
 
 #define PAGE 4096
@@ -26,15 +27,6 @@ struct plain {
 struct count {
 	uint64_t open, pending, kept;
 };
-
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
 
 struct mapped {
 	int fd;
