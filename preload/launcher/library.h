@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#define DXS_PRELOAD "libdaxsync-preload.so"
+#define DXS_PRELOAD "libdaxsync-preload.so.0"
 
 // Puts the shim at the head of LD_PRELOAD, so that its hooks are called first. If DAXSYNC_FAULT is set, the library that
 // injects failures comes behind it. 0, or -errno after one line on stderr.

@@ -7,7 +7,7 @@ set -eu
 # shellcheck source=tests/launcher/lib.sh
 . "${0%/*}/lib.sh"
 launcher_begin preload "$@"
-lib=libdaxsync-preload.so
+lib=libdaxsync-preload.so.0
 
 preloads() { # LAUNCHER EXPECTED
 	# shellcheck disable=SC2016 # the inner shell's variable

@@ -57,7 +57,7 @@ library=$(find "$scratch" -type f -name 'libdaxsync.so*')
 [ "$(stripped "$library")" = "$(stripped "$build/lib/${library##*/}")" ] || complain 'another library was tested'
 
 # They do nothing. On this program every sync is missed where they do.
-daxsync=$(find "$scratch" -type f -name daxsync)
+daxsync=$(find "$scratch" -type f -path "*/bin/daxsync")
 mapper=$scratch/mapper
 "${CC:-cc}" -D_GNU_SOURCE tests/launcher/mapper.c -o "$mapper"
 status=0

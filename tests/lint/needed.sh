@@ -46,10 +46,13 @@ for file in "$library" "$preload"; do
 done
 
 # libdaxsync.so: the public interface, each function in a version node, and all
-# of what the header declares. What only libdaxsync-preload.so uses stands in a
-# node of its own.
+# of what the header declares. What only the shim and the emulator use stands in
+# a node of its own, which names the release.
 exports_of "$library" >"$scratch/library"
-grep -Evx 'DAXSYNC_([0-9.]+|PRIVATE)|daxsync_[a-z0-9_]+@@DAXSYNC_[0-9.]+|dxs_[a-z0-9_]+@@DAXSYNC_PRIVATE' \
+version=$(printf '#include <daxsync/daxsync.h>\nDAXSYNC_VERSION_MAJOR.DAXSYNC_VERSION_MINOR\n' | "${CC:-cc}" -E -P -Iinclude - |
+	tail -n 1 | tr -d ' ')
+private=DAXSYNC_PRIVATE_$version
+grep -Evx "$private|DAXSYNC_[0-9.]+|daxsync_[a-z0-9_]+@@DAXSYNC_[0-9.]+|dxs_[a-z0-9_]+@@$private" \
 	"$scratch/library" >"$scratch/odd" || true
 while read -r symbol; do
 	complain "libdaxsync.so exports $symbol, which is neither daxsync_... in a version node nor private"

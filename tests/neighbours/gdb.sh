@@ -15,7 +15,7 @@ compile "$source/tests/neighbours/debugged.c" "$scratch/debugged" -g -O0
 # The documented settings, with this build's library.
 # shellcheck disable=SC2016 # a fence of Markdown's
 sed -n '/^```gdb$/,/^```$/{/^```/d;p;}' "$source/doc/using.md" |
-	sed "s|/usr/local/lib/libdaxsync-preload.so|$preload|" >"$scratch/settings"
+	sed "s|/usr/local/lib/libdaxsync-preload.so.0|$preload|" >"$scratch/settings"
 grep -qF "LD_PRELOAD $preload" "$scratch/settings" || fail 'no settings are found in doc/using.md'
 
 # Runs gdb's commands, one a line on standard input; an error is said and does not end it.
