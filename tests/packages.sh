@@ -20,7 +20,7 @@ test="$quickstart g++ clang libclang-rt-dev clang-tidy clang-format cppcheck she
 	python3 python3-lmdb kyotocabinet-utils tkrzw-utils fio slapd ldap-utils postgresql
 	libeatmydata1 libgoogle-perftools-dev default-jre-headless libpmem-dev libpmemobj-dev
 	git strace gdb time procps
-	mandoc
+	mandoc zsh
 	patch qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
 # for tests/bench/plot.sh, which no test runs
