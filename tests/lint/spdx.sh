@@ -10,7 +10,7 @@ lint_begin spdx "$@"
 
 licence='SPDX-License-Identifier: BSD-3-Clause'
 sources CMakeLists.txt cmake .ci lib include preload tests examples -- \
-	-name '*.c' -o -name '*.h' -o -name '*.sh' -o -name '*.py' -o -name '*.pml' -o -name '*.map' \
+	-name '*.c' -o -name '*.h' -o -name '*.sh' -o -name '*.py' -o -name '*.pml' -o -name '*.map' -o -name '*.map.in' \
 	-o -name '*.cmake' -o -name CMakeLists.txt -o -path .ci/run >"$scratch/files"
 while read -r file; do
 	head -n 3 "$file" | grep -qF "$licence" || complain "$file: no line \"$licence\""
