@@ -28,18 +28,27 @@ static bool is_there(const char *dir, const char *name, char path[PATH_MAX])
 	return snprintf(path, PATH_MAX, "%s/%s", dir, name) < PATH_MAX && !access(path, R_OK);
 }
 
-// In ../lib as seen from the launcher, or where the build system says that the shim was installed.
+// In a directory beside the launcher's.
+static bool is_beside(const char *self, const char *libdir, const char *name, char path[PATH_MAX])
+{
+	char dir[2 * PATH_MAX];
+
+	return snprintf(dir, sizeof(dir), "%s/%s", self, libdir) < (int)sizeof(dir) && is_there(dir, name, path);
+}
+
+// In ../lib as seen from the launcher, or what this is called on the machine, or where the build system says that the shim
+// was installed.
 static bool find(const char *name, char path[PATH_MAX])
 {
-	char self[PATH_MAX], dir[PATH_MAX + 4];
+	char self[PATH_MAX];
 	bool found = find_self(self);
 
 	for (int i = 0; i < 2 && found && strrchr(self, '/'); i++)
 		*strrchr(self, '/') = '\0';
-	if (found && snprintf(dir, sizeof(dir), "%s/lib", self) > 0 && is_there(dir, name, path))
+	if (found && is_beside(self, "lib", name, path))
 		return true;
 #ifdef DXS_PRELOAD_DIR
-	return is_there(DXS_PRELOAD_DIR, name, path);
+	return (found && is_beside(self, DXS_PRELOAD_SUBDIR, name, path)) || is_there(DXS_PRELOAD_DIR, name, path);
 #else
 	return false;
 #endif
