@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# packages.sh [--list] build|quickstart|test|bench: installs the Debian packages that
+# packages.sh [--list] build|package|quickstart|test|bench: installs the Debian packages that
 # are needed for it and not there yet (Debian 12 and later). Needs root or sudo
 # only if something is missing. --list prints the names and installs nothing.
 set -eu
@@ -12,15 +12,16 @@ list=
 }
 
 build='gcc libc6-dev cmake make pkg-config libpmem2-dev libunwind-dev libjemalloc-dev'
+package="$build dpkg-dev file"
 quickstart="$build liblmdb-dev lmdb-utils unicode-data jq"
 
 # libclang-rt-dev and gcc's own dependencies bring the sanitizers.
-test="$quickstart g++ clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck
+test="$quickstart $package g++ clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck
 	libcriterion-dev spin
 	python3 python3-lmdb kyotocabinet-utils tkrzw-utils fio slapd ldap-utils postgresql
 	libeatmydata1 libgoogle-perftools-dev default-jre-headless libpmem-dev libpmemobj-dev
 	git strace gdb time procps
-	mandoc zsh
+	lintian mandoc zsh
 	patch qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
 # for tests/bench/plot.sh, which no test runs
@@ -28,11 +29,12 @@ bench="$quickstart gnuplot-nox"
 
 case ${1:-} in
 build) wanted=$build ;;
+package) wanted=$package ;;
 quickstart) wanted=$quickstart ;;
 test) wanted=$test ;;
 bench) wanted=$bench ;;
 *)
-	echo 'usage: packages.sh [--list] build|quickstart|test|bench' >&2
+	echo 'usage: packages.sh [--list] build|package|quickstart|test|bench' >&2
 	exit 2
 	;;
 esac

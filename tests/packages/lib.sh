@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
+#
+# lib.sh: what the tests of the Debian packages share. A test reads it with
+#
+#     . "${0%/*}/lib.sh"
+#     packages_begin NAME "$@"      arguments of every test: [BUILD]
+#
+# build.sh builds the packages in $tree, which lies in the build directory of the tests.
+#
+# Exit status: 0 passed, 1 failed, 77 something is missing (named).
+
+skip() {
+	echo "SKIP: packages.$name: $*"
+	exit 77
+}
+
+fail() {
+	echo "FAIL: packages.$name: $*"
+	exit 1
+}
+
+need() { # PROGRAM PACKAGE
+	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing (package $2)"
+}
+
+packages_begin() { # NAME [BUILD]
+	name=$1
+	source=$(cd "${0%/*}/../.." && pwd)
+	build=${2:-$source/build/release}
+	build=$(cd "$build" && pwd)
+	tree=$build/packages
+	need dpkg-deb dpkg
+	if [ "$name" != build ] && [ ! -f "$tree/done" ]; then
+		skip 'the packages were not built (packages.build)'
+	fi
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/daxsync-packages.XXXXXX")
+	trap 'rm -rf "$scratch"' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	for variable in $(env | sed -n 's/^\(DAXSYNC_[A-Z_]*\)=.*/\1/p') LD_PRELOAD; do
+		unset "$variable"
+	done
+}
+
+# Builds the packages of a source tree, to lie in BUILD.
+make_packages() { # SOURCE BUILD
+	{
+		(cd "$1" && cmake --preset package -B "$2") &&
+			cmake --build "$2" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" &&
+			(cd "$2" && cpack)
+	} >"$scratch/log" 2>&1 || {
+		tail -n 40 "$scratch/log"
+		fail "the packages of $1 were not built"
+	}
+}
+
+deb_of() { # PACKAGE [DIRECTORY]
+	for deb in "${2:-$tree}/$1"_*.deb; do
+		[ -f "$deb" ] || fail "there is no package $1 in ${2:-$tree}"
+		echo "$deb"
+	done
+}
+
+unpack() { # DIRECTORY PACKAGE...
+	directory=$1
+	shift
+	for package; do
+		dpkg-deb -x "$(deb_of "$package")" "$directory"
+	done
+}
+
+passed() { # WHAT-WAS-SEEN
+	echo "packages.$name: passed ($*)"
+}

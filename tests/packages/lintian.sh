@@ -1,0 +1,14 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# lintian.sh [BUILD]: lintian finds no error in the packages, and no warning.
+set -eu
+
+# shellcheck source=tests/packages/lib.sh
+. "${0%/*}/lib.sh"
+packages_begin lintian "$@"
+need lintian lintian
+status=0
+lintian --allow-root --fail-on error,warning "$tree"/*.deb >"$scratch/out" 2>&1 || status=$?
+cat "$scratch/out"
+[ "$status" -eq 0 ] || fail 'see above'
+passed "$(dpkg-query -W -f='${Version}' lintian)"
