@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# build.sh [BUILD]: the three Debian packages are built. What the manual says of where their files are is true.
+# build.sh [BUILD]: the three Debian packages are built, hold what they should, and depend on what they need.
 set -eu
 
 # shellcheck source=tests/packages/lib.sh

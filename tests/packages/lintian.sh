@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# lintian.sh [BUILD]: lintian finds no error in the packages, and no warning.
+# lintian.sh [BUILD]: lintian finds no error in the packages. Its warnings are printed: Debian 12 has none, and each version of
+# lintian has its own.
 set -eu
 
 # shellcheck source=tests/packages/lib.sh
@@ -8,7 +9,7 @@ set -eu
 packages_begin lintian "$@"
 need lintian lintian
 status=0
-lintian --allow-root --fail-on error,warning "$tree"/*.deb >"$scratch/out" 2>&1 || status=$?
+lintian --allow-root --fail-on error "$tree"/*.deb >"$scratch/out" 2>&1 || status=$?
 cat "$scratch/out"
 [ "$status" -eq 0 ] || fail 'see above'
 passed "$(dpkg-query -W -f='${Version}' lintian)"
