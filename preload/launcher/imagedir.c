@@ -85,34 +85,45 @@ static void remove_dir(const char *path)
 		dxs_error("%s cannot be removed: %s", path, strerrordesc_np(errno));
 }
 
-// What a verified run says at its end, and its exit status. A run that had nothing to verify must not look like one
-// that was found in order.
-static int judge(const struct dxs_imagedir *dir, const struct dxs_run_summary *run, int err, int status)
+// What a verified run says at its end, and its exit status.
+static int judge(const struct dxs_imagedir *dir, const struct dxs_run_summary *run, int status)
 {
 	uint64_t missed = run->missed_pages - dir->before.missed_pages;
 
-	if (err == -EINVAL) {
-		dxs_error("what the verifier found cannot be read from %s: daxsync.run is not of this version",
-			  dir->path);
-		return status ? status : DXS_EXIT_ERROR;
-	}
 	if (missed) {
 		dxs_error("%lu missed page%s: a sync returned, and a power cut would have lost stores", missed,
 			  missed == 1 ? "" : "s");
 		return status ? status : DXS_EXIT_MISSED;
 	}
-	if (!status && run->fences == dir->before.fences)
-		dxs_error("nothing was verified: the program made no sync that daxsync could serve");
-	return status;
+	if (status || run->fences != dir->before.fences)
+		return status;
+	dxs_error("nothing was verified: the program made no sync that daxsync could serve");
+	return DXS_EXIT_NOT_VERIFIED;
 }
 
-int dxs_imagedir_close(const struct dxs_imagedir *dir, bool is_verified, int status)
+static int judge_cut(const struct dxs_run_summary *run, const char *at, int status)
+{
+	if (status && status != DXS_EXIT_NOT_VERIFIED)
+		return status;
+	dxs_error("the power was never cut (--powercut=%s): the run ended with fence %lu", at, run->fences);
+	return status ? status : DXS_EXIT_NOT_CUT;
+}
+
+int dxs_imagedir_close(const struct dxs_imagedir *dir, const struct dxs_imagedir_asked *asked, int status)
 {
 	struct dxs_run_summary run = dir->before;
 	int err = dxs_run_read(dir->path, &run);
 
-	if (is_verified)
-		status = judge(dir, &run, err, status);
+	if (err == -EINVAL) {
+		dxs_error("what became of the run cannot be read from %s: daxsync.run is not of this version",
+			  dir->path);
+		status = status ? status : DXS_EXIT_ERROR;
+	} else {
+		if (asked->verify)
+			status = judge(dir, &run, status);
+		if (asked->powercut && !run.frozen)
+			status = judge_cut(&run, asked->powercut, status);
+	}
 	if (run.frozen)
 		dxs_error("the power was cut at fence %lu; the durable images are in %s", run.fences, dir->path);
 	else if (dir->is_temporary)

@@ -18,8 +18,14 @@ struct dxs_imagedir {
 // the variable. 0, or -errno after one line on stderr.
 int dxs_imagedir_open(struct dxs_imagedir *dir);
 
-// Says what the verifier found, removes the directory if it is temporary and nobody will want to look at its images.
-// Returns the exit status of the run, given the program's.
-int dxs_imagedir_close(const struct dxs_imagedir *dir, bool is_verified, int status);
+// What a run was asked for.
+struct dxs_imagedir_asked {
+	bool verify;
+	const char *powercut; // the setting's value; NULL: no power cut
+};
+
+// Says what became of that, removes the directory if it is temporary and nobody will want to look at its images. Returns
+// the exit status of the run, given the program's. A check that did not happen is a failure.
+int dxs_imagedir_close(const struct dxs_imagedir *dir, const struct dxs_imagedir_asked *asked, int status);
 
 #endif

@@ -5,11 +5,13 @@
 
 // What the launcher itself answers; everything else is the program's own status (128 + signal if one killed it).
 enum dxs_exit {
-	DXS_EXIT_NOT_SERVED = 1,    // check: something asked for cannot be served
-	DXS_EXIT_MISSED = 120,      // run: the program succeeded, but the verifier found missed pages
-	DXS_EXIT_ERROR = 125,       // the launcher itself failed: wrong option, no library, no image directory
-	DXS_EXIT_CANNOT_EXEC = 126, // run: the program was found but cannot be executed
-	DXS_EXIT_NOT_FOUND = 127,   // run: there is no such program
+	DXS_EXIT_NOT_SERVED = 1,     // check: something asked for cannot be served
+	DXS_EXIT_MISSED = 120,       // run: the program succeeded, but the verifier found missed pages
+	DXS_EXIT_NOT_VERIFIED = 121, // run: it succeeded, but nothing was verified that was to be
+	DXS_EXIT_NOT_CUT = 122,      // run: it succeeded, but the power was not cut that was to be
+	DXS_EXIT_ERROR = 125,        // the launcher itself failed: wrong option, no library, no image directory
+	DXS_EXIT_CANNOT_EXEC = 126,  // run: the program was found but cannot be executed
+	DXS_EXIT_NOT_FOUND = 127,    // run: there is no such program
 };
 
 // `argv` is what follows the command's name, ended by a NULL.

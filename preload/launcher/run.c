@@ -28,9 +28,9 @@ static const char help_head[] =
 
 static const char help_tail[] =
 	"\n"
-	"Exit status: that of PROGRAM; 128 + N if signal N killed it; 120 if PROGRAM succeeded but\n"
-	"the verifier found missed pages; 125 if daxsync itself failed; 126 if PROGRAM cannot be\n"
-	"executed; 127 if it is not found.\n"
+	"Exit status: that of PROGRAM; 128 + N if signal N killed it; if PROGRAM succeeded, 120 when the\n"
+	"verifier found missed pages, 121 when --verify verified nothing, 122 when --powercut was not\n"
+	"reached; 125 if daxsync itself failed; 126 if PROGRAM cannot be executed; 127 if it is not found.\n"
 	"\n"
 	"With --verify or --powercut PROGRAM runs as a child of daxsync. If no image directory is\n"
 	"given, a temporary one is made and removed when PROGRAM ends (not after a power cut);\n"
@@ -204,16 +204,21 @@ static void warn_if_out_of_reach(const char *name)
 		dxs_error("%s is served in part: %s", path, program.reason);
 }
 
-static bool cuts_power(void)
+// As the library will read the settings: where they are wrong or void, it says so.
+static const char *powercut_asked(void)
 {
 	const char *value = getenv("DAXSYNC_POWERCUT");
 	char why[DXS_LOG_LINE];
 
-	return value && *value && !dxs_config_check("DAXSYNC_POWERCUT", value, why, sizeof(why));
+	return is_on("DAXSYNC_EMULATE") && value && *value &&
+			       !dxs_config_check("DAXSYNC_POWERCUT", value, why, sizeof(why))
+		       ? value
+		       : NULL;
 }
 
 int dxs_cmd_run(char **argv)
 {
+	struct dxs_imagedir_asked asked;
 	struct dxs_imagedir dir;
 	int ret = take_options(&argv);
 
@@ -224,10 +229,11 @@ int dxs_cmd_run(char **argv)
 	if (ret || dxs_library_preload())
 		return DXS_EXIT_ERROR;
 	warn_if_out_of_reach(argv[0]);
-	if (!is_on("DAXSYNC_EMULATE") || !(is_on("DAXSYNC_VERIFY") || cuts_power()))
+	asked = (struct dxs_imagedir_asked){is_on("DAXSYNC_VERIFY"), powercut_asked()};
+	if (!asked.verify && !asked.powercut)
 		return dxs_supervise_exec(argv);
 	if (dxs_imagedir_open(&dir))
 		return DXS_EXIT_ERROR;
 	ret = dxs_supervise(argv);
-	return dxs_imagedir_close(&dir, is_on("DAXSYNC_VERIFY"), ret);
+	return dxs_imagedir_close(&dir, &asked, ret);
 }

@@ -125,6 +125,7 @@ shim_status() { # PROGRAM ARGS...: sets $status
 	# shellcheck disable=SC2086 # several words
 	"$daxsync" run --emulate --verify --engine="$engine" --stats="$scratch/stats/%p.json" \
 		--image-dir="$scratch/images" $shim_options -- "$@" >"$scratch/out" 2>"$scratch/err" || status=$?
+	[ "$status" -ne 121 ] || status=0 # some only read; what has to be verified, expect_served tells
 }
 
 shim() { # PROGRAM ARGS...

@@ -221,6 +221,7 @@ survived() {
 beside() { # COMMAND...
 	status=0
 	served "$@" >"$scratch/beside" 2>"$scratch/beside.err" || status=$?
+	[ "$status" -ne 121 ] || status=0 # some only read
 	[ "$status" -eq 0 ] || fail "beside slapd: exit status $status of $*: $(tail -n 3 "$scratch/beside.err")"
 }
 

@@ -47,7 +47,7 @@ for settings in DAXSYNC_EMULATE=1 DAXSYNC_VERIFY=1 DAXSYNC_IMAGE_DIR="$scratch/i
 done
 equals 'what is left in the directory of images' "$(ls "$scratch/images")" ''
 run 3 env DAXSYNC_EMULATE=1 DAXSYNC_STRICT=1 LD_PRELOAD="$preload" "$scratch/mapper" "$scratch/file"
-run 0 "$scratch/bin/daxsync" run --emulate --verify -- "$scratch/mapper" "$scratch/file"
+run 121 "$scratch/bin/daxsync" run --emulate --verify -- "$scratch/mapper" "$scratch/file"
 grep -q 'nothing was verified' "$scratch/err" || fail 'the launcher does not say that nothing was verified'
 run 1 "$scratch/bin/daxsync" check --emulate "$scratch"
 prints "with DAXSYNC_EMULATE=1  pass: $emulator is not found"

@@ -46,12 +46,28 @@ run 137 "$daxsync" run --emulate --verify -- sh -c '"$@"; kill -9 $$' sh "$scrat
 says '5 missed pages:'
 
 # A run in which nothing was verified must not look like a good one.
-run 0 "$daxsync" run --emulate --verify true
+run 121 "$daxsync" run --emulate --verify true
+says 'nothing was verified'
+run 121 "$daxsync" run --verify true
 says 'nothing was verified'
 run 1 "$daxsync" run --emulate --verify false
 says_nothing
 run 127 "$daxsync" run --emulate --verify no-such-program
 says 'cannot be executed'
+is_empty "$TMPDIR"
+# Nor one whose power was to be cut and was not.
+run 122 "$daxsync" run --emulate --powercut=9:1 -- "$scratch/fake" 8 0 0 0
+says 'the power was never cut (--powercut=9:1): the run ended with fence 8'
+run 4 "$daxsync" run --emulate --powercut=9:1 -- "$scratch/fake" 8 0 0 4
+says_nothing
+run 122 "$daxsync" run --emulate --verify --powercut=9 -- "$scratch/fake" 8 0 0 0
+says 'the power was never cut'
+run 120 "$daxsync" run --emulate --verify --powercut=9 -- "$scratch/fake" 8 1 0 0
+says '1 missed page:'
+run 121 "$daxsync" run --emulate --verify --powercut=9 true
+grep -q 'nothing was verified' "$scratch/err" || fail 'nothing is said of the verifier'
+grep -q 'the power was never cut (--powercut=9): the run ended with fence 0' "$scratch/err" ||
+	fail 'nothing is said of the power cut'
 is_empty "$TMPDIR"
 
 # A given directory stays, and only what this run missed counts.
@@ -63,7 +79,7 @@ verified 0 10 0 0 0 --image-dir="$given"
 says_nothing
 verified 120 10 2 0 0 --image-dir="$given"
 says '2 missed pages:'
-run 0 "$daxsync" run --emulate --verify --image-dir="$given" true
+run 121 "$daxsync" run --emulate --verify --image-dir="$given" true
 says 'nothing was verified'
 export DAXSYNC_IMAGE_DIR="$given"
 verified 120 1 1 0 0
@@ -100,7 +116,7 @@ refuses() { # DIRECTORY REASON
 	run 125 "$daxsync" run --emulate --verify --image-dir="$1" touch "$scratch/started"
 	says "--image-dir=$1: $2"
 	DAXSYNC_IMAGE_DIR=$1 run "$3" "$daxsync" run --emulate --verify "$scratch/mapper" "$scratch/data"
-	[ "$3" -eq 0 ] || says "$1: $2"
+	[ "$3" -eq 121 ] || says "$1: $2"
 	run 0 env LD_PRELOAD="$build/lib/libdaxsync-preload.so" DAXSYNC_EMULATE=1 DAXSYNC_VERIFY=1 DAXSYNC_IMAGE_DIR="$1" \
 		DAXSYNC_STATS="$scratch/stats" "$scratch/mapper" "$scratch/data"
 	grep -q '"mode":"kernel"' "$scratch/stats" || fail "$1 is used: $(cat "$scratch/stats")"
@@ -116,8 +132,8 @@ for mode in 777 1777 770 703; do
 done
 mkdir "$scratch/private"
 ln -s private "$scratch/link"
-refuses "$scratch/link" 'Not a directory' 0
-refuses "$scratch/link/" 'Not a directory' 0
+refuses "$scratch/link" 'Not a directory' 121
+refuses "$scratch/link/" 'Not a directory' 121
 if [ "$(id -u)" -eq 0 ]; then
 	mkdir "$scratch/theirs"
 	chown 65534 "$scratch/theirs"
@@ -139,7 +155,7 @@ run 4 "$daxsync" run --emulate --verify --image-dir="$given" sh -c 'exit 4'
 # Without a usable $TMPDIR the images go elsewhere, and are removed there too.
 for odd in "$scratch/none" relative ''; do
 	# shellcheck disable=SC2016 # the inner shell's variable
-	dir=$(TMPDIR=$odd "$daxsync" run --emulate --verify -- sh -c 'echo "$DAXSYNC_IMAGE_DIR"' 2>/dev/null)
+	dir=$(TMPDIR=$odd "$daxsync" run --emulate --verify -- sh -c 'echo "$DAXSYNC_IMAGE_DIR"' 2>/dev/null) || [ $? -eq 121 ]
 	case $dir in
 	/dev/shm/daxsync-* | /tmp/daxsync-*) ;;
 	*) fail "images in $dir" ;;

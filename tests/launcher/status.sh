@@ -8,8 +8,10 @@ set -eu
 . "${0%/*}/lib.sh"
 launcher_begin status "$@"
 
-check_all() { # OPTION...
-	run 0 "$daxsync" run "$@" -- true
+check_all() { # SUCCESS OPTION...
+	success=$1
+	shift
+	run "$success" "$daxsync" run "$@" -- true
 	run 1 "$daxsync" run "$@" -- false
 	run 7 "$daxsync" run "$@" -- sh -c 'exit 7'
 	run 255 "$daxsync" run "$@" -- sh -c 'exit 255'
@@ -37,11 +39,14 @@ printf '#!/bin/sh\nexit 5\n' >"$scratch/script"
 echo 'exit 6' >"$scratch/bare"
 chmod +x "$scratch/script" "$scratch/bare"
 
-check_all
-check_all --emulate
-# The verifier says so when it had nothing to do, in one line, so that line is
-# not part of what is judged above.
-check_all --emulate --verify
+check_all 0
+check_all 0 --emulate
+# A check that did not happen is a failure, unless the program has one of its own.
+check_all 121 --emulate --verify
+check_all 121 --verify
+check_all 122 --emulate --powercut=1
+check_all 121 --emulate --verify --powercut=1
+run 121 env DAXSYNC_VERIFY=1 "$daxsync" run -- true
 
 # Input, output and arguments go through untouched.
 for options in '' '--emulate --verify'; do

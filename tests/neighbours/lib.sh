@@ -50,6 +50,7 @@ each_engine() { # FUNCTION
 shim() { # STATUS COMMAND...
 	rm -rf "$memory"/stats.* "$memory"/images/*
 	shim_status=$1
+	[ "$shim_status" -ne 0 ] || shim_status='0|121' # whether something had to be verified, `tracked` tells
 	shift
 	run "$shim_status" "$daxsync" run --emulate --verify --engine="$engine" --stats="$memory/stats.%p" \
 		--image-dir="$memory/images" -- "$@"

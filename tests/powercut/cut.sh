@@ -83,7 +83,8 @@ case $status in
 	*) finish same "$found" ;;
 	esac
 	;;
-0 | 120)
+0 | 120 | 122)
+	[ "$status" -ne 122 ] || [ "$fence" != 0 ] || finish ERROR 'no power cut was asked for'
 	[ "$acknowledged" = "$nr_ops" ] || finish ERROR "ended after $acknowledged of $nr_ops operations"
 	[ -f "$scratch/survived/data.mdb" ] || finish ERROR 'no durable image'
 	check "$scratch/db" || finish ERROR "the file itself: $found"
