@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "emulator.h"
 #include "process/fork.h"
+#include "report/stats.h"
 
 void dxs_init(void)
 {
@@ -23,4 +24,5 @@ void dxs_init(void)
 	if (dxs_injector)
 		dxs_injector->begin();
 	dxs_fork_init();
+	dxs_stats_begin();
 }

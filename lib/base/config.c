@@ -281,10 +281,20 @@ static void drop_without_emulate(void)
 		dxs_error("ignored without DAXSYNC_EMULATE=1: %s", buf);
 }
 
+static void load_keeper(void)
+{
+	const char *name = getenv(DXS_KEEPER_VARIABLE);
+	struct dxs_text text;
+
+	dxs_text_init(&text, dxs_config.keeper, sizeof(dxs_config.keeper));
+	dxs_text_add(&text, "%s", name ? name : "");
+}
+
 void dxs_config_load(void)
 {
 	reset();
 	if (!getauxval(AT_SECURE)) {
+		load_keeper();
 		for (size_t i = 0; i < NR(rows); i++)
 			load_row(&rows[i]);
 		warn_unknown();

@@ -42,7 +42,11 @@ struct dxs_config {
 	char stats[PATH_MAX];     // "-" or absolute with %p, or empty
 	char include[PATH_MAX];   // path patterns, ':' between them; empty: every file
 	char exclude[PATH_MAX];
+	char keeper[64]; // no setting: where the launcher takes the statistics (report/keeper.h), or empty
 };
+
+// By which the launcher tells of it. It does not begin with DAXSYNC_, as it is none of the settings.
+#define DXS_KEEPER_VARIABLE "_DAXSYNC_KEEPER"
 
 extern struct dxs_config dxs_config;
 

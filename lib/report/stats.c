@@ -11,13 +11,16 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/config.h"
 #include "base/fd.h"
+#include "base/filter.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "report/keeper.h"
 
 #define NR_BUCKETS DXS_STATS_BUCKETS
 #define NR_SLOTS DXS_STATS_SLOTS
@@ -28,8 +31,38 @@ struct dxs_stats dxs_stats;
 
 static _Atomic int shared_fd = -1;
 
-#define COUNTER_NAME(name, unit, meaning) #name,
-static const char *const counter_names[] = {DXS_COUNTERS(COUNTER_NAME)};
+static bool is_kept; // a keeper has a descriptor
+
+// The report, in its order; the counters begin at FIRST_COUNTER.
+#define FIRST_COUNTER 3
+#define ROW(name, unit, meaning) {#name, unit, meaning},
+static const struct dxs_stats_row rows[] = {
+	{"version", "text", "of daxsync"},
+	{"pid", "id", "of the process"},
+	{"program", "text", "the name of the process, as the kernel has it"},
+	DXS_COUNTERS(ROW) // of one process, from its start or its fork on
+	{"sync_ns", "object", "how long syncs took: one in 61 is timed, the first among them"},
+	{"sync_ns.count", "syncs", "that were timed"},
+	{"sync_ns.p50", "ns", "half of them took no longer (within 7 %)"},
+	{"sync_ns.p99", "ns", "99 of 100 took no longer (within 7 %)"},
+	{"sync_ns.max", "ns", "the longest took so long"},
+	{"mappings", "list",
+	 "the files that were mapped, also those that are not any more; one object for each mode and reason"},
+	{"mappings.path", "text", "where the file was; a long path keeps its end, behind \"...\""},
+	{"mappings.mode", "text", "what a sync of it does: pass, kernel, emulated, direct, byte"},
+	{"mappings.engine", "text",
+	 "how stores are noticed: uffd, mprotect; none: not at all; any: a change of mode of all mappings"},
+	{"mappings.reason", "text", "why it has this mode"},
+	{"mappings.bytes", "bytes", "the largest such mapping"},
+	{"mappings.count", "mappings", "made so"},
+	{"mappings_dropped", "mappings", "not in the list, which has room for 256 different ones"},
+};
+
+const struct dxs_stats_row *dxs_stats_rows(size_t *nr)
+{
+	*nr = sizeof(rows) / sizeof(rows[0]);
+	return rows;
+}
 
 // relaxed, all four: statistics order nothing.
 static uint64_t get(_Atomic uint64_t *word)
@@ -265,6 +298,7 @@ static void unshare(void)
 	int fd = shared_fd;
 
 	shared_fd = -1;
+	is_kept = false;
 	if (dxs_is_err(dxs_sys_mmap(&dxs_stats, sizeof(dxs_stats), PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)))
 		return; // then both count there
@@ -289,6 +323,7 @@ static int shared_make(void)
 		return fd;
 	dxs_stats.size = sizeof(dxs_stats);
 	memcpy(dxs_stats.version, DXS_VERSION, sizeof(DXS_VERSION));
+	dxs_sys6(SYS_prctl, PR_GET_NAME, (long)dxs_stats.program, 0, 0, 0, 0);
 	if (!dxs_sys_grow(SYS_fallocate, fd, 0, 0, sizeof(dxs_stats)) &&
 	    dxs_sys6(SYS_pwrite64, fd, (long)&dxs_stats, sizeof(dxs_stats), 0, 0, 0) == sizeof(dxs_stats) &&
 	    !dxs_sys6(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0, 0, 0))
@@ -311,6 +346,18 @@ void dxs_stats_share(void)
 	}
 	shared_fd = dxs_fd_hide(fd);
 	dxs_fd_kept(shared_fd, &shared_fd);
+	is_kept = *dxs_config.keeper && !dxs_is_filtered() && !dxs_keeper_send(dxs_config.keeper, shared_fd);
+}
+
+void dxs_stats_begin(void)
+{
+	dxs_sigset set;
+
+	if (!*dxs_config.keeper)
+		return;
+	set = dxs_sig_block();
+	dxs_stats_share();
+	dxs_sig_setmask(set);
 }
 
 static void add_field(struct dxs_json *json, const char *key, uint64_t value)
@@ -325,15 +372,19 @@ static void add_text_field(struct dxs_json *json, const char *key, const char *v
 	dxs_json_string(json, value);
 }
 
-static void add_program(struct dxs_json *json, int pid)
+// is_over: of one that has ended, whose number may be another's now.
+static void add_program(struct dxs_json *json, int pid, bool is_over)
 {
 	char name[64] = "", path[32];
 	struct dxs_text text;
-	int fd;
+	int fd = -1;
+
+	copy_text(name, sizeof(dxs_stats.program), dxs_stats.program);
 
 	dxs_text_init(&text, path, sizeof(path));
 	dxs_text_add(&text, "/proc/%d/comm", pid);
-	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (!is_over)
+		fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd >= 0) {
 		long len = dxs_sys_pread(fd, name, sizeof(name) - 1, 0);
 
@@ -378,7 +429,7 @@ static void add_mappings(struct dxs_json *json)
 	add_field(json, "mappings_dropped", get(&dxs_stats.mappings_dropped));
 }
 
-static int write_json(int pid, int fd)
+static int write_json(int pid, bool is_over, int fd)
 {
 	struct dxs_json json;
 
@@ -386,9 +437,9 @@ static int write_json(int pid, int fd)
 	dxs_json_open(&json, '{');
 	add_text_field(&json, "version", DXS_VERSION);
 	add_field(&json, "pid", (uint64_t)pid);
-	add_program(&json, pid);
+	add_program(&json, pid, is_over);
 	for (size_t i = 0; i < DXS_NR_COUNTERS; i++)
-		add_field(&json, counter_names[i], dxs_counter_get((enum dxs_counter)i));
+		add_field(&json, rows[FIRST_COUNTER + i].key, dxs_counter_get((enum dxs_counter)i));
 	add_sync_ns(&json);
 	add_mappings(&json);
 	dxs_json_close(&json, '}');
@@ -397,7 +448,7 @@ static int write_json(int pid, int fd)
 
 int dxs_stats_write_json(int fd)
 {
-	return write_json((int)dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0), fd);
+	return write_json((int)dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0), false, fd);
 }
 
 // What another process has written need not end.
@@ -411,7 +462,7 @@ static void end_texts(void)
 	}
 }
 
-int dxs_stats_write_json_of(int pid, int fd, int out)
+int dxs_stats_read(int fd)
 {
 	long len = dxs_sys_pread(fd, &dxs_stats, sizeof(dxs_stats), 0);
 
@@ -421,57 +472,90 @@ int dxs_stats_write_json_of(int pid, int fd, int out)
 	    strncmp(dxs_stats.version, DXS_VERSION, sizeof(dxs_stats.version)))
 		return -EINVAL;
 	end_texts();
-	return write_json(pid, out);
+	return 0;
 }
 
-// Puts the process id in the place of every %p.
-static void expand(struct dxs_text *out, const char *pattern)
+int dxs_stats_write_json_of(int pid, int fd, int out)
 {
+	int err = dxs_stats_read(fd);
+
+	return err ? err : write_json(pid, false, out);
+}
+
+bool dxs_stats_expand(struct dxs_text *out, const char *pattern, int pid)
+{
+	bool is_own = false;
+
 	for (const char *s = pattern; *s; s++) {
 		if (s[0] == '%' && s[1] == 'p') {
-			dxs_text_add(out, "%ld", dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0));
+			dxs_text_add(out, "%d", pid);
+			is_own = true;
 			s++;
 		} else {
 			dxs_text_add(out, "%c", *s);
 		}
 	}
+	return is_own;
 }
 
 // O_NONBLOCK: a FIFO that nobody reads fails (ENXIO), instead of keeping the process for ever.
-static int write_file(const char *path)
+static int write_file(const char *path, int pid, bool is_over)
 {
 	int fd = dxs_sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	int ret;
 
 	if (fd < 0)
 		return fd;
-	ret = dxs_stats_write_json(fd);
+	ret = write_json(pid, is_over, fd);
 	dxs_sys_close(fd);
 	return ret;
 }
 
-// A process that has mapped nothing has nothing to tell. Many are short-lived children, in sandboxes and under users that
+// A process that has mapped nothing, nor synced what it has inherited, has nothing to tell. Many are short-lived children, in sandboxes and under users that
 // may not write there, whose words would only stand in the way.
-static bool has_mapped(void)
+bool dxs_stats_any(void)
 {
-	return next_slot(0, NULL) < NR_SLOTS;
+	return next_slot(0, NULL) < NR_SLOTS || dxs_counter_get(DXS_syncs) || dxs_counter_get(DXS_traps);
+}
+
+static void write_to(const char *path, int pid, bool is_over)
+{
+	int ret;
+
+	if (!strcmp(path, "-"))
+		ret = dxs_log_is_heard() ? write_json(pid, is_over, STDERR_FILENO) : 0;
+	else
+		ret = write_file(path, pid, is_over);
+	if (ret && dxs_stats_any())
+		dxs_error("the statistics cannot be written to %s: %s", path,
+			  ret == -ENXIO ? "nobody reads there" : strerrordesc_np(-ret));
+}
+
+void dxs_stats_write_to(const char *path, int pid)
+{
+	write_to(path, pid, true);
+}
+
+// Whether the keeper will write the report. The exchange is the last that this process has to do with it.
+static bool is_left(void)
+{
+	uint32_t keeping = DXS_STATS_KEPT;
+
+	return is_kept && (atomic_compare_exchange_strong(&dxs_stats.keeping, &keeping, DXS_STATS_LEFT) ||
+			   keeping == DXS_STATS_LEFT);
 }
 
 void dxs_stats_report(void)
 {
+	int pid = (int)dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	char path[PATH_MAX + 64];
 	struct dxs_text text;
-	int ret = -ENAMETOOLONG;
 
-	if (!*dxs_config.stats)
+	if (!*dxs_config.stats || is_left())
 		return;
 	dxs_text_init(&text, path, sizeof(path));
-	expand(&text, dxs_config.stats);
-	if (!strcmp(path, "-"))
-		ret = dxs_log_is_heard() ? dxs_stats_write_json(STDERR_FILENO) : 0;
-	else if (!text.cut)
-		ret = write_file(path);
-	if (ret && has_mapped())
-		dxs_error("the statistics cannot be written to %s: %s", path,
-			  ret == -ENXIO ? "nobody reads there" : strerrordesc_np(-ret));
+	// Where a launcher gives names, that without a process id is its own child's.
+	if (!dxs_stats_expand(&text, dxs_config.stats, pid) && *dxs_config.keeper && strcmp(path, "-"))
+		dxs_text_add(&text, ".%d", pid);
+	write_to(path, pid, false);
 }

@@ -61,10 +61,16 @@ struct dxs_stats_slot {
 #define DXS_STATS_BUCKETS 496 // of durations: the last one ends at 2^64
 #define DXS_STATS_SLOTS 256
 
+// Who writes the report of a process whose statistics a keeper has (keeper.h): the keeper when the process has ended; the
+// process at its end, where the keeper's own end has come before. KEPT is the only one that changes, by one exchange.
+enum dxs_stats_keeping { DXS_STATS_KEPT, DXS_STATS_LEFT, DXS_STATS_GIVEN_BACK };
+
 // All of it, in pages of its own: they are shared memory once something is tracked, for `daxsync stat`.
 struct dxs_stats {
 	uint64_t size; // of this structure
 	char version[24];
+	char program[16];         // as the kernel calls it (comm)
+	_Atomic uint32_t keeping; // enum dxs_stats_keeping
 	_Atomic uint64_t counter[DXS_NR_COUNTERS];
 	_Atomic uint64_t bucket[DXS_STATS_BUCKETS];
 	_Atomic uint64_t longest_ns;
@@ -122,20 +128,43 @@ bool dxs_stats_map_next(size_t *cursor, struct dxs_stats_map *out);
 // Writes the report as one JSON object to `fd` (no malloc, no stdio). 0 or -errno.
 int dxs_stats_write_json(int fd);
 
-// Writes the report to DAXSYNC_STATS, if that is set. Called once at exit.
+// Writes the report to DAXSYNC_STATS, if that is set and no keeper does. Called once at exit.
 void dxs_stats_report(void);
 
 // In a forked child, before its second thread: everything counted so far is the parent's.
 void dxs_stats_reset(void);
 
 // From now on other processes can read the statistics: they are shared memory, which a hidden descriptor leads to
-// (/proc/PID/fd). Without the memory for that they stay private. Signals are blocked, one thread at a time.
+// (/proc/PID/fd), and which the keeper gets, if there is one. Without the memory for that they stay private. Signals are
+// blocked, one thread at a time.
 void dxs_stats_share(void);
 
-// Writes the report of another process, of whose shared statistics fd is a descriptor. 0; -EINVAL: not of this version; or
-// another -errno. For programs that keep no statistics themselves.
+// Where there is a keeper, at the start: it gets to know of every process, whatever that will map. Context: init.
+void dxs_stats_begin(void);
+
+// For programs that keep no statistics themselves, about another process, of whose shared statistics fd is a descriptor.
 #define DXS_STATS_NAME "daxsync-stats" // what the link in /proc/PID/fd shows
+
+// Takes them over. 0; -EINVAL: not of this version; or another -errno.
+int dxs_stats_read(int fd);
+
+// Does that and writes the report. 0 or -errno.
 int dxs_stats_write_json_of(int pid, int fd, int out);
+
+// Of what was taken over: whether there is anything to tell, and the report to a file, or to standard error ("-"); an
+// error is one line, if there is.
+bool dxs_stats_any(void);
+void dxs_stats_write_to(const char *path, int pid);
+
+// A pattern with a process id in the place of every %p. False: it has none.
+struct dxs_text;
+bool dxs_stats_expand(struct dxs_text *out, const char *pattern, int pid);
+
+// What the report holds, key by key, in its order: those of an object in it as OBJECT.KEY.
+struct dxs_stats_row {
+	const char *key, *unit, *meaning;
+};
+const struct dxs_stats_row *dxs_stats_rows(size_t *nr);
 
 #pragma GCC visibility pop
 

@@ -13,6 +13,7 @@
 #include "core/writers.h"
 #include "emulate/run.h"
 #include "imagedir.h"
+#include "keeper.h"
 #include "launcher.h"
 #include "library.h"
 #include "program.h"
@@ -32,7 +33,11 @@ static const char help_tail[] =
 	"verifier found missed pages, 121 when --verify verified nothing, 122 when --powercut was not\n"
 	"reached; 125 if daxsync itself failed; 126 if PROGRAM cannot be executed; 127 if it is not found.\n"
 	"\n"
-	"With --verify or --powercut PROGRAM runs as a child of daxsync. If no image directory is\n"
+	"With --stats the statistics of each process of the run are written when it has ended, whatever has\n"
+	"ended it. FILE is that of PROGRAM's process; other processes that have mapped a file get\n"
+	"FILE.PID, or all their own with a %p in the name. \"daxsync stat --keys\" explains them.\n"
+	"\n"
+	"With --stats, --verify or --powercut PROGRAM runs as a child of daxsync. If no image directory is\n"
 	"given, a temporary one is made and removed when PROGRAM ends (not after a power cut);\n"
 	"give one to a PROGRAM that goes on in the background.\n";
 
@@ -216,10 +221,39 @@ static const char *powercut_asked(void)
 		       : NULL;
 }
 
+// With what keeps the statistics, if there are to be any.
+static int run_supervised(char **argv)
+{
+	const char *pattern = getenv("DAXSYNC_STATS");
+	struct dxs_keeper keeper;
+	int ret;
+
+	if (!pattern || !*pattern || dxs_keeper_open(&keeper, pattern))
+		return dxs_supervise(argv, NULL);
+	ret = dxs_supervise(argv, &keeper);
+	dxs_keeper_close(&keeper);
+	return ret;
+}
+
+static int run_kept(char **argv)
+{
+	const char *pattern = getenv("DAXSYNC_STATS");
+
+	return pattern && *pattern ? run_supervised(argv) : dxs_supervise_exec(argv);
+}
+
+static int run_checked(char **argv, const struct dxs_imagedir_asked *asked)
+{
+	struct dxs_imagedir dir;
+
+	if (dxs_imagedir_open(&dir))
+		return DXS_EXIT_ERROR;
+	return dxs_imagedir_close(&dir, asked, run_supervised(argv));
+}
+
 int dxs_cmd_run(char **argv)
 {
 	struct dxs_imagedir_asked asked;
-	struct dxs_imagedir dir;
 	int ret = take_options(&argv);
 
 	if (ret > 0) {
@@ -231,9 +265,6 @@ int dxs_cmd_run(char **argv)
 	warn_if_out_of_reach(argv[0]);
 	asked = (struct dxs_imagedir_asked){is_on("DAXSYNC_VERIFY"), powercut_asked()};
 	if (!asked.verify && !asked.powercut)
-		return dxs_supervise_exec(argv);
-	if (dxs_imagedir_open(&dir))
-		return DXS_EXIT_ERROR;
-	ret = dxs_supervise(argv);
-	return dxs_imagedir_close(&dir, &asked, ret);
+		return run_kept(argv);
+	return run_checked(argv, &asked);
 }

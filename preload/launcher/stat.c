@@ -24,10 +24,21 @@ static const char help[] =
 	"their exit, as it is now. It needs the right to look into the process (the same user, or root).\n"
 	"\n"
 	"Options:\n"
+	"  --keys     print what the keys mean: a line each, with its unit\n"
 	"  --help     print this\n"
 	"\n"
 	"Exit status: 0; 1 if a process has no statistics, because the library is not in it or has not\n"
 	"tracked a file yet; 125 for a wrong argument, or if a process is not there or not yours.\n";
+
+static int print_keys(void)
+{
+	size_t nr;
+	const struct dxs_stats_row *rows = dxs_stats_rows(&nr);
+
+	for (size_t i = 0; i < nr; i++)
+		printf("%-20s %-8s %s\n", rows[i].key, rows[i].unit, rows[i].meaning);
+	return 0;
+}
 
 static bool is_stats(int dir, const char *name)
 {
@@ -133,6 +144,8 @@ int dxs_cmd_stat(char **argv)
 		fputs(help, stdout);
 		return 0;
 	}
+	if (*argv && !strcmp(*argv, "--keys"))
+		return print_keys();
 	if (!*argv) {
 		dxs_error("no process is given (\"daxsync stat --help\" tells more)");
 		return DXS_EXIT_ERROR;

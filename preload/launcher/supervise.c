@@ -8,14 +8,17 @@
 #include "supervise.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "keeper.h"
 #include "launcher.h"
 #include "program.h"
 
@@ -25,6 +28,7 @@ struct signals {
 	sigset_t mask;          // of the launcher's caller
 	struct sigaction child; // its SIGCHLD: if ignored, there would be no status to wait for
 	sigset_t taken;
+	int fd; // readable when there is one
 };
 
 // execvp(3) gives a shell whatever the kernel cannot execute: also a program for another machine.
@@ -59,6 +63,7 @@ static void take_signals(struct signals *signals)
 		sigaddset(&signals->taken, handed_on[i]);
 	sigaction(SIGCHLD, &action, &signals->child);
 	sigprocmask(SIG_BLOCK, &signals->taken, &signals->mask);
+	signals->fd = signalfd(-1, &signals->taken, SFD_CLOEXEC);
 }
 
 static void give_signals_back(const struct signals *signals)
@@ -110,13 +115,27 @@ static bool has_ended(pid_t pid, int *status)
 	return false;
 }
 
-static int wait_for(pid_t pid, const struct signals *signals)
+// The next of the signals; less than 0: none yet, the keeper had work.
+static int next_signal(const struct signals *signals, struct dxs_keeper *keeper, siginfo_t *info)
+{
+	struct pollfd ready[2] = {{.fd = signals->fd, .events = POLLIN}, {.events = POLLIN}};
+
+	if (!keeper)
+		return sigwaitinfo(&signals->taken, info);
+	ready[1].fd = keeper->poll_fd;
+	poll(ready, 2, -1);
+	if (ready[1].revents)
+		dxs_keeper_turn(keeper);
+	return sigtimedwait(&signals->taken, info, &(struct timespec){0});
+}
+
+static int wait_for(pid_t pid, const struct signals *signals, struct dxs_keeper *keeper)
 {
 	int status;
 
 	while (!has_ended(pid, &status)) {
 		siginfo_t info;
-		int sig = sigwaitinfo(&signals->taken, &info);
+		int sig = next_signal(signals, keeper, &info);
 
 		if (sig > 0 && sig != SIGCHLD && is_for_launcher_only(&info))
 			kill(pid, sig);
@@ -124,7 +143,7 @@ static int wait_for(pid_t pid, const struct signals *signals)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int dxs_supervise(char **argv)
+int dxs_supervise(char **argv, struct dxs_keeper *keeper)
 {
 	struct signals signals;
 	pid_t pid;
@@ -135,5 +154,7 @@ int dxs_supervise(char **argv)
 		dxs_error("%s cannot be started: %s", argv[0], strerrordesc_np(errno));
 		return DXS_EXIT_ERROR;
 	}
-	return wait_for(pid, &signals);
+	if (keeper)
+		dxs_keeper_begin(keeper, pid);
+	return wait_for(pid, &signals, signals.fd < 0 ? NULL : keeper); // or it gets its turn at the end
 }

@@ -161,6 +161,12 @@ else
 	echo "$name: left out: files with the name of the statistics (no user namespaces)"
 fi
 
+# Every key is explained, and no other.
+run 0 "$daxsync" stat --keys
+awk '{ print $1 }' "$scratch/out" | LC_ALL=C sort >"$scratch/explained"
+jq -r 'paths | map(select(type == "string")) | join(".")' "$scratch/stats" | LC_ALL=C sort -u >"$scratch/there"
+diff "$scratch/explained" "$scratch/there" >"$scratch/out" || fail 'the keys that are explained are not those of the report'
+
 # Wrong use.
 run 0 "$daxsync" stat --help
 prints 'Usage: daxsync stat'
