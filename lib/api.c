@@ -104,8 +104,10 @@ EXPORT int daxsync_sync(const void *addr, size_t len)
 		return 0;
 	dxs_fork_check();
 	err = dxs_msync_bytes(start, start + len);
-	if (err != DXS_PASS)
+	if (err != DXS_PASS) {
+		dxs_sites_sync(__builtin_return_address(0));
 		return err;
+	}
 	return (int)dxs_sys6(SYS_msync, (long)page, (long)(start + len - page), MS_SYNC, 0, 0, 0);
 }
 
@@ -115,6 +117,8 @@ EXPORT int daxsync_sync_file(int fd)
 
 	dxs_fork_check();
 	err = dxs_fsync(fd, false);
+	if (err != DXS_PASS)
+		dxs_sites_sync(__builtin_return_address(0));
 	return err == DXS_PASS ? (int)dxs_sys6(SYS_fsync, fd, 0, 0, 0, 0, 0) : err;
 }
 

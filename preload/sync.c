@@ -3,6 +3,7 @@
 // takes effect.
 #include "call/calls.h"
 #include "hooks.h"
+#include "report/sites.h"
 
 DXS_EXPORT int msync(void *addr, size_t len, int flags)
 {
@@ -11,8 +12,10 @@ DXS_EXPORT int msync(void *addr, size_t len, int flags)
 
 		pthread_testcancel();
 		ret = dxs_msync(addr, len, flags);
-		if (ret != DXS_PASS)
+		if (ret != DXS_PASS) {
+			dxs_sites_sync(__builtin_return_address(0));
 			return (int)dxs_hook_return(ret);
+		}
 	}
 	return DXS_NEXT(msync, (addr, len, flags), SYS_msync, addr, len, flags);
 }
@@ -24,8 +27,10 @@ DXS_EXPORT int fsync(int fd)
 
 		pthread_testcancel();
 		ret = dxs_fsync(fd, false);
-		if (ret != DXS_PASS)
+		if (ret != DXS_PASS) {
+			dxs_sites_sync(__builtin_return_address(0));
 			return (int)dxs_hook_return(ret);
+		}
 	}
 	return DXS_NEXT(fsync, (fd), SYS_fsync, fd);
 }
@@ -37,8 +42,10 @@ DXS_EXPORT int fdatasync(int fd)
 
 		pthread_testcancel();
 		ret = dxs_fsync(fd, true);
-		if (ret != DXS_PASS)
+		if (ret != DXS_PASS) {
+			dxs_sites_sync(__builtin_return_address(0));
 			return (int)dxs_hook_return(ret);
+		}
 	}
 	return DXS_NEXT(fdatasync, (fd), SYS_fdatasync, fd);
 }

@@ -288,6 +288,7 @@ static void load_keeper(void)
 
 	dxs_text_init(&text, dxs_config.keeper, sizeof(dxs_config.keeper));
 	dxs_text_add(&text, "%s", name ? name : "");
+	dxs_config.watch = getenv(DXS_WATCH_VARIABLE);
 }
 
 void dxs_config_load(void)

@@ -43,10 +43,12 @@ struct dxs_config {
 	char include[PATH_MAX];   // path patterns, ':' between them; empty: every file
 	char exclude[PATH_MAX];
 	char keeper[64]; // no setting: where the launcher takes the statistics (report/keeper.h), or empty
+	bool watch;      // no setting: it wants a report, for which syncs are timed and call sites counted
 };
 
 // By which the launcher tells of it. It does not begin with DAXSYNC_, as it is none of the settings.
 #define DXS_KEEPER_VARIABLE "_DAXSYNC_KEEPER"
+#define DXS_WATCH_VARIABLE "_DAXSYNC_WATCH"
 
 extern struct dxs_config dxs_config;
 

@@ -3,6 +3,7 @@
 #include "call/calls.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -75,6 +76,37 @@ static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const
 	dxs_file_tell(file);
 }
 
+// In mode kernel: why.
+static enum dxs_counter mode_cause(struct dxs_file *file)
+{
+	const char *reason = atomic_load(&file->reason);
+
+	if (dxs_file_own_mode(file) > DXS_MODE_KERNEL)
+		return DXS_kernel_syncs_others;
+	if (reason && (!strcmp(reason, DXS_STDIO_REASON) || !strcmp(reason, DXS_AIO_REASON)))
+		return DXS_kernel_syncs_stream;
+	return DXS_kernel_syncs_mode;
+}
+
+// Counts a sync of the kernel's by each of its causes, which are settled.
+static void owed_count(struct dxs_file *file)
+{
+	static const enum dxs_counter counter[DXS_NR_CAUSES] = {
+		[DXS_CAUSE_WRITE] = DXS_kernel_syncs_write,
+		[DXS_CAUSE_RESIZE] = DXS_kernel_syncs_resize,
+		[DXS_CAUSE_MAPPING] = DXS_kernel_syncs_mapping,
+		[DXS_CAUSE_UNSEEN] = DXS_kernel_syncs_unseen,
+	};
+	uint32_t causes = atomic_exchange_explicit(&file->causes, 0, memory_order_relaxed); // relaxed: a statistic
+
+	dxs_count(kernel_syncs, 1);
+	if (dxs_file_mode(file) == DXS_MODE_KERNEL)
+		dxs_count_add(mode_cause(file), 1);
+	for (unsigned i = 0; i < DXS_NR_CAUSES; i++)
+		if (causes & 1U << i)
+			dxs_count_add(counter[i], 1);
+}
+
 // The kernel's sync that the file is owed, over all that is mapped of it: an msync can ask for nothing else, so nothing
 // is owed to the next one. Its cost follows what the kernel has dirty, if each part of the file is asked for once.
 static int owed_sync(struct dxs_file *file)
@@ -97,7 +129,7 @@ static int owed_sync(struct dxs_file *file)
 		dxs_asked_add(&asked, from, dxs_map_last(map));
 	}
 	dxs_shared_unlock(&file->maps_lock);
-	dxs_count(kernel_syncs, 1);
+	owed_count(file);
 	if (!err)
 		kernel_synced(file, -1, debt, &asked);
 	return err;
@@ -133,6 +165,7 @@ static int kernel_msync(const struct part *part, int flags)
 	int ret = sys_msync(part->addr, part->next, flags);
 
 	dxs_count(kernel_syncs, 1);
+	dxs_count_add(mode_cause(file), 1);
 	dxs_asked_add(&asked, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
 	if (!ret && whole)
 		kernel_synced(file, -1, debt, &asked);
@@ -257,6 +290,8 @@ static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 				  : DXS_BEHIND(fsync, (fd), SYS_fsync, fd, 0, 0, 0, 0, 0));
 
 	dxs_count(kernel_syncs, 1);
+	dxs_count(kernel_syncs_fsync, 1);
+	atomic_store_explicit(&file->causes, 0, memory_order_relaxed); // settled by this; relaxed: a statistic
 	if (!ret)
 		kernel_synced(file, fd, debt, &DXS_ASKED_ALL);
 	return ret;
@@ -400,7 +435,7 @@ struct dxs_kwrite dxs_kwrite_begin(int fd)
 	kwrite.file = file_of(fd, &set);
 	if (!kwrite.file)
 		return kwrite;
-	dxs_file_changed(kwrite.file); // before: a sync that comes while the call runs is told already
+	dxs_file_changed(kwrite.file, DXS_CAUSE_WRITE); // before: a sync that comes while the call runs is told already
 	atomic_fetch_add(&kwrite.file->kwriters, 1);
 	dxs_sig_setmask(set);
 	return kwrite;
@@ -441,7 +476,7 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 		dxs_observe(file, kernel_wrote, file, (uint64_t)off >> file->page_shift,
 			    (uint64_t)(off + len - 1) >> file->page_shift);
 	// And again: a sync in between may have cleared it. After the marks, which a sync of this change publishes.
-	dxs_file_changed(file);
+	dxs_file_changed(file, DXS_CAUSE_WRITE);
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
@@ -454,7 +489,7 @@ static void resize_begin(struct dxs_file *file)
 		atomic_store(&file->may_have_holes, true);
 	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && dxs_file_owes_kernel(file))
 		owed_sync(file); // the kernel's part too, and other writers': it may forget it
-	dxs_file_changed(file);
+	dxs_file_changed(file, DXS_CAUSE_RESIZE);
 	atomic_fetch_add(&file->kwriters, 1);
 }
 
@@ -525,7 +560,7 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 		atomic_store(&file->size, (uint64_t)size);
 		truncated(file, (uint64_t)size);
 	}
-	dxs_file_changed(file); // as in dxs_kwrite_end()
+	dxs_file_changed(file, DXS_CAUSE_RESIZE); // as in dxs_kwrite_end()
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);
@@ -545,7 +580,7 @@ void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 		size_reaches(file, (uint64_t)size);
 	if (end > (uint64_t)off)
 		dxs_observe(file, kernel_wrote, file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
-	dxs_file_changed(file); // as in dxs_kwrite_end()
+	dxs_file_changed(file, DXS_CAUSE_RESIZE); // as in dxs_kwrite_end()
 	atomic_fetch_sub(&file->kwriters, 1);
 	dxs_file_put(file);
 	dxs_sig_setmask(set);

@@ -49,11 +49,12 @@ struct dxs_file {
 	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it changes, and
 	// up to where a kernel sync that has RETURNED covers it. Unequal: owed.
 	_Atomic uint64_t kernel_changes, kernel_synced;
-	_Atomic uint64_t size;         // bytes, as last seen by a hook; a hint
-	_Atomic uint64_t cut;          // the smallest size since the last kernel sync; UINT64_MAX: not cut
-	struct dxs_mutex pin_mutex;    // pages being pinned, or a part being closed for the first time
-	unsigned nr_pins;              // kernel writes into mappings that are under way (M9); under pin_mutex
-	_Atomic uint32_t kwriters;     // kernel writes into the file that are under way
+	_Atomic uint32_t causes;    // of the changes since the last such sync, for the statistics: 1 << enum dxs_cause
+	_Atomic uint64_t size;      // bytes, as last seen by a hook; a hint
+	_Atomic uint64_t cut;       // the smallest size since the last kernel sync; UINT64_MAX: not cut
+	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
+	unsigned nr_pins;           // kernel writes into mappings that are under way (M9); under pin_mutex
+	_Atomic uint32_t kwriters;  // kernel writes into the file that are under way
 	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (emulate/image.c)
 	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
 	// Some marked pages may be holes: a trap has opened pages that were not stored to, or a hole came under open ones.
@@ -107,8 +108,12 @@ void dxs_file_tell_closed(struct dxs_file *file, int err);
 // Logs and counts a change of the mode. Context: any with signals blocked.
 void dxs_file_tell(struct dxs_file *file);
 
-static inline void dxs_file_changed(struct dxs_file *file)
+enum dxs_cause { DXS_CAUSE_WRITE, DXS_CAUSE_RESIZE, DXS_CAUSE_MAPPING, DXS_CAUSE_UNSEEN, DXS_NR_CAUSES };
+
+static inline void dxs_file_changed(struct dxs_file *file, enum dxs_cause cause)
 {
+	if (!(atomic_load_explicit(&file->causes, memory_order_relaxed) & 1U << cause)) // relaxed, both: a statistic
+		atomic_fetch_or_explicit(&file->causes, 1U << cause, memory_order_relaxed);
 	atomic_fetch_add(&file->kernel_changes, 1);
 }
 

@@ -167,7 +167,7 @@ static void failed_note(struct sync *sync, struct taken *taken, uint64_t off, ui
 
 	taken->failed |= dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift);
 	if (err == -EFAULT && !sync->file->is_device)
-		dxs_file_changed(sync->file);
+		dxs_file_changed(sync->file, DXS_CAUSE_UNSEEN);
 	else
 		sync->err = err == -EFAULT ? -EIO : err;
 }
@@ -675,7 +675,7 @@ static uint64_t bytes_most(const struct dxs_file *file)
 
 int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 {
-	bool is_timed = dxs_counter_get(DXS_syncs) % DXS_STATS_SYNCS_TIMED == 0;
+	bool is_timed = dxs_sites_wanted || dxs_counter_get(DXS_syncs) % DXS_STATS_SYNCS_TIMED == 0;
 	uint64_t begin = is_timed ? dxs_now_ns() : 0;
 	uint64_t first, last;
 	int err = 0;

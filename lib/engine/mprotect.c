@@ -385,7 +385,7 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	// On DAX a page that was stored to need not be found in the page tables: the kernel's marks cover it (LIMITS). After
 	// the close, or a kernel sync of another thread's could end before the last of these stores.
 	if (dxs_file_own_mode(map->file) == DXS_MODE_DIRECT)
-		dxs_file_changed(map->file);
+		dxs_file_changed(map->file, DXS_CAUSE_UNSEEN);
 	if (!err && !map->is_fresh)
 		err = mark_found(map, touched);
 	if (!err)

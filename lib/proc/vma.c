@@ -40,7 +40,8 @@ static uint64_t get_hex(struct dxs_vma_reader *reader)
 	return value;
 }
 
-static void get_identity(struct dxs_vma_reader *reader, char *to, size_t size)
+// Returns the character behind it.
+static int get_identity(struct dxs_vma_reader *reader, char *to, size_t size)
 {
 	unsigned spaces = 0;
 	size_t len = 0;
@@ -54,12 +55,31 @@ static void get_identity(struct dxs_vma_reader *reader, char *to, size_t size)
 			to[len++] = (char)c;
 	}
 	to[len] = '\0';
-	while (c >= 0 && c != '\n')
+	return c;
+}
+
+// The rest of the line, behind its spaces; of a longer one the end, behind "...".
+static void get_path(struct dxs_vma_reader *reader, int c, char *to, size_t size)
+{
+	size_t len = 0;
+
+	while (c == ' ')
 		c = get(reader);
+	for (; c >= 0 && c != '\n'; c = get(reader)) {
+		if (size && len == size - 1) {
+			memmove(to + 3, to + 4, len - 4);
+			memcpy(to, "...", 3);
+			len--;
+		}
+		if (size)
+			to[len++] = (char)c;
+	}
+	if (size)
+		to[len] = '\0';
 }
 
 // "start-end rwxs offset dev:dev inode path"
-bool dxs_vma_next(struct dxs_vma_reader *reader, struct dxs_vma *vma)
+static bool next(struct dxs_vma_reader *reader, struct dxs_vma *vma, char *path, size_t size)
 {
 	int r, w, x, s;
 
@@ -76,8 +96,13 @@ bool dxs_vma_next(struct dxs_vma_reader *reader, struct dxs_vma *vma)
 	vma->prot = (r == 'r' ? PROT_READ : 0) | (w == 'w' ? PROT_WRITE : 0) | (x == 'x' ? PROT_EXEC : 0);
 	vma->shared = s == 's';
 	vma->off = (off_t)get_hex(reader);
-	get_identity(reader, vma->identity, sizeof(vma->identity));
+	get_path(reader, get_identity(reader, vma->identity, sizeof(vma->identity)), path, size);
 	return true;
+}
+
+bool dxs_vma_next(struct dxs_vma_reader *reader, struct dxs_vma *vma)
+{
+	return next(reader, vma, NULL, 0);
 }
 
 int dxs_vma_open(struct dxs_vma_reader *reader)
@@ -85,6 +110,19 @@ int dxs_vma_open(struct dxs_vma_reader *reader)
 	reader->len = reader->at = 0;
 	reader->fd = dxs_sys_openat(AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 	return reader->fd < 0 ? reader->fd : 0;
+}
+
+int dxs_vma_file(uintptr_t addr, struct dxs_vma *vma, char *path, size_t size)
+{
+	struct dxs_vma_reader reader;
+	int err = dxs_vma_open(&reader);
+	bool is_there = false;
+
+	while (!err && !is_there && next(&reader, vma, path, size))
+		is_there = addr >= vma->addr && addr - vma->addr < vma->len;
+	if (!err)
+		dxs_vma_close(&reader);
+	return err || is_there ? err : -ENOENT;
 }
 
 // The next line of a file that is read through `reader`, cut if it is longer. False: none.

@@ -27,6 +27,10 @@ int dxs_vma_open(struct dxs_vma_reader *reader); // 0 or -errno
 bool dxs_vma_next(struct dxs_vma_reader *reader, struct dxs_vma *vma);
 void dxs_vma_close(struct dxs_vma_reader *reader);
 
+// The mapping at an address, and its file's path (NULL: not wanted), of which the end is kept; empty: none. 0; -ENOENT:
+// nothing is mapped there; or another -errno. Context: any.
+int dxs_vma_file(uintptr_t addr, struct dxs_vma *vma, char *path, size_t size);
+
 // Which of nr (at most 64) pages of `size` bytes from addr on can be written. 0 or -errno. Async-signal-safe.
 int dxs_vma_writable(uintptr_t addr, size_t size, unsigned nr, uint64_t *mask);
 

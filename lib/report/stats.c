@@ -46,6 +46,7 @@ static const struct dxs_stats_row rows[] = {
 	{"sync_ns.p50", "ns", "half of them took no longer (within 7 %)"},
 	{"sync_ns.p99", "ns", "99 of 100 took no longer (within 7 %)"},
 	{"sync_ns.max", "ns", "the longest took so long"},
+	{"sync_ns.octaves", "list", "how many took 0 or 1 ns, 2 or 3, 4 to 7, 8 to 15 and so on"},
 	{"mappings", "list",
 	 "the files that were mapped, also those that are not any more; one object for each mode and reason"},
 	{"mappings.path", "text", "where the file was; a long path keeps its end, behind \"...\""},
@@ -149,6 +150,27 @@ void dxs_stats_sync_ns_get(struct dxs_sync_ns *out)
 	out->p50 = percentile(out->count, 50);
 	out->p99 = percentile(out->count, 99);
 	out->max = get(&dxs_stats.longest_ns);
+}
+
+// Below 8 ns a bucket is one value, above each octave has 8 buckets.
+uint64_t dxs_stats_octave(unsigned octave)
+{
+	size_t from = octave < 3 ? (octave ? 1U << octave : 0) : (octave - 2) * 8;
+	size_t end = octave < 3 ? 2U << octave : from + 8;
+	uint64_t nr = 0;
+
+	for (size_t i = from; i < end; i++)
+		nr += get(&dxs_stats.bucket[i]);
+	return nr;
+}
+
+int dxs_stats_last_octave(void)
+{
+	int octave = 63;
+
+	while (octave >= 0 && !dxs_stats_octave((unsigned)octave))
+		octave--;
+	return octave;
 }
 
 static void copy_path(char *out, size_t size, const char *path)
@@ -288,6 +310,12 @@ static void forget(void)
 		set(&dxs_stats.slot[i].count, 0);
 		atomic_store_explicit(&dxs_stats.slot[i].state, EMPTY, memory_order_relaxed); // one thread: see stats.h
 	}
+	for (size_t i = 0; i < DXS_NR_SITE_KINDS * DXS_SITES; i++) {
+		set(&dxs_stats.site[0][i].count, 0);
+		atomic_store_explicit(&dxs_stats.site[0][i].state, EMPTY, memory_order_relaxed); // as above
+	}
+	for (size_t i = 0; i < DXS_NR_SITE_KINDS; i++)
+		set(&dxs_stats.sites_dropped[i], 0);
 	set(&dxs_stats.longest_ns, 0);
 	set(&dxs_stats.mappings_dropped, 0);
 }
@@ -355,6 +383,8 @@ void dxs_stats_begin(void)
 
 	if (!*dxs_config.keeper)
 		return;
+	if (dxs_config.watch)
+		dxs_sites_begin();
 	set = dxs_sig_block();
 	dxs_stats_share();
 	dxs_sig_setmask(set);
@@ -405,6 +435,11 @@ static void add_sync_ns(struct dxs_json *json)
 	add_field(json, "p50", ns.p50);
 	add_field(json, "p99", ns.p99);
 	add_field(json, "max", ns.max);
+	dxs_json_key(json, "octaves");
+	dxs_json_open(json, '[');
+	for (int i = 0; i <= dxs_stats_last_octave(); i++)
+		dxs_json_u64(json, dxs_stats_octave((unsigned)i));
+	dxs_json_close(json, ']');
 	dxs_json_close(json, '}');
 }
 
@@ -460,6 +495,9 @@ static void end_texts(void)
 		key->path[sizeof(key->path) - 1] = key->mode[sizeof(key->mode) - 1] = '\0';
 		key->engine[sizeof(key->engine) - 1] = key->reason[sizeof(key->reason) - 1] = '\0';
 	}
+	for (size_t i = 0; i < DXS_NR_SITE_KINDS * DXS_SITES; i++)
+		dxs_stats.site[0][i].path[sizeof(dxs_stats.site[0][i].path) - 1] = '\0';
+	dxs_stats.program[sizeof(dxs_stats.program) - 1] = '\0';
 }
 
 int dxs_stats_read(int fd)
@@ -511,8 +549,8 @@ static int write_file(const char *path, int pid, bool is_over)
 	return ret;
 }
 
-// A process that has mapped nothing, nor synced what it has inherited, has nothing to tell. Many are short-lived children, in sandboxes and under users that
-// may not write there, whose words would only stand in the way.
+// A process that has mapped nothing, nor synced what it has inherited, has nothing to tell. Many are short-lived children, in
+// sandboxes and under users that may not write there, whose words would only stand in the way.
 bool dxs_stats_any(void)
 {
 	return next_slot(0, NULL) < NR_SLOTS || dxs_counter_get(DXS_syncs) || dxs_counter_get(DXS_traps);

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "report/sites.h"
+
 #pragma GCC visibility push(default) // the shim uses these
 
 // X(name, unit, meaning)
@@ -32,6 +34,15 @@
 	X(bytes_flushed, "bytes", "handed to the flush function")                                                      \
 	X(fences, "fences", "store fences executed after flushes")                                                     \
 	X(kernel_syncs, "calls", "sync calls passed on to the kernel for a file that daxsync knows")                   \
+	X(kernel_syncs_fsync, "calls", "of these, fsync and fdatasync, which always end with the kernel's")            \
+	X(kernel_syncs_write, "calls", "of these, because write(2) or a call like it had changed the file")            \
+	X(kernel_syncs_resize, "calls", "of these, because ftruncate, fallocate or a call like it had changed it")     \
+	X(kernel_syncs_mapping, "calls",                                                                               \
+	  "of these, after a new mapping: what was written before it becomes durable too")                             \
+	X(kernel_syncs_unseen, "calls", "of these, because stores may have been made that only the kernel can find")   \
+	X(kernel_syncs_others, "calls", "of these, because another process wrote the file as well")                    \
+	X(kernel_syncs_stream, "calls", "of these, because a stdio stream or asynchronous I/O writes the file")        \
+	X(kernel_syncs_mode, "calls", "of these, in mode kernel for another reason, which `mappings` has")             \
 	X(to_kernel, "times", "a file went to mode kernel, because another process writes it as well or otherwise")    \
 	X(from_kernel, "times", "a file came back, after a kernel sync with no other writer left")                     \
 	X(flush_faults, "runs", "flushes that ended in a SIGBUS: beyond the end of the file, or a bad block")          \
@@ -75,6 +86,8 @@ struct dxs_stats {
 	_Atomic uint64_t bucket[DXS_STATS_BUCKETS];
 	_Atomic uint64_t longest_ns;
 	_Atomic uint64_t mappings_dropped;
+	_Atomic uint64_t sites_dropped[DXS_NR_SITE_KINDS];
+	struct dxs_site site[DXS_NR_SITE_KINDS][DXS_SITES];
 	struct dxs_stats_slot slot[DXS_STATS_SLOTS];
 } __attribute__((aligned(4096)));
 
@@ -93,8 +106,9 @@ static inline uint64_t dxs_counter_get(enum dxs_counter counter)
 	return atomic_load_explicit(&dxs_stats.counter[counter], memory_order_relaxed);
 }
 
-// One sync in so many is timed, the first among them: reading the clock twice costs as much as the flush of a page. A prime:
-// where syncs of different kinds take turns, all kinds are timed.
+// One sync in so many is timed, the first among them, and each one where somebody has asked for a report (sites.h): reading
+// the clock twice costs as much as the flush of a page. A prime: where syncs of different kinds take turns, all kinds are
+// timed.
 #define DXS_STATS_SYNCS_TIMED 61
 
 // Adds the duration of one sync to the histogram behind sync_ns (8 buckets an octave: percentiles within 7 %).
@@ -121,6 +135,10 @@ struct dxs_stats_map {
 // Records a mapping under (path, mode, engine, reason). The table holds 256 different ones; beyond, they are counted
 // as `mappings_dropped`. Lock-free, async-signal-safe.
 void dxs_stats_map_add(const char *path, const char *mode, const char *engine, const char *reason, uint64_t bytes);
+
+// Syncs that took from 2^octave ns on to twice that, octave 0 to 63; and the last that has any, -1: none.
+uint64_t dxs_stats_octave(unsigned octave);
+int dxs_stats_last_octave(void);
 
 // Walks the table: `cursor` starts at 0; false at the end.
 bool dxs_stats_map_next(size_t *cursor, struct dxs_stats_map *out);

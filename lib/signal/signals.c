@@ -93,6 +93,15 @@ static struct sigaction as_kept(const struct sigaction *act)
 	return kept;
 }
 
+static void site_add(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	dxs_sites_store((uintptr_t)context->uc_mcontext.gregs[REG_RIP], (uintptr_t)context->uc_mcontext.gregs[REG_RSP]);
+#else // the caller of a function that calls nothing is in a register
+	dxs_sites_store((uintptr_t)context->uc_mcontext.pc, 0);
+#endif
+}
+
 static void on_fault(int sig, siginfo_t *info, void *context);
 static void on_other(int sig, siginfo_t *info, void *context);
 
@@ -355,6 +364,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		ours = (dxs_fault_check &&
 			dxs_fault_check()) || // a child without fork handlers: its pages are open now
 		       handled(sig, info, context);
+		if (dxs_unlikely(dxs_sites_wanted) && ours)
+			site_add(context);
 	}
 	errno = saved;
 	if (!ours)

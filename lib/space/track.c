@@ -180,7 +180,7 @@ int dxs_map_add(struct dxs_map *map)
 	// durable: the first sync calls it.
 	if (dxs_file_own_mode(map->file) >= DXS_MODE_DIRECT ||
 	    dxs_observed(map->file, false, shows_more, map->file, map->first, dxs_map_last(map)))
-		dxs_file_changed(map->file);
+		dxs_file_changed(map->file, DXS_CAUSE_MAPPING);
 	if (is_first)
 		dxs_foreign_add(map->file->dev, map->file->ino);
 	err = dxs_maps_replace(NULL, 0, &map, 1); // M1: before it can be written
@@ -303,13 +303,15 @@ static bool is_refused(enum dxs_mode mode)
 // A file that is excluded by its name may be mapped by another name as well.
 static void note_pass(struct dxs_candidate *candidate, int prot, size_t len, int fd)
 {
+	bool is_noted = dxs_config.stats[0] || dxs_config.watch;
+
 	if (S_ISREG(candidate->st.st_mode) && !dxs_config_wants(candidate->path))
 		dxs_strangers_left();
 	if (!(prot & PROT_WRITE))
 		return;
-	if (dxs_config.stats[0] || dxs_config.verify || dxs_config.strict)
+	if (is_noted || dxs_config.verify || dxs_config.strict)
 		dxs_fd_path(fd, candidate->path, sizeof(candidate->path));
-	if (dxs_config.stats[0])
+	if (is_noted)
 		dxs_stats_map_add(candidate->path, "pass", "none", candidate->reason, len);
 	if (dxs_config.verify && S_ISREG(candidate->st.st_mode))
 		dxs_warn("%s: not verified: %s", candidate->path, candidate->reason);

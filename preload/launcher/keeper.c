@@ -32,7 +32,9 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "report.h"
 #include "report/stats.h"
+#include "sealed.h"
 
 static int watch(const struct dxs_keeper *keeper, int fd)
 {
@@ -60,11 +62,25 @@ static int listen_at(struct dxs_keeper *keeper)
 	return watch(keeper, keeper->socket);
 }
 
-int dxs_keeper_open(struct dxs_keeper *keeper, const char *pattern)
+static int open_report(struct dxs_keeper *keeper, const char *path)
+{
+	unsetenv(DXS_WATCH_VARIABLE);
+	if (!path)
+		return 0;
+	keeper->report = strcmp(path, "-") ? fopen(path, "we") : stderr;
+	if (keeper->report)
+		return setenv(DXS_WATCH_VARIABLE, "1", 1) ? -errno : 0;
+	dxs_error("the report cannot be written to %s: %s", path, strerrordesc_np(errno));
+	return -EIO;
+}
+
+int dxs_keeper_open(struct dxs_keeper *keeper, const char *pattern, const char *report)
 {
 	int err = 0;
 
 	*keeper = (struct dxs_keeper){.pattern = pattern};
+	if (open_report(keeper, report))
+		return -EIO;
 	keeper->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	keeper->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (keeper->poll_fd < 0 || keeper->socket < 0)
@@ -105,12 +121,30 @@ static void name_of(const struct dxs_keeper *keeper, pid_t pid, int earlier, cha
 		dxs_text_add(&text, ".%d", earlier);
 }
 
-static void write_one(const struct dxs_keeper *keeper, pid_t pid, int fd, int earlier)
+static void report_one(struct dxs_keeper *keeper, pid_t pid)
 {
-	bool is_wanted = !earlier && (pid == keeper->child || strstr(keeper->pattern, "%p"));
-	char name[PATH_MAX + 64];
+	struct dxs_report report = {.pid = pid, .has_symbols = true};
 
-	if (dxs_stats_read(fd) || !(is_wanted || dxs_stats_any()))
+	if (keeper->has_reported)
+		fputc('\n', keeper->report);
+	keeper->has_reported = true;
+	dxs_report_print(keeper->report, &report);
+	fflush(keeper->report);
+}
+
+static void write_one(struct dxs_keeper *keeper, pid_t pid, int fd, int earlier)
+{
+	char name[PATH_MAX + 64];
+	bool is_wanted;
+
+	if (dxs_stats_read(fd))
+		return;
+	if (keeper->report && dxs_stats_any())
+		report_one(keeper, pid);
+	if (!keeper->pattern)
+		return;
+	is_wanted = !earlier && (pid == keeper->child || strstr(keeper->pattern, "%p"));
+	if (!is_wanted && !dxs_stats_any())
 		return;
 	name_of(keeper, pid, earlier, name, sizeof(name));
 	dxs_stats_write_to(name, pid);
@@ -126,16 +160,17 @@ static void forget(struct dxs_keeper *keeper, struct dxs_kept_process *process)
 	*process = keeper->process[--keeper->nr];
 }
 
-static void write_earlier(const struct dxs_keeper *keeper, const struct dxs_kept_process *process)
+// The first nr of them, which are not the last program that the process has executed.
+static void write_earlier(struct dxs_keeper *keeper, const struct dxs_kept_process *process, int nr)
 {
-	for (int i = 0, earlier = 0; i < process->nr - 1; i++)
+	for (int i = 0, earlier = 0; i < nr; i++)
 		if (!dxs_stats_read(process->fd[i]) && dxs_stats_any())
 			write_one(keeper, process->pid, process->fd[i], ++earlier);
 }
 
 static void finish(struct dxs_keeper *keeper, struct dxs_kept_process *process)
 {
-	write_earlier(keeper, process);
+	write_earlier(keeper, process, process->nr - 1);
 	if (process->nr)
 		write_one(keeper, process->pid, process->fd[process->nr - 1], 0);
 	forget(keeper, process);
@@ -182,15 +217,6 @@ static int add(struct dxs_keeper *keeper, pid_t pid, int fd)
 	return 0;
 }
 
-// Only what cannot change its size under the reader.
-static bool is_statistics(int fd)
-{
-	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	struct stat st;
-
-	return (fcntl(fd, F_GET_SEALS) & seals) == seals && !fstat(fd, &st) && st.st_size == sizeof(struct dxs_stats);
-}
-
 // Whether the process has left its statistics to the launcher; if not, it will write them.
 static bool give_back(int fd)
 {
@@ -230,6 +256,20 @@ static bool receive(int sock, struct ucred *from, int *fd)
 	return len > 0;
 }
 
+// What is not kept, its process writes, under the name that the launcher would have given it.
+static void refuse(struct dxs_keeper *keeper, pid_t pid, int fd)
+{
+	struct dxs_kept_process *process = find(keeper, pid);
+
+	if (!dxs_sealed_is(fd))
+		return;
+	give_back(fd);
+	if (!process)
+		return;
+	write_earlier(keeper, process, process->nr);
+	forget(keeper, process);
+}
+
 // Anybody may find the socket; only this user's processes are heard.
 static void take_all(struct dxs_keeper *keeper)
 {
@@ -239,10 +279,9 @@ static void take_all(struct dxs_keeper *keeper)
 	while (receive(keeper->socket, &from, &fd)) {
 		if (fd < 0)
 			continue;
-		if (is_statistics(fd) && from.uid == geteuid() && from.pid > 0 && !add(keeper, from.pid, fd))
+		if (dxs_sealed_is(fd) && from.uid == geteuid() && from.pid > 0 && !add(keeper, from.pid, fd))
 			continue;
-		if (is_statistics(fd))
-			give_back(fd);
+		refuse(keeper, from.pid, fd);
 		close(fd);
 	}
 }
@@ -262,7 +301,7 @@ static void part(struct dxs_keeper *keeper, struct dxs_kept_process *process)
 		finish(keeper, process);
 		return;
 	}
-	write_earlier(keeper, process);
+	write_earlier(keeper, process, process->nr - 1);
 	forget(keeper, process);
 }
 
@@ -272,6 +311,12 @@ void dxs_keeper_close(struct dxs_keeper *keeper)
 	dxs_keeper_turn(keeper);
 	while (keeper->nr)
 		part(keeper, &keeper->process[keeper->nr - 1]);
+	if (keeper->report && !keeper->has_reported)
+		fputs("daxsync: no process of the run has mapped a file shared and writable\n", keeper->report);
+	if (keeper->report && (fflush(keeper->report) || ferror(keeper->report)))
+		dxs_error("the report cannot be written: %s", strerrordesc_np(errno));
+	if (keeper->report && keeper->report != stderr)
+		fclose(keeper->report);
 	free(keeper->process);
 	close(keeper->socket);
 	close(keeper->poll_fd);

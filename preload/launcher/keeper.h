@@ -3,7 +3,9 @@
 #ifndef DXS_LAUNCHER_KEEPER_H
 #define DXS_LAUNCHER_KEEPER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 // The statistics of the programs that one process has executed, one after the other.
@@ -17,15 +19,17 @@ struct dxs_kept_process {
 struct dxs_keeper {
 	int poll_fd; // readable when there is something to do
 	int socket;
-	pid_t child; // of the launcher: the statistics of the others have names of their own
-	const char *pattern;
+	pid_t child;         // of the launcher: the statistics of the others have names of their own
+	const char *pattern; // of the files of statistics; NULL: none
+	FILE *report;        // where the report goes; NULL: nowhere
+	bool has_reported;
 	struct dxs_kept_process *process;
 	size_t nr;
 };
 
-// Makes a keeper that writes to what DAXSYNC_STATS says, and tells the library of it by the environment. 0, or -errno after
-// one line on stderr.
-int dxs_keeper_open(struct dxs_keeper *keeper, const char *pattern);
+// Makes a keeper that writes to what DAXSYNC_STATS says (NULL: nowhere) and a report for people (a path, "-" for standard
+// error; NULL: none), and tells the library of it by the environment. 0, or -errno after one line on stderr.
+int dxs_keeper_open(struct dxs_keeper *keeper, const char *pattern, const char *report);
 
 // Its child has started.
 void dxs_keeper_begin(struct dxs_keeper *keeper, pid_t child);

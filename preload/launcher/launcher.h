@@ -18,5 +18,12 @@ enum dxs_exit {
 int dxs_cmd_run(char **argv);
 int dxs_cmd_check(char **argv);
 int dxs_cmd_stat(char **argv);
+int dxs_cmd_top(char **argv);
+
+// A process id, or 0: it is none.
+int dxs_pid_of(const char *arg);
+
+// Says why the statistics of a process cannot be shown (-errno), and returns the exit status for it.
+int dxs_stat_failed(int pid, int err);
 
 #endif

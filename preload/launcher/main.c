@@ -13,6 +13,7 @@
 static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 			   "       daxsync check [OPTION]... [PATH | PROGRAM]...\n"
 			   "       daxsync stat PID...\n"
+			   "       daxsync top PID\n"
 			   "       daxsync --help | --version\n"
 			   "\n"
 			   "Serves the msync and fsync calls of programs that map files on persistent memory (DAX)\n"
@@ -21,8 +22,9 @@ static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMEN
 			   "  run    starts PROGRAM with the library preloaded\n"
 			   "  check  tells what this machine, a file, a directory or a program can do\n"
 			   "  stat   prints the statistics of a running process\n"
+			   "  top    shows them, for people, every second\n"
 			   "\n"
-			   "\"daxsync run --help\", \"daxsync check --help\" and \"daxsync stat --help\" tell more.\n";
+			   "\"daxsync COMMAND --help\" tells more.\n";
 
 static int run_command(const char *command, char **argv)
 {
@@ -32,6 +34,8 @@ static int run_command(const char *command, char **argv)
 		return dxs_cmd_check(argv);
 	if (!strcmp(command, "stat"))
 		return dxs_cmd_stat(argv);
+	if (!strcmp(command, "top"))
+		return dxs_cmd_top(argv);
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
 		fputs(help, stdout);
 		return 0;

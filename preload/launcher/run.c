@@ -37,7 +37,7 @@ static const char help_tail[] =
 	"ended it. FILE is that of PROGRAM's process; other processes that have mapped a file get\n"
 	"FILE.PID, or all their own with a %p in the name. \"daxsync stat --keys\" explains them.\n"
 	"\n"
-	"With --stats, --verify or --powercut PROGRAM runs as a child of daxsync. If no image directory is\n"
+	"With --stats, --report, --verify or --powercut PROGRAM runs as a child of daxsync. If no image directory is\n"
 	"given, a temporary one is made and removed when PROGRAM ends (not after a power cut);\n"
 	"give one to a PROGRAM that goes on in the background.\n";
 
@@ -59,7 +59,10 @@ static void print_help(void)
 	fputs(help_head, stdout);
 	for (size_t i = 0; i < nr; i++)
 		print_option(&rows[i]);
-	fputs("  --help\n        print this\n", stdout);
+	fputs("  --report[=FILE]\n        at the end, one screen for people: files, syncs, pages, call sites; - is "
+	      "stderr\n"
+	      "  --help\n        print this\n",
+	      stdout);
 	fputs(help_tail, stdout);
 }
 
@@ -76,6 +79,19 @@ static const struct dxs_config_row *find_option(const char *name, size_t len)
 		if (strlen(rows[i].option) == len && !memcmp(rows[i].option, name, len))
 			return &rows[i];
 	return len == 5 && !memcmp(name, "fault", len) && dxs_library_has_faults() ? &fault_option : NULL;
+}
+
+static const char *report; // where to, "-" for standard error; NULL: there is to be none
+
+static bool take_report(const char *option)
+{
+	if (!strcmp(option, "--report"))
+		report = "-";
+	else if (!strncmp(option, "--report=", 9) && option[9])
+		report = option + 9;
+	else
+		return false;
+	return true;
 }
 
 static bool is_on(const char *variable)
@@ -182,7 +198,9 @@ static int take_options(char ***argv)
 			(*argv)++;
 			break;
 		}
-		if (take_option(argv, &needy))
+		if (take_report(**argv))
+			(*argv)++;
+		else if (take_option(argv, &needy))
 			return -EINVAL;
 	}
 	if (needy && !is_on("DAXSYNC_EMULATE")) {
@@ -221,15 +239,21 @@ static const char *powercut_asked(void)
 		       : NULL;
 }
 
+static const char *stats_asked(void)
+{
+	const char *pattern = getenv("DAXSYNC_STATS");
+
+	return pattern && *pattern ? pattern : NULL;
+}
+
 // With what keeps the statistics, if there are to be any.
 static int run_supervised(char **argv)
 {
-	const char *pattern = getenv("DAXSYNC_STATS");
 	struct dxs_keeper keeper;
 	int ret;
 
-	if (!pattern || !*pattern || dxs_keeper_open(&keeper, pattern))
-		return dxs_supervise(argv, NULL);
+	if ((!stats_asked() && !report) || dxs_keeper_open(&keeper, stats_asked(), report))
+		return report ? DXS_EXIT_ERROR : dxs_supervise(argv, NULL);
 	ret = dxs_supervise(argv, &keeper);
 	dxs_keeper_close(&keeper);
 	return ret;
@@ -237,9 +261,7 @@ static int run_supervised(char **argv)
 
 static int run_kept(char **argv)
 {
-	const char *pattern = getenv("DAXSYNC_STATS");
-
-	return pattern && *pattern ? run_supervised(argv) : dxs_supervise_exec(argv);
+	return stats_asked() || report ? run_supervised(argv) : dxs_supervise_exec(argv);
 }
 
 static int run_checked(char **argv, const struct dxs_imagedir_asked *asked)

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // stat.c: `daxsync stat` prints the statistics of running processes.
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "launcher.h"
 #include "report/stats.h"
+#include "sealed.h"
 
 static const char help[] =
 	"Usage: daxsync stat PID...\n"
@@ -40,95 +36,35 @@ static int print_keys(void)
 	return 0;
 }
 
-static bool is_stats(int dir, const char *name)
+int dxs_stat_failed(int pid, int err)
 {
-	static const char wanted[] = "/memfd:" DXS_STATS_NAME " (deleted)";
-	char target[sizeof(wanted) + 1];
-	ssize_t len = readlinkat(dir, name, target, sizeof(target));
-
-	return len == (ssize_t)sizeof(wanted) - 1 && !memcmp(target, wanted, sizeof(wanted) - 1);
-}
-
-// The device of the kernel's own tmpfs, which every memfd is on and nobody can mount.
-static dev_t memfd_dev(void)
-{
-	int fd = memfd_create("daxsync stat", MFD_CLOEXEC);
-	struct stat st = {0};
-
-	if (fd < 0 || fstat(fd, &st))
-		st.st_dev = 0;
-	if (fd >= 0)
-		close(fd);
-	return st.st_dev;
-}
-
-// Anything may bear the name: a FIFO, a file whose server never answers. So it is looked at before it is opened, without
-// asking a server, and only a sealed memfd is read: its size stays what it is. -ENODATA: it is not.
-static int open_sealed(int dir, const char *name)
-{
-	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	int fd = -1, path_fd = openat(dir, name, O_PATH | O_CLOEXEC);
-	dev_t dev = memfd_dev();
-	char path[32];
-	struct statx st;
-
-	if (path_fd < 0)
-		return -ENODATA; // closed meanwhile
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-	if (!statx(path_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) && S_ISREG(st.stx_mode) &&
-	    makedev(st.stx_dev_major, st.stx_dev_minor) == dev)
-		fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	close(path_fd);
-	if (fd >= 0 && (fcntl(fd, F_GET_SEALS) & seals) == seals)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -ENODATA;
-}
-
-// A descriptor of the statistics of a process, or -errno; -ENODATA: it has none.
-static int stats_open(int pid)
-{
-	const struct dirent *entry;
-	int fd = -ENODATA;
-	char path[32];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while (fd == -ENODATA && (entry = readdir(dir)))
-		if (is_stats(dirfd(dir), entry->d_name))
-			fd = open_sealed(dirfd(dir), entry->d_name);
-	closedir(dir);
-	return fd;
-}
-
-static int stat_process(int pid)
-{
-	int err = 0, fd = stats_open(pid);
-
-	if (fd >= 0) {
-		err = dxs_stats_write_json_of(pid, fd, STDOUT_FILENO);
-		close(fd);
-	}
-	if (fd == -ENODATA) {
+	if (err == -ENODATA) {
 		dxs_error("process %d has no statistics: daxsync is not in it, or has not tracked a file yet", pid);
 		return DXS_EXIT_NOT_SERVED;
 	}
 	if (err == -EINVAL)
 		dxs_error("process %d runs with another version of daxsync", pid);
-	else if (fd == -ENOENT && access("/proc/self", F_OK))
+	else if (err == -ENOENT && access("/proc/self", F_OK))
 		dxs_error("the statistics of process %d cannot be read: /proc is not mounted", pid);
-	else if (fd == -ENOENT)
+	else if (err == -ENOENT)
 		dxs_error("there is no process %d", pid);
-	else if (fd < 0 || err)
-		dxs_error("the statistics of process %d cannot be read: %s", pid, strerrordesc_np(fd < 0 ? -fd : -err));
-	return fd < 0 || err ? DXS_EXIT_ERROR : 0;
+	else
+		dxs_error("the statistics of process %d cannot be read: %s", pid, strerrordesc_np(-err));
+	return DXS_EXIT_ERROR;
 }
 
-static int pid_of(const char *arg)
+static int stat_process(int pid)
+{
+	int fd = dxs_sealed_open(pid), err = fd;
+
+	if (fd >= 0) {
+		err = dxs_stats_write_json_of(pid, fd, STDOUT_FILENO);
+		close(fd);
+	}
+	return err ? dxs_stat_failed(pid, err) : 0;
+}
+
+int dxs_pid_of(const char *arg)
 {
 	char *end;
 	long pid = strtol(arg, &end, 10);
@@ -151,7 +87,7 @@ int dxs_cmd_stat(char **argv)
 		return DXS_EXIT_ERROR;
 	}
 	for (; *argv; argv++) {
-		int pid = pid_of(*argv), ret = DXS_EXIT_ERROR;
+		int pid = dxs_pid_of(*argv), ret = DXS_EXIT_ERROR;
 
 		if (pid)
 			ret = stat_process(pid);

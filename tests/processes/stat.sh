@@ -101,6 +101,10 @@ static int memfd(int seals, const char *text)
 	strcpy(dxs_stats.version, DXS_VERSION);
 	for (int i = 0; i < DXS_STATS_SLOTS; i++)
 		dxs_stats.slot[i].state = 2;
+	for (int i = 0; text && i < DXS_SITES; i++) {
+		strcpy(dxs_stats.site[DXS_SITE_SYNC][i].path, i % 2 ? text : "/proc/self/fd/0");
+		dxs_stats.site[DXS_SITE_SYNC][i].addr = i;
+	}
 	if (write(fd, &dxs_stats, sizeof(dxs_stats)) != sizeof(dxs_stats) || (seals && fcntl(fd, F_ADD_SEALS, seals)))
 		return -1;
 	return fd;
@@ -150,6 +154,77 @@ equals 'what is not plain in the output' "$(LC_ALL=C tr -d '\040-\176\n' <"$scra
 equals 'the lines of the output' "$(wc -l <"$scratch/out")" 1
 controls='"\u001b[1m\n\u009b\u202e"'
 is_true 'a name with control characters' ".program == $controls and .mappings[0].path == $controls"
+
+# top: a hostile process. Its call sites name a FIFO, and their counts are what they like.
+named_top() { # KIND
+	"$scratch/named" "$1" <"$scratch/input" >"$scratch/held" &
+	pid=$!
+	exec 3>"$scratch/input"
+	eventually grep -q named "$scratch/held"
+	"$daxsync" top "$pid" >"$scratch/screen" 2>"$scratch/err" 3>&- &
+	top=$!
+	eventually grep -q '^where it syncs' "$scratch/screen"
+	let_go
+	wait "$top" || fail "the status of top is $? when the process has ended"
+	equals 'what is not plain on the screen' "$(LC_ALL=C tr -d '\040-\176\n' <"$scratch/screen" | wc -c)" 0
+}
+named_top endless
+named_top controls
+grep -q '^  ?\[1m???\{0,1\}$' "$scratch/screen" || fail 'the path is not shown'
+
+# keeper: what others send. The launcher takes no memory that can change its size, and none of another user's; what has no
+# keeper is written by its process.
+compile - "$scratch/sends" -I"$source/include" <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int main(void)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct iovec iov = {"x", 1};
+	const char *name = getenv("_DAXSYNC_KEEPER");
+	struct msghdr message = {&address, 3 + (name ? strlen(name) : 0), &iov, 1, &control, sizeof(control), 0};
+	int sock = socket(AF_UNIX, SOCK_DGRAM, 0), fd = memfd_create("daxsync-stats", MFD_ALLOW_SEALING);
+
+	if (!name || sock < 0 || ftruncate(fd, 1 << 20))
+		return 2;
+	strncpy(address.sun_path + 1, name, sizeof(address.sun_path) - 2);
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (sendmsg(sock, &message, 0) != 1)
+		return 3;
+	fd = 0; // something else than memory, and nothing at all
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (sendmsg(sock, &message, 0) != 1)
+		return 4;
+	message.msg_controllen = 0;
+	message.msg_control = NULL;
+	return sendmsg(sock, &message, 0) != 1;
+}
+C
+run 0 "$daxsync" run --emulate --stats="$scratch/sent" -- "$scratch/sends" </dev/null
+jq -e '.program == "sends" and .mappings == []' "$scratch/sent" >/dev/null || fail "not its own: $(cat "$scratch/sent")"
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
+	chmod 711 "$scratch"
+	mkdir -m 777 "$scratch/others"
+	mkdir -m 700 "$scratch/their-registry"
+	chown 65534:65534 "$scratch/their-registry"
+	: >"$scratch/others/file"
+	chmod 666 "$scratch/others/file"
+	run 0 "$daxsync" run --emulate --stats="$scratch/others/stats.%p" -- env DAXSYNC_REGISTRY="$scratch/their-registry" \
+		setpriv --reuid=65534 --regid=65534 --clear-groups -- "$processes" mode "$scratch/others/file"
+	found=$(find "$scratch/others" -name 'stats.*' -user 65534 | wc -l)
+	equals 'the statistics that the other user has written' "$found" 1
+fi
+
 mkdir "$scratch/root"
 own_root="mount -t tmpfs tmpfs '$scratch/root' && cd '$scratch/root' && exec '$scratch/named'"
 if unshare -rm true 2>/dev/null; then

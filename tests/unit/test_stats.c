@@ -378,3 +378,53 @@ Test(stats, unwritable_report_is_one_clear_line)
 			 "daxsync: the statistics cannot be written to /dev/full: No space left on device\n");
 	cr_expect_str_eq(report_error("/tmp"), "daxsync: the statistics cannot be written to /tmp: Is a directory\n");
 }
+
+Test(stats, each_key_has_a_unit_and_a_meaning)
+{
+	size_t nr;
+	const struct dxs_stats_row *rows = dxs_stats_rows(&nr);
+
+	cr_assert_gt(nr, DXS_NR_COUNTERS);
+	for (size_t i = 0; i < nr; i++) {
+		cr_expect(*rows[i].key && *rows[i].unit && *rows[i].meaning, "key %zu: %s", i, rows[i].key);
+		for (size_t j = 0; j < i; j++)
+			cr_expect(strcmp(rows[i].key, rows[j].key), "%s is there twice", rows[i].key);
+	}
+}
+
+Test(stats, each_duration_is_in_its_octave)
+{
+	dxs_stats_reset();
+	cr_expect_eq(dxs_stats_last_octave(), -1);
+	for (unsigned octave = 0; octave < 64; octave++) {
+		uint64_t least = octave ? 1ULL << octave : 0, most = octave < 63 ? (2ULL << octave) - 1 : UINT64_MAX;
+
+		dxs_stats_sync_ns(least);
+		dxs_stats_sync_ns(most);
+		cr_expect_eq(dxs_stats_octave(octave), 2, "octave %u", octave);
+		cr_expect_eq(dxs_stats_last_octave(), (int)octave);
+	}
+}
+
+static void *sites_body(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < NR_ROUNDS; i++)
+		dxs_sites_add(DXS_SITE_SYNC, (uintptr_t)sites_body + (uintptr_t)i % (DXS_SITES + 8));
+	return NULL;
+}
+
+// Also those that found no place, and those of a place that two threads have made at once.
+Test(stats, no_call_of_a_site_is_lost)
+{
+	uint64_t sum;
+
+	dxs_stats_reset();
+	run_threads(sites_body);
+	sum = atomic_load(&dxs_stats.sites_dropped[DXS_SITE_SYNC]);
+	cr_expect_gt(sum, 0);
+	for (size_t i = 0; i < DXS_SITES; i++)
+		sum += atomic_load(&dxs_stats.site[DXS_SITE_SYNC][i].count);
+	cr_expect_eq(sum, NR_THREADS * NR_ROUNDS);
+	cr_expect_neq(dxs_stats.site[DXS_SITE_SYNC][0].path[0], '\0', "no file");
+}

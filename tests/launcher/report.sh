@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# report.sh [BUILD]: `daxsync run --report` says what became of files and syncs, whatever ends the program.
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/lib.sh"
+launcher_begin report "$@"
+# shellcheck disable=SC3045 # every sh of ours has it
+ulimit -c 0
+compile "$source/tests/launcher/sites.c" "$scratch/sites" -g -O1
+compile "$source/tests/launcher/endings.c" "$scratch/endings"
+report=$scratch/report
+
+reports() { # EXPRESSION: a line that matches all of it
+	grep -Eqx "$1" "$report" || fail "no line \"$1\" in: $(cat "$report")"
+}
+reports_not() { # TEXT
+	! grep -qF "$1" "$report" || fail "\"$1\" in: $(cat "$report")"
+}
+
+for engine in mprotect auto; do
+	rm -f "$scratch/file" "$report"
+	run 0 "$daxsync" run --emulate --engine=$engine --report="$report" -- "$scratch/sites" "$scratch/file"
+	reports 'daxsync: sites, process [0-9]+, which has ended'
+	reports "  $scratch/file"
+	reports '    mode emulated: emulation was asked for'
+	reports '    NOT durable: persistent memory is emulated; mapped 1 time, 64 pages, stores noticed by (mprotect|uffd)'
+	# 24 of the program's own, one before ftruncate and one at the end.
+	reports ' +2[4-6]  msync, fsync and the like, of files that daxsync serves'
+	reports ' +[1-9]  of them went to the kernel as well, because of'
+	reports ' +1  fsync or fdatasync, which the kernel always ends'
+	reports ' +1  write\(2\) or a call like it had changed the file'
+	reports ' +1  ftruncate, fallocate or a call like it had changed the file'
+	reports_not 'another process'
+	reports ' +4[0-9]  write faults, which made [0-9]+ pages writable'
+	reports 'how long syncs took, from ... on \(2[4-6] timed\): half up to [0-9]+ [num]?s, 99 of 100 up to .*, the longest .*'
+	reports ' +[0-9]+ [num]?s  #+ +[0-9]+'
+	reports 'where it syncs'
+	reports 'where its stores make pages dirty'
+	if command -v addr2line >/dev/null 2>&1; then
+		reports ' +23  sync_here at sites\.c:[0-9]+ \(sites\)'
+		reports ' +1  main at sites\.c:[0-9]+ \(sites\)'
+		reports ' +20  store_here at sites\.c:[0-9]+ \(sites\)'
+		reports ' +20  copy_here at sites\.c:[0-9]+ \(sites\)'
+	else
+		reports " +23  $scratch/sites\\+0x[0-9a-f]+"
+	fi
+done
+[ -n "$(command -v addr2line)" ] || echo "$name: left out: names of functions (addr2line is missing, package binutils)"
+
+# Where addr2line is not there, file and offset.
+mkdir "$scratch/empty"
+PATH=$scratch/empty "$daxsync" run --emulate --report="$report" -- "$scratch/sites" "$scratch/file" 2>/dev/null
+reports " +23  $scratch/sites\\+0x[0-9a-f]+"
+
+# Killed, on standard error, behind what the program says.
+run 137 "$daxsync" run --emulate --report -- "$scratch/sites" "$scratch/file" 9
+cp "$scratch/err" "$report"
+reports 'daxsync: sites, process [0-9]+, which has ended'
+reports ' +1  fsync or fdatasync, which the kernel always ends'
+
+# What is not served is said so.
+run 0 "$daxsync" run --report="$report" -- "$scratch/sites" "$scratch/file"
+reports '    mode pass: not on persistent memory'
+reports "    the kernel's alone, as without daxsync; mapped 1 time, 64 pages, stores noticed by nothing"
+run 0 "$daxsync" run --report="$report" -- true
+equals 'the report on a program that maps nothing' "$(cat "$report")" \
+	'daxsync: no process of the run has mapped a file shared and writable'
+compile - "$scratch/stream" <<'C'
+#include <stdio.h>
+#include <sys/mman.h>
+
+int main(int argc, char **argv)
+{
+	FILE *stream = fopen(argv[argc - 1], "r+");
+	char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(stream), 0);
+
+	map[0] = 1;
+	return msync(map, 4096, MS_SYNC);
+}
+C
+run 0 "$daxsync" run --emulate --report="$report" -- "$scratch/stream" "$scratch/file"
+reports '    mode kernel: also written through a stdio stream'
+reports ' +1  a stdio stream or asynchronous I/O writes the file'
+
+# Several processes, one after the other; with statistics as well.
+run 0 "$daxsync" run --emulate --report="$report" --stats="$scratch/stats" -- "$scratch/endings" "$scratch/file" forks
+equals 'the number of processes' "$(grep -c '^daxsync: endings, process' "$report")" 3
+reports ' +[1-9][0-9]*  mode kernel, for the reason above'
+[ -s "$scratch/stats" ] || fail 'no statistics beside the report'
+
+# Foreign text does nothing to a terminal.
+controls=$(printf 'a\033[1m\302\233b\342\200\256c')
+run 0 "$daxsync" run --emulate --report="$report" -- "$scratch/endings" "$scratch/$controls" exit
+reports "  $scratch/a\\?\\[1m\\?b\\?c"
+equals 'what is not plain in the report' "$(LC_ALL=C tr -d '\040-\176\n' <"$report" | wc -c)" 0
+
+# Wrong use. Without a report nothing is timed for it.
+run 125 "$daxsync" run --report= -- touch "$scratch/started"
+says '--report= is no option'
+run 125 "$daxsync" run --report=/nonexistent/report -- touch "$scratch/started"
+says 'the report cannot be written to /nonexistent/report: No such file or directory'
+[ ! -e "$scratch/started" ] || fail 'the program was started all the same'
+run 0 "$daxsync" run --help
+prints '  --report[=FILE]'
+passed
