@@ -11,6 +11,7 @@
 #include "emulator.h"
 #include "process/fork.h"
 #include "report/stats.h"
+#include "report/unserved.h"
 
 void dxs_init(void)
 {
@@ -25,4 +26,5 @@ void dxs_init(void)
 		dxs_injector->begin();
 	dxs_fork_init();
 	dxs_stats_begin();
+	dxs_unserved_begin();
 }

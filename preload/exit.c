@@ -10,6 +10,7 @@
 #include "hooks.h"
 #include "process/fork.h"
 #include "report/stats.h"
+#include "report/unserved.h"
 #include "signal/signals.h"
 
 enum { RUNNING, FINISHING, FINISHED };
@@ -28,6 +29,7 @@ void dxs_finish(void)
 		atomic_store(&finisher, dxs_sys_tid());
 		dxs_sync_all();
 		dxs_leave_all();
+		dxs_unserved_say();
 		dxs_stats_report();
 		atomic_store(&state, FINISHED);
 		dxs_futex_wake(&state, INT32_MAX);

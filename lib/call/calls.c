@@ -17,6 +17,7 @@
 #include "core/observer.h"
 #include "core/sync.h"
 #include "report/stats.h"
+#include "report/unserved.h"
 
 // One mapping's part of an msync range.
 struct part {
@@ -81,8 +82,9 @@ static enum dxs_counter mode_cause(struct dxs_file *file)
 {
 	const char *reason = atomic_load(&file->reason);
 
-	if (dxs_file_own_mode(file) > DXS_MODE_KERNEL)
-		return DXS_kernel_syncs_others;
+	if (dxs_file_own_mode(file) > DXS_MODE_KERNEL) // or nobody can say, which was said when it was mapped
+		return file->writers.registered ? DXS_kernel_syncs_others : DXS_kernel_syncs_mode;
+	dxs_unserved_add(file->path, reason);
 	if (reason && (!strcmp(reason, DXS_STDIO_REASON) || !strcmp(reason, DXS_AIO_REASON)))
 		return DXS_kernel_syncs_stream;
 	return DXS_kernel_syncs_mode;
@@ -226,6 +228,13 @@ static int sync_addresses(uintptr_t start, uintptr_t end, int flags)
 	return ret ? ret : hole ? -ENOMEM : 0;
 }
 
+static int not_ours(uintptr_t start, uintptr_t end, int flags)
+{
+	if (flags & MS_SYNC)
+		dxs_unserved_synced(start, end);
+	return DXS_PASS;
+}
+
 int dxs_msync(void *addr, size_t len, int flags)
 {
 	uintptr_t start = (uintptr_t)addr, end = start + ((len + DXS_PAGE_SIZE - 1) & ~(DXS_PAGE_SIZE - 1));
@@ -233,7 +242,7 @@ int dxs_msync(void *addr, size_t len, int flags)
 	// Whatever the kernel answers with an error, or does nothing for, is its to answer (mm/msync.c, Linux 6.12).
 	if (start % DXS_PAGE_SIZE || end <= start || !(flags & MS_SYNC) || flags & ~(MS_SYNC | MS_INVALIDATE) ||
 	    !dxs_near(start, end))
-		return DXS_PASS;
+		return not_ours(start, end, flags);
 	return sync_addresses(start, end, flags);
 }
 
@@ -291,6 +300,8 @@ static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 
 	dxs_count(kernel_syncs, 1);
 	dxs_count(kernel_syncs_fsync, 1);
+	if (dxs_file_own_mode(file) == DXS_MODE_KERNEL)
+		dxs_unserved_add(file->path, atomic_load(&file->reason));
 	atomic_store_explicit(&file->causes, 0, memory_order_relaxed); // settled by this; relaxed: a statistic
 	if (!ret)
 		kernel_synced(file, fd, debt, &DXS_ASKED_ALL);

@@ -44,6 +44,7 @@
 #include "proc/pagemap.h"
 #include "proc/vma.h"
 #include "report/stats.h"
+#include "report/unserved.h"
 #include "signal/signals.h"
 #include "space/change.h"
 #include "space/strangers.h"
@@ -188,6 +189,7 @@ static void child_begin(void)
 	dxs_pagemap_reset();
 	dxs_vma_reset();
 	dxs_stats_reset();
+	dxs_unserved_forget();
 	if (dxs_observer)
 		dxs_observer->forked();
 }

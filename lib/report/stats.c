@@ -583,6 +583,17 @@ static bool is_left(void)
 			   keeping == DXS_STATS_LEFT);
 }
 
+// The launcher's own child, as the keeper's name has it (preload/launcher/keeper.c), has the name without a process id.
+static bool is_launchers(void)
+{
+	char name[sizeof(dxs_config.keeper)];
+	struct dxs_text text;
+
+	dxs_text_init(&text, name, sizeof(name));
+	dxs_text_add(&text, "daxsync-%ld-", dxs_sys6(SYS_getppid, 0, 0, 0, 0, 0, 0));
+	return !strncmp(name, dxs_config.keeper, text.len);
+}
+
 void dxs_stats_report(void)
 {
 	int pid = (int)dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -592,8 +603,8 @@ void dxs_stats_report(void)
 	if (!*dxs_config.stats || is_left())
 		return;
 	dxs_text_init(&text, path, sizeof(path));
-	// Where a launcher gives names, that without a process id is its own child's.
-	if (!dxs_stats_expand(&text, dxs_config.stats, pid) && *dxs_config.keeper && strcmp(path, "-"))
+	if (!dxs_stats_expand(&text, dxs_config.stats, pid) && *dxs_config.keeper && strcmp(path, "-") &&
+	    !is_launchers())
 		dxs_text_add(&text, ".%d", pid);
 	write_to(path, pid, false);
 }

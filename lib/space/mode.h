@@ -18,6 +18,7 @@ struct dxs_candidate {
 	bool in_memory;       // tmpfs, hugetlbfs: what is not in memory is not there
 	bool is_plain_memory; // see struct dxs_file
 	bool is_fresh;        // see struct dxs_map
+	bool is_unserved;     // left to the kernel, and nobody has asked for that (report/unserved.h)
 	dxs_mmap_fn next;     // who makes the program's mmap; NULL: the kernel
 	struct stat st;       // st_size: of a device too
 	uint64_t born, born_ns;

@@ -23,6 +23,7 @@
 #include "proc/vma.h"
 #include "report/diag.h"
 #include "report/stats.h"
+#include "report/unserved.h"
 #include "signal/signals.h"
 #include "space/change.h"
 #include "space/mode.h"
@@ -307,6 +308,8 @@ static void note_pass(struct dxs_candidate *candidate, int prot, size_t len, int
 
 	if (S_ISREG(candidate->st.st_mode) && !dxs_config_wants(candidate->path))
 		dxs_strangers_left();
+	else
+		candidate->is_unserved = S_ISREG(candidate->st.st_mode) && prot & PROT_WRITE;
 	if (!(prot & PROT_WRITE))
 		return;
 	if (is_noted || dxs_config.verify || dxs_config.strict)
@@ -364,7 +367,10 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, d
 	}
 	if (flags & MAP_FIXED && dxs_is_known((uintptr_t)addr, len))
 		return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
-	return dxs_mode_map(&candidate, addr, len, prot, flags, fd, off);
+	addr = dxs_mode_map(&candidate, addr, len, prot, flags, fd, off);
+	if (candidate.is_unserved && !dxs_is_err(addr))
+		dxs_unserved_map((uintptr_t)addr, len, candidate.reason);
+	return addr;
 }
 
 static int sys_munmap(void *addr, size_t len)

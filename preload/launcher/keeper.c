@@ -231,6 +231,22 @@ static bool give_back(int fd)
 	return is_left;
 }
 
+// The first of the descriptors that were sent; there should be no more.
+static int take_fd(const struct cmsghdr *part)
+{
+	size_t nr = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	int fd = -1, other;
+
+	for (size_t i = 0; i < nr; i++) {
+		memcpy(&other, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
+		if (i)
+			close(other);
+		else
+			fd = other;
+	}
+	return fd;
+}
+
 // The sender's credentials and what it sent. False: nothing there.
 static bool receive(int sock, struct ucred *from, int *fd)
 {
@@ -246,14 +262,14 @@ static bool receive(int sock, struct ucred *from, int *fd)
 
 	*from = (struct ucred){.uid = (uid_t)-1};
 	*fd = -1;
-	for (struct cmsghdr *part = len > 0 ? CMSG_FIRSTHDR(&message) : NULL; part;
+	for (struct cmsghdr *part = len >= 0 ? CMSG_FIRSTHDR(&message) : NULL; part;
 	     part = CMSG_NXTHDR(&message, part)) {
 		if (part->cmsg_type == SCM_RIGHTS)
-			memcpy(fd, CMSG_DATA(part), sizeof(*fd));
+			*fd = take_fd(part);
 		if (part->cmsg_type == SCM_CREDENTIALS)
 			memcpy(from, CMSG_DATA(part), sizeof(*from));
 	}
-	return len > 0;
+	return len >= 0 && message.msg_controllen; // each message has the credentials, also an empty one
 }
 
 // What is not kept, its process writes, under the name that the launcher would have given it.

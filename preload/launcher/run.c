@@ -17,6 +17,7 @@
 #include "launcher.h"
 #include "library.h"
 #include "program.h"
+#include "report/unserved.h"
 #include "supervise.h"
 
 static const char help_head[] =
@@ -285,6 +286,9 @@ int dxs_cmd_run(char **argv)
 	if (ret || dxs_library_preload())
 		return DXS_EXIT_ERROR;
 	warn_if_out_of_reach(argv[0]);
+	// A report tells more than one line.
+	if (report ? unsetenv(DXS_UNSERVED_VARIABLE) : setenv(DXS_UNSERVED_VARIABLE, "1", 1))
+		return DXS_EXIT_ERROR;
 	asked = (struct dxs_imagedir_asked){is_on("DAXSYNC_VERIFY"), powercut_asked()};
 	if (!asked.verify && !asked.powercut)
 		return run_kept(argv);

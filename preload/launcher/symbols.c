@@ -53,6 +53,7 @@ static pid_t start(const char *path, uint64_t addr, int *out)
 {
 	char where[32];
 	char *argv[] = {"addr2line", "-f", "-C", "-e", (char *)path, where, NULL};
+	char *none[] = {"LC_ALL=C", NULL}; // not the shim, and no server to ask for debug information
 	posix_spawn_file_actions_t actions;
 	int pipes[2];
 	pid_t pid = -1;
@@ -63,7 +64,7 @@ static pid_t start(const char *path, uint64_t addr, int *out)
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ))
+	if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, none))
 		pid = -1;
 	posix_spawn_file_actions_destroy(&actions);
 	close(pipes[1]);
@@ -103,7 +104,6 @@ bool dxs_symbols_find(const char *path, uint64_t offset, char *out, size_t size)
 	char function[256], line[512];
 	uint64_t addr;
 
-	unsetenv("DEBUGINFOD_URLS"); // nothing is fetched from elsewhere
 	if (!find_address(path, offset, &addr) || !ask(path, addr, function, line, sizeof(function)))
 		return false;
 	file = strrchr(line, '/');

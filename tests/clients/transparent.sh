@@ -47,10 +47,11 @@ record() { # VARIANT PREFIX...
 		echo "$status" >"$kept/status"
 	)
 	# Left out: this shell's own word on a program that a signal killed, and the
-	# one line that says that emulation is not durable.
+	# one line that says that emulation is not durable, or that a mapping was synced
+	# by the kernel.
 	case $kept in
 	*/emulated) said_more='^daxsync: ' ;;
-	*) said_more='^$' ;;
+	*) said_more='^daxsync: .* was synced by the kernel: not on persistent memory' ;;
 	esac
 	sed "/^Terminated\$/d; /^Segmentation fault\$/d; /$said_more/d" "$kept/stderr" >"$scratch/stderr"
 	mv "$scratch/stderr" "$kept/stderr"

@@ -84,6 +84,36 @@ run 0 "$daxsync" run --emulate --report="$report" -- "$scratch/stream" "$scratch
 reports '    mode kernel: also written through a stdio stream'
 reports ' +1  a stdio stream or asynchronous I/O writes the file'
 
+# Without a report, one line at the end, where somebody has asked for daxsync by its launcher.
+run 0 "$daxsync" run -- "$scratch/sites" "$scratch/file"
+says "$scratch/file was synced by the kernel: not on persistent memory (\"daxsync run --report\" tells of all files)"
+run 0 "$daxsync" run --emulate -- "$scratch/stream" "$scratch/file"
+says "$scratch/file was synced by the kernel: also written through a stdio stream"
+for options in --log=error "--exclude=$scratch/*" '--include=/nonexistent/*'; do
+	run 0 "$daxsync" run "$options" -- "$scratch/sites" "$scratch/file"
+	says_nothing
+done
+run 0 env LD_PRELOAD="$build/lib/libdaxsync-preload.so" "$scratch/sites" "$scratch/file"
+says_nothing
+# Not of a file that is served, and not of one that is never synced.
+run 0 "$daxsync" run --emulate -- "$scratch/sites" "$scratch/file"
+says 'nothing is made durable'
+compile - "$scratch/unsynced" <<'C'
+#include <fcntl.h>
+#include <sys/mman.h>
+
+int main(int argc, char **argv)
+{
+	int fd = open(argv[argc - 1], O_RDWR);
+	char *map = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *other = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return map == MAP_FAILED || msync(other, 4096, MS_SYNC) || msync(map, 4096, MS_ASYNC);
+}
+C
+run 0 "$daxsync" run -- "$scratch/unsynced" "$scratch/file"
+says_nothing
+
 # Several processes, one after the other; with statistics as well.
 run 0 "$daxsync" run --emulate --report="$report" --stats="$scratch/stats" -- "$scratch/endings" "$scratch/file" forks
 equals 'the number of processes' "$(grep -c '^daxsync: endings, process' "$report")" 3

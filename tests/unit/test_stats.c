@@ -307,7 +307,8 @@ Test(stats, report_has_every_key)
 #define CHECK_KEY(name, unit, meaning) cr_expect_not_null(strstr(text, ",\"" #name "\":"));
 	DXS_COUNTERS(CHECK_KEY)
 #undef CHECK_KEY
-	cr_expect_not_null(strstr(text, ",\"sync_ns\":{\"count\":1,\"p50\":5,\"p99\":5,\"max\":5},"));
+	cr_expect_not_null(
+		strstr(text, ",\"sync_ns\":{\"count\":1,\"p50\":5,\"p99\":5,\"max\":5,\"octaves\":[0,0,1]},"));
 	cr_expect_not_null(strstr(text, ",\"mappings\":[{\"path\":\"/a \\\"b\\\"\\u000a\",\"mode\":\"emulated\","
 					"\"engine\":\"uffd\",\"reason\":\"asked for\",\"bytes\":4096,\"count\":1}],"));
 	cr_expect_not_null(strstr(text, "],\"mappings_dropped\":0}\n"));
