@@ -133,6 +133,12 @@ void dxs_json_u64(struct dxs_json *json, uint64_t value)
 	add_text(json, buf);
 }
 
+void dxs_json_bool(struct dxs_json *json, bool value)
+{
+	separate(json);
+	add_text(json, value ? "true" : "false");
+}
+
 int dxs_json_finish(struct dxs_json *json)
 {
 	add(json, '\n');

@@ -3,6 +3,7 @@
 #ifndef DXS_JSON_H
 #define DXS_JSON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ void dxs_json_key(struct dxs_json *json, const char *key);
 // of any kind (utf8.h), are escaped.
 void dxs_json_string(struct dxs_json *json, const char *s);
 void dxs_json_u64(struct dxs_json *json, uint64_t value);
+void dxs_json_bool(struct dxs_json *json, bool value);
 
 // Ends the text with a newline and writes what is left. 0, or -errno of the first write that failed.
 int dxs_json_finish(struct dxs_json *json);

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-// Prints one line: "  NAME  TEXT", the names in a column; '?' stands for control characters (utf8.h).
+// One fact about what is looked at; "conclusion" is the verdict, and the last. '?' stands for control characters (utf8.h).
 void dxs_check_say(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // What the kernel, the CPU and the libraries offer.

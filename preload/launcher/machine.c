@@ -156,7 +156,6 @@ static bool conclude(void)
 
 bool dxs_check_machine(void)
 {
-	puts("this machine");
 	say_kernel();
 	say_userfaultfd();
 	say_pagemap();

@@ -102,7 +102,7 @@ says "$memory/images"
 has_mode kernel
 
 # No engine needs a privilege.
-if [ "$(id -u)" -eq 0 ] && "$daxsync" check | grep -q '^  userfaultfd  *granted'; then
+if [ "$(id -u)" -eq 0 ] && "$daxsync" check -v | grep -q '^  userfaultfd  *granted'; then
 	chmod 777 "$memory"
 	chmod 755 "$scratch"
 	rm -f "$memory/file"

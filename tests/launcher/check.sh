@@ -10,7 +10,7 @@ launcher_begin check "$@"
 
 # The machine.
 status=0
-"$daxsync" check >"$scratch/out" 2>"$scratch/err" || status=$?
+"$daxsync" check -v >"$scratch/out" 2>"$scratch/err" || status=$?
 [ "$status" -le 1 ] || fail "exit status $status"
 says_nothing
 prints "$(uname -r)"
@@ -36,22 +36,22 @@ memory=$(mktemp -d /dev/shm/daxsync-check.XXXXXX)
 trap 'rm -rf "$memory"; launcher_end' EXIT
 head -c 10000 /dev/zero >"$memory/file"
 for place in "$memory" "$memory/file"; do
-	run 1 "$daxsync" check "$place"
+	run 1 "$daxsync" check -v "$place"
 	prints '  file system             tmpfs at /dev/shm'
 	prints '  DAX                     no'
 	prints '  MAP_SYNC                refused'
 	prints '  mode                    pass'
 	prints '  with DAXSYNC_EMULATE=1  '
 	prints '  conclusion              out of reach: '
-	run "$can_track" "$daxsync" check --emulate "$place"
-	DAXSYNC_EMULATE=1 run "$can_track" "$daxsync" check "$place"
-	DAXSYNC_EMULATE=0 run 1 "$daxsync" check "$place"
+	run "$can_track" "$daxsync" check -v --emulate "$place"
+	DAXSYNC_EMULATE=1 run "$can_track" "$daxsync" check -v "$place"
+	DAXSYNC_EMULATE=0 run 1 "$daxsync" check -v "$place"
 done
 
 # What keeps the library from serving in a run is what check names.
 compile "$source/tests/launcher/mapper.c" "$scratch/mapper"
 registry_refused() { # DIRECTORY REASON
-	DAXSYNC_REGISTRY=$1 run 1 "$daxsync" check --emulate "$memory"
+	DAXSYNC_REGISTRY=$1 run 1 "$daxsync" check -v --emulate "$memory"
 	prints "  with DAXSYNC_EMULATE=1  kernel: the $2"
 	DAXSYNC_REGISTRY=$1 run 0 "$daxsync" run --emulate -- "$scratch/mapper" "$memory/mapped"
 	sed -i '/^daxsync: emulated persistent memory /d' "$scratch/err"
@@ -74,7 +74,7 @@ if unshare -m true 2>/dev/null; then
 		# shellcheck disable=SC2016 # the inner shell's variables
 		run "$wanted" unshare -m sh -c 'umount -l /proc && exec "$@"' sh "$@"
 	}
-	without_proc 1 "$daxsync" check
+	without_proc 1 "$daxsync" check -v
 	prints 'stores cannot be tracked here: /proc/self/pagemap cannot be opened'
 	without_proc 0 "$daxsync" run --emulate --engine=mprotect --stats="$scratch/stats" -- "$scratch/mapper" \
 		"$memory/mapped"
@@ -90,35 +90,66 @@ fi
 equals 'the directory' "$(ls -A "$memory")" file
 before=$(stat -c '%s %Y %Z' "$memory/file")
 sleep 0.01
-run 1 "$daxsync" check "$memory/file"
+run 1 "$daxsync" check -v "$memory/file"
 equals 'the file' "$(stat -c '%s %Y %Z' "$memory/file")" "$before"
 
 # One that cannot be served makes the whole answer no.
-run 0 "$daxsync" check sh
-run 1 "$daxsync" check sh "$memory"
-run 1 "$daxsync" check "$memory" sh
+run 0 "$daxsync" check -v sh
+run 1 "$daxsync" check -v sh "$memory"
+run 1 "$daxsync" check -v "$memory" sh
 equals 'the arguments' "$(grep -c '^  conclusion ' "$scratch/out")" 3
+
+# By default one line for each, and of the machine only if nothing else is asked for.
+run 1 "$daxsync" check "$memory" sh
+equals 'the lines' "$(wc -l <"$scratch/out")" 2
+prints "$memory: out of reach: not on persistent memory"
+grep -Eq '^/.*/sh: can be served$' "$scratch/out" || fail 'no verdict on sh'
+run "$can_track" "$daxsync" check
+equals 'the lines' "$(wc -l <"$scratch/out")" 1
+prints 'this machine: stores can'
+
+# The same as JSON.
+if command -v jq >/dev/null 2>&1; then
+	run 1 "$daxsync" check --json "$memory" sh
+	jq -e --arg memory "$memory" 'map(.subject) | .[0] == "this machine" and .[1] == $memory and (.[2] | endswith("/sh"))' \
+		"$scratch/out" >/dev/null || fail 'not these subjects'
+	jq -e '.[1].served == false and .[2].served == true and .[2].conclusion == "can be served"' "$scratch/out" >/dev/null ||
+		fail 'not these verdicts'
+	jq -r '.[] | .facts[] | "\(.name)  \(.text)"' "$scratch/out" >"$scratch/facts"
+	"$daxsync" check -v "$memory" sh >"$scratch/verbose" || true
+	equals 'the number of facts' "$(wc -l <"$scratch/facts")" "$(grep '^  ' "$scratch/verbose" | grep -vc '^  conclusion ')"
+	mkdir "$memory/$(printf 'a\033"\n\377')"
+	run 1 "$daxsync" check --json "$memory"/a*
+	jq -e '.[1].subject | endswith("/a\u001b\"\n\ufffd")' "$scratch/out" >/dev/null || fail 'not this name'
+	rmdir "$memory"/a*
+	status=0
+	"$daxsync" check --json >/dev/full 2>"$scratch/err" || status=$?
+	equals 'the status where nothing can be written' "$status" 125
+	says 'the output cannot be written'
+else
+	echo "$name: left out: --json (jq is missing)"
+fi
 
 # What is no place at all.
 mkfifo "$scratch/fifo"
-run 1 timeout 10 "$daxsync" check "$scratch/fifo"
+run 1 timeout 10 "$daxsync" check -v "$scratch/fifo"
 prints 'neither a regular file nor a directory nor a DAX device'
-run 1 "$daxsync" check /dev/null
+run 1 "$daxsync" check -v /dev/null
 prints 'neither a regular file nor a directory nor a DAX device'
-run 1 "$daxsync" check "$scratch/none"
+run 1 "$daxsync" check -v "$scratch/none"
 prints 'out of reach: No such file or directory'
-run 1 "$daxsync" check no-such-program
+run 1 "$daxsync" check -v no-such-program
 prints 'out of reach: No such file or directory'
-run 1 "$daxsync" check ''
-run 1 "$daxsync" check -- --help
+run 1 "$daxsync" check -v ''
+run 1 "$daxsync" check -v -- --help
 prints '--help'
-run 1 "$daxsync" check /proc
-run 1 "$daxsync" check /proc/self/status
+run 1 "$daxsync" check -v /proc
+run 1 "$daxsync" check -v /proc/self/status
 
 # An executable file that is neither ELF nor a script is data.
 echo data >"$memory/data"
 chmod 755 "$memory/data"
-run 1 "$daxsync" check "$memory/data"
+run 1 "$daxsync" check -v "$memory/data"
 prints '  mode                    pass'
 
 # Another user.
@@ -130,28 +161,28 @@ if [ "$(id -u)" -eq 0 ]; then
 		run "$expected_status" setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all \
 			--inh-caps=-all -- "$@"
 	}
-	as_nobody 1 "$daxsync" check "$memory"
+	as_nobody 1 "$daxsync" check -v "$memory"
 	prints 'out of reach: Permission denied'
-	as_nobody 1 "$daxsync" check "$memory/file"
+	as_nobody 1 "$daxsync" check -v "$memory/file"
 	prints 'out of reach: you may not write this file'
 	chmod 600 "$memory/file"
-	as_nobody 1 "$daxsync" check "$memory/file"
+	as_nobody 1 "$daxsync" check -v "$memory/file"
 	prints 'out of reach: Permission denied'
 	# No engine needs a privilege.
-	said=$("$daxsync" check | grep '^  userfaultfd ')
-	as_nobody "$can_track" "$daxsync" check
+	said=$("$daxsync" check -v | grep '^  userfaultfd ')
+	as_nobody "$can_track" "$daxsync" check -v
 	prints "$said"
 fi
 
 # What a terminal would obey is not shown.
 mkdir "$memory/$(printf 'a\033[31m\302\233\342\200\256\377')"
-run 1 "$daxsync" check "$memory"/a*
+run 1 "$daxsync" check -v "$memory"/a*
 prints "$memory/a?[31m???"
-run 1 "$daxsync" check --emulate "$(printf 'no\302\205such')"
+run 1 "$daxsync" check -v --emulate "$(printf 'no\302\205such')"
 prints 'no?such'
 rmdir "$memory"/a*
 
 # Settings count, and a wrong one is one line.
-DAXSYNC_ENGINE=ufd run "$can_track" "$daxsync" check
+DAXSYNC_ENGINE=ufd run "$can_track" "$daxsync" check -v
 says 'DAXSYNC_ENGINE: not one of'
 passed

@@ -49,7 +49,7 @@ equals 'what is left in the directory of images' "$(ls "$scratch/images")" ''
 run 3 env DAXSYNC_EMULATE=1 DAXSYNC_STRICT=1 LD_PRELOAD="$preload" "$scratch/mapper" "$scratch/file"
 run 121 "$scratch/bin/daxsync" run --emulate --verify -- "$scratch/mapper" "$scratch/file"
 grep -q 'nothing was verified' "$scratch/err" || fail 'the launcher does not say that nothing was verified'
-run 1 "$scratch/bin/daxsync" check --emulate "$scratch"
+run 1 "$scratch/bin/daxsync" check -v --emulate "$scratch"
 prints "with DAXSYNC_EMULATE=1  pass: $emulator is not found"
 
 # A program that holds the library: the emulator that lies there is another copy's.

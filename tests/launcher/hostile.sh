@@ -18,12 +18,12 @@ while [ $# -lt 100 ]; do
 	set -- "$@" "$scratch/data"
 done
 status=0
-"$daxsync" check --emulate "$@" >&- 2>"$scratch/err" || status=$?
+"$daxsync" check -v --emulate "$@" >&- 2>"$scratch/err" || status=$?
 equals 'the status without standard output' "$status" 125
 says 'the output cannot be written'
 cmp "$scratch/data" "$scratch/before" || fail 'what was printed went into a file'
 status=0
-"$daxsync" check --emulate "$@" >&- 2>&- <&- || status=$?
+"$daxsync" check -v --emulate "$@" >&- 2>&- <&- || status=$?
 equals 'the status without descriptors' "$status" 125
 cmp "$scratch/data" "$scratch/before" || fail 'what was printed went into a file'
 # The program has them as little.
@@ -66,7 +66,7 @@ grep -q '"mode":"emulated"' "$scratch/stats" || fail 'not served without an envi
 # Small limits.
 for limit in 1 8; do # blocks of 512 bytes; what is printed goes through a pipe, which has no limit
 	# shellcheck disable=SC2016 # the inner shell's variables
-	run 0 sh -c '(ulimit -f "$0" && exec "$@") | cat' "$limit" "$daxsync" check --emulate "$scratch"
+	run 0 sh -c '(ulimit -f "$0" && exec "$@") | cat' "$limit" "$daxsync" check -v --emulate "$scratch"
 	prints 'no file in memory can be made to try it: File too large'
 done
 # shellcheck disable=SC2016 # the inner shell's variables
@@ -83,7 +83,7 @@ run 125 "$daxsync" run --emulate --image-dir="/$long" true
 says '...: '
 run 126 "$daxsync" run "/$long"
 says '... cannot be executed: File name too long'
-run 1 "$daxsync" check "/$long"
+run 1 "$daxsync" check -v "/$long"
 prints 'out of reach: File name too long'
 run 125 "$daxsync" "$long"
 says '..." is no command of daxsync'
@@ -92,7 +92,7 @@ says '..." is no command of daxsync'
 controls=$(printf 'a\033[1m\302\233b\342\200\256c\nd')
 shown='a?[1m?b?c?d'
 : >"$scratch/$controls"
-run 1 "$daxsync" check "$scratch/$controls"
+run 1 "$daxsync" check -v "$scratch/$controls"
 prints "$scratch/$shown"
 equals 'what is not plain in the output' "$(LC_ALL=C tr -d '\040-\176\n' <"$scratch/out" | wc -c)" 0
 run 127 "$daxsync" run "$scratch/none$controls"

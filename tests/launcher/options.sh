@@ -24,6 +24,9 @@ done
 prints 'default auto]'
 run 0 "$daxsync" check --help
 prints 'Usage: daxsync check'
+for option in '-v, --verbose' --json --emulate; do
+	prints "  $option"
+done
 run 125 "$daxsync"
 grep -q '^Usage: ' "$scratch/err" || fail 'no usage'
 run 125 "$daxsync" walk

@@ -14,21 +14,21 @@ compile "$scratch/main.c" "$scratch/dynamic"
 
 # check and run judge alike. The program ends with 3 or, a script, with 4; what cannot be executed with 126.
 reachable() { # PROGRAM KIND
-	run 0 "$daxsync" check "$1"
+	run 0 "$daxsync" check -v "$1"
 	prints "  program                 $2"
 	prints '  conclusion              can be served'
 	started "$1"
 	says_nothing
 }
 partly_reachable() { # PROGRAM KIND REASON
-	run 0 "$daxsync" check "$1"
+	run 0 "$daxsync" check -v "$1"
 	prints "  program                 $2"
 	prints "  conclusion              can be served: $3"
 	started "$1"
 	says "is served in part: $3"
 }
 unreachable() { # PROGRAM KIND REASON
-	run 1 "$daxsync" check "$1"
+	run 1 "$daxsync" check -v "$1"
 	prints "  program                 $2"
 	prints "  conclusion              out of reach: $3"
 	started "$1"
@@ -138,13 +138,13 @@ unreachable "$scratch/patched" 'ELF file for s390' 'built for another architectu
 for size in 0 3 4 20 63 64 100 200 600; do
 	head -c "$size" "$scratch/dynamic" >"$scratch/patched"
 	status=0
-	"$daxsync" check "$scratch/patched" >"$scratch/out" 2>"$scratch/err" || status=$?
+	"$daxsync" check -v "$scratch/patched" >"$scratch/out" 2>"$scratch/err" || status=$?
 	[ "$status" -le 1 ] || fail "exit status $status for an ELF file cut to $size bytes"
 done
 for offset in 32 40 54 56 58 60 62; do
 	patched "$offset" '\377\377'
 	status=0
-	"$daxsync" check "$scratch/patched" >"$scratch/out" 2>"$scratch/err" || status=$?
+	"$daxsync" check -v "$scratch/patched" >"$scratch/out" 2>"$scratch/err" || status=$?
 	[ "$status" -le 1 ] || fail "exit status $status for an ELF file with a wrong number at $offset"
 done
 
@@ -152,7 +152,7 @@ done
 # the kernel gives none.
 as_nobody='setpriv --reuid=65534 --regid=65534 --clear-groups --'
 privileged() { # REASON
-	run 0 "$daxsync" check "$scratch/privileged"
+	run 0 "$daxsync" check -v "$scratch/privileged"
 	prints "  conclusion              can be served: $1: not for other users"
 	starts 3 "$scratch/privileged"
 	[ "$(id -u)" -eq 0 ] || return 0
@@ -160,10 +160,10 @@ privileged() { # REASON
 	run 3 $as_nobody "$daxsync" run "$scratch/privileged"
 	says "is out of reach of daxsync: $1"
 	# shellcheck disable=SC2086 # several words
-	run 1 $as_nobody "$daxsync" check "$scratch/privileged"
+	run 1 $as_nobody "$daxsync" check -v "$scratch/privileged"
 	prints "  conclusion              out of reach: $1"
 	# shellcheck disable=SC2086 # several words
-	run 0 setpriv --no-new-privs $as_nobody "$daxsync" check "$scratch/privileged"
+	run 0 setpriv --no-new-privs $as_nobody "$daxsync" check -v "$scratch/privileged"
 	# shellcheck disable=SC2086 # several words
 	run 3 setpriv --no-new-privs $as_nobody "$daxsync" run "$scratch/privileged"
 	says_nothing

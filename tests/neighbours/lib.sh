@@ -35,7 +35,7 @@ neighbours_begin() { # NAME [BUILD [ENGINE...]]
 
 each_engine() { # FUNCTION
 	nr_run=0
-	"$daxsync" check >"$memory/check" 2>&1 || true
+	"$daxsync" check -v >"$memory/check" 2>&1 || true
 	for engine in $engines; do
 		if [ "$engine" = uffd ] && ! grep -q '^  userfaultfd  *granted' "$memory/check"; then
 			echo "$name $engine: left out, userfaultfd is not to be had here"

@@ -94,12 +94,12 @@ trap 'rm -rf "$place"; neighbours_end' EXIT
 engine=mprotect
 filtered "$place/file"
 
-run 0 "$service" kill -- "$daxsync" check
+run 0 "$service" kill -- "$daxsync" check -v
 prints '  filter                  mincore ends the process'
 equals 'lines about the filter' "$(grep -c '^  filter ' "$scratch/out")" 1
-run 0 "$service" errno -- "$daxsync" check
+run 0 "$service" errno -- "$daxsync" check -v
 prints '  filter                  mincore is refused'
-run 0 "$daxsync" check
+run 0 "$daxsync" check -v
 prints '  filter                  none of system calls'
 
 # userfaultfd is in this set, but not in every one. It is not tried under a filter unless it is asked for.
@@ -107,7 +107,7 @@ sed -i '/^CALL(userfaultfd)/d' "$scratch/service_calls.h"
 compile "$source/tests/neighbours/service.c" "$service" -O2 -I"$scratch"
 engine=auto
 filtered "$file"
-run 1 "$service" kill -- "$daxsync" check "$memory"
+run 1 "$service" kill -- "$daxsync" check -v "$memory"
 prints '  filter                  userfaultfd ends the process'
 rm -rf "$file" "$memory"/stats.*
 run 0 "$service" kill -- "$daxsync" run --emulate --stats="$memory/stats.%p" -- "$service" none "$file"

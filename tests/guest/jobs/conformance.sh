@@ -53,7 +53,7 @@ run() { # OPTION-OF-DAXSYNC... -- OPTION-OF-CONFORMANCE... [CASE...]
 
 # What is on persistent memory must be served as such.
 check_direct() { # PATH
-	"$BUILD/bin/daxsync" check "$1" >"/tmp/check.$place" 2>&1 || true
+	"$BUILD/bin/daxsync" check -v "$1" >"/tmp/check.$place" 2>&1 || true
 	grep -q '^  mode  *direct' "/tmp/check.$place" || {
 		echo 'FAIL the run: the mode is not direct'
 		sed 's/^/    /' "/tmp/check.$place"

@@ -43,7 +43,7 @@ mapped_as() { # MODE: that of all mappings in /tmp/stats, and no engine
 }
 
 check_says() { # PATH WORDS
-	"$daxsync" check "$1" >/tmp/check 2>&1 || true
+	"$daxsync" check -v "$1" >/tmp/check 2>&1 || true
 	if grep -q "$2" /tmp/check; then
 		echo yes
 	else
