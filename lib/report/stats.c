@@ -297,6 +297,12 @@ bool dxs_stats_map_next(size_t *cursor, struct dxs_stats_map *out)
 	return true;
 }
 
+// Of all kinds, one after the other.
+static struct dxs_site *site_at(size_t i)
+{
+	return &dxs_stats.site[i / DXS_SITES][i % DXS_SITES];
+}
+
 static void forget(void)
 {
 	for (size_t i = 0; i < DXS_NR_COUNTERS; i++)
@@ -311,8 +317,8 @@ static void forget(void)
 		atomic_store_explicit(&dxs_stats.slot[i].state, EMPTY, memory_order_relaxed); // one thread: see stats.h
 	}
 	for (size_t i = 0; i < DXS_NR_SITE_KINDS * DXS_SITES; i++) {
-		set(&dxs_stats.site[0][i].count, 0);
-		atomic_store_explicit(&dxs_stats.site[0][i].state, EMPTY, memory_order_relaxed); // as above
+		set(&site_at(i)->count, 0);
+		atomic_store_explicit(&site_at(i)->state, EMPTY, memory_order_relaxed); // as above
 	}
 	for (size_t i = 0; i < DXS_NR_SITE_KINDS; i++)
 		set(&dxs_stats.sites_dropped[i], 0);
@@ -496,7 +502,7 @@ static void end_texts(void)
 		key->engine[sizeof(key->engine) - 1] = key->reason[sizeof(key->reason) - 1] = '\0';
 	}
 	for (size_t i = 0; i < DXS_NR_SITE_KINDS * DXS_SITES; i++)
-		dxs_stats.site[0][i].path[sizeof(dxs_stats.site[0][i].path) - 1] = '\0';
+		site_at(i)->path[sizeof(site_at(i)->path) - 1] = '\0';
 	dxs_stats.program[sizeof(dxs_stats.program) - 1] = '\0';
 }
 
