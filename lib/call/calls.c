@@ -336,8 +336,11 @@ int dxs_fsync(int fd, bool data_only)
 	struct dxs_file *file = file_of(fd, &set);
 	int ret;
 
-	if (!file)
+	if (!file) {
+		if (dxs_unlikely(dxs_observer))
+			dxs_observer->others_synced(fd);
 		return DXS_PASS;
+	}
 	ret = file_fsync(file, fd, data_only);
 	dxs_file_tell(file);
 	file_give(file, set);
@@ -390,6 +393,8 @@ int dxs_sync_files(int fd)
 	dxs_sigset set;
 	int err = 0;
 
+	if (dxs_unlikely(dxs_observer))
+		dxs_observer->others_synced(-1);
 	if (!dxs_maps_any() || (fd >= 0 && dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0)))
 		return 0;
 	set = dxs_sig_block();
@@ -401,6 +406,23 @@ int dxs_sync_files(int fd)
 	}
 	dxs_sig_setmask(set);
 	return err;
+}
+
+void dxs_written(int fd)
+{
+	long flags = dxs_sys6(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+	struct dxs_file *file;
+	dxs_sigset set;
+
+	if (flags < 0 || !(flags & O_DSYNC)) // O_SYNC has this bit too
+		return;
+	file = file_of(fd, &set);
+	if (file) {
+		(void)dxs_observed(file, true, kernel_synced, file, fd, &DXS_ASKED_ALL, false);
+		file_give(file, set);
+	} else {
+		dxs_observer->others_synced(fd);
+	}
 }
 
 void dxs_leave_to_kernel(int fd, const char *reason)

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/observer.h"
+
 #pragma GCC visibility push(default) // the shim uses these
 
 struct dxs_file;
@@ -38,6 +40,14 @@ struct dxs_kwrite {
 struct dxs_kwrite dxs_kwrite_begin(int fd);
 bool dxs_kwrite_is_known(struct dxs_kwrite *kwrite, int fd);
 void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len);
+
+// After a write to any file that an observer should know of: one through O_SYNC or O_DSYNC has made the data durable.
+void dxs_written(int fd);
+static inline void dxs_wrote(int fd)
+{
+	if (dxs_unlikely(dxs_observer))
+		dxs_written(fd);
+}
 
 // The file of a descriptor is the kernel's from now on, if it is one of ours: it is going to be written in ways that no
 // hook sees, by a stdio stream or by a thread of libc's.

@@ -69,11 +69,20 @@ struct dxs_observer {
 	uint64_t (*sync_asked)(struct dxs_file *file);
 	void (*sync_answered)(struct dxs_file *file, uint64_t asked, uint64_t first, uint64_t last);
 
+	// The kernel syncs a file or directory that is none of ours, or (-1) everything. Not asked of a file: whether
+	// dxs_observer is set says whether to call it.
+	void (*others_synced)(int fd);
+
+	// Whether who has started the program knows that nothing is made durable in emulation.
+	bool (*is_told)(void);
+
 	// In a forked child, before anything is observed there.
 	void (*forked)(void);
 };
 
+#pragma GCC visibility push(default)            // the shim uses it
 extern const struct dxs_observer *dxs_observer; // NULL: nobody; set once, before any file is known
+#pragma GCC visibility pop
 
 // The one that dxs_observer can be set to, if the emulator is in this process and belongs to this copy of the core; or NULL.
 extern const struct dxs_observer *_Atomic dxs_observer_offered;

@@ -31,6 +31,7 @@
 #include "emulate/history.h"
 #include "emulate/image_walk.h"
 #include "emulate/powercut.h"
+#include "emulate/record.h"
 #include "emulate/run.h"
 #include "flush/flush.h"
 
@@ -281,9 +282,21 @@ static void keep_or_drop_staged(void)
 	}
 }
 
+// What this fence is about to publish; holes publish nothing.
+static void tell_recorder(uint64_t fence)
+{
+	const struct staged *staged;
+
+	for (staged = stage ? stage->staged : NULL; stage && staged < stage->staged + stage->nr; staged++)
+		if (staged->len)
+			dxs_record_staged(staged->image->file, staged->off, staged->data, staged->len);
+	dxs_record_fence(fence);
+}
+
 void dxs_image_publish(void)
 {
 	struct dxs_run *run = dxs_run();
+	bool recorded = dxs_record_begin();
 	uint64_t fence = atomic_fetch_add(&run->fences, 1) + 1;
 	unsigned i;
 
@@ -294,10 +307,14 @@ void dxs_image_publish(void)
 			keep_or_drop_staged();
 		dxs_powercut();
 	}
+	if (recorded)
+		tell_recorder(fence);
 	for (i = 0; stage && i < stage->nr;)
 		i += staged_publish(i);
 	if (stage)
 		stage->nr = 0;
+	if (recorded)
+		dxs_record_end();
 	if (atomic_load(&run->frozen)) // I.1
 		dxs_run_halt();
 }

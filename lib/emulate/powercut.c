@@ -19,13 +19,7 @@
 
 bool dxs_powercut_coin(enum dxs_coin coin, uint64_t line)
 {
-	uint64_t x = (line * 4 + coin + 1) * 0x9e3779b97f4a7c15ULL ^ dxs_config.powercut_seed * 0xd1342543de82ef95ULL;
-
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebULL;
-	return (x ^ x >> 31) & 1;
+	return dxs_coin(dxs_config.powercut_seed, coin, line);
 }
 
 static bool is_gone(int pid)

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum dxs_coin { DXS_COIN_FLUSHED, DXS_COIN_STORED, DXS_COIN_SIZE };
+#include "emulate/coin.h"
 
-// The seeded coin for one line, or one size: the same seed gives the same answers.
+// The coin of DAXSYNC_POWERCUT's seed.
 bool dxs_powercut_coin(enum dxs_coin coin, uint64_t line);
 
 // Power fails now: no sync of the run is acknowledged any more, its processes are killed with SIGKILL, and in each

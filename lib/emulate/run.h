@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "emulate/coin.h"
+
 #define DXS_RUN_CONTROL "daxsync.run"
-#define DXS_RUN_MAGIC 0x316e757263797364ULL // "dsycrun1"
+#define DXS_RUN_MAGIC 0x326e757263797364ULL // "dsycrun2"
 #define DXS_RUN_PROCESSES 256
 #define DXS_RUN_IMAGES 256
 
@@ -24,6 +26,62 @@ struct dxs_run_image {
 	char path[512]; // of the file
 };
 
+// `daxsync crashtest`: a recorder, outside of the run's processes, writes down what becomes durable. Who has something to
+// tell takes `owner`, says here what it is, counts `asked` up and waits until `answered` has followed.
+enum dxs_moment {
+	DXS_MOMENT_MAPPED, // a file is about to be mapped: what it shows now, the next sync makes durable too
+	DXS_MOMENT_FENCE,  // is about to make the lines in DXS_RUN_STAGED durable
+	DXS_MOMENT_ANSWERED, // an msync of these ranges is about to return: what was flushed of them is durable for the program
+	DXS_MOMENT_SYNCED, // the kernel has synced these ranges of a file, or (no ranges) a file or directory as a whole
+	DXS_MOMENT_SYNCED_ALL,
+};
+
+#define DXS_RUN_FRAMES 24
+#define DXS_RUN_RANGES 16
+
+struct dxs_run_recorder {
+	_Atomic int pid;                  // 0: nobody records
+	_Atomic uint32_t owner;           // a thread's id, 0: free; futex
+	_Atomic uint32_t asked, answered; // futexes
+	_Atomic int err;                  // -errno: something could not be told
+	int asker;                        // process
+	uint32_t moment;                  // enum dxs_moment
+	uint64_t fence;                   // its number
+	uint64_t staged;                  // bytes in DXS_RUN_STAGED
+	uint64_t dev, ino;
+	uint32_t nr_ranges;
+	uint32_t nr_frames;
+	struct {
+		uint64_t off, end; // bytes
+	} range[DXS_RUN_RANGES];
+	uintptr_t frame[DXS_RUN_FRAMES]; // who asks
+};
+
+#define DXS_RUN_STAGED "daxsync.staged"
+
+// In DXS_RUN_STAGED: what one fence publishes of one page, with `len` bytes behind it.
+struct dxs_run_staged {
+	uint64_t dev, ino, off, len;
+};
+
+#define DXS_RUN_SITES "daxsync.sites"
+#define DXS_RUN_NR_SITES 16384
+
+// DXS_RUN_SITES is an array of these, a hash table: who stored to a page first since it was closed.
+struct dxs_run_site {
+	_Atomic uint64_t key; // dxs_run_site_key(), 0: unused
+	_Atomic int pid;
+	uint32_t nr_frames;
+	uintptr_t frame[DXS_RUN_FRAMES];
+};
+
+#define DXS_RUN_SITE_TRIES 8 // places that a key can be in, from its value modulo DXS_RUN_NR_SITES on
+
+static inline uint64_t dxs_run_site_key(uint64_t dev, uint64_t ino, uint64_t page)
+{
+	return (dxs_mix64(dev ^ dxs_mix64(ino ^ dxs_mix64(page)))) | 1;
+}
+
 struct dxs_run {
 	uint64_t magic;          // this and the next three: what dxs_run_read() reads
 	_Atomic uint64_t fences; // of all processes
@@ -32,6 +90,7 @@ struct dxs_run {
 	_Atomic uint32_t nr_images;
 	struct dxs_run_process process[DXS_RUN_PROCESSES];
 	struct dxs_run_image image[DXS_RUN_IMAGES];
+	struct dxs_run_recorder recorder;
 };
 
 // Opens a directory of images: one that others could put files into, or a link that others could have made, is refused.

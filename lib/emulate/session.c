@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "emulate/history.h"
 #include "emulate/image.h"
+#include "emulate/record.h"
 #include "emulate/run.h"
 #include "emulate/verify.h"
 
@@ -28,7 +29,11 @@ static int begin(struct dxs_file *file, int fd, const char **why)
 	if (!needs_image(file))
 		return 0;
 	err = dxs_run_join(why);
-	return err ? err : dxs_image_open(file, fd, why);
+	if (err)
+		return err;
+	dxs_record_join();
+	dxs_record_mapped(file);
+	return dxs_image_open(file, fd, why);
 }
 
 static void end(struct dxs_file *file)
@@ -69,8 +74,28 @@ static void hole(struct dxs_file *file, uint64_t off, size_t len)
 	dxs_image_note_hole(dxs_image_of(file), off, len);
 }
 
+static void event(const struct dxs_file *file, enum dxs_event event, uint64_t first, uint64_t mask)
+{
+	dxs_history_add(file, event, first, mask);
+	if (event == DXS_EVENT_OPEN)
+		dxs_record_stores(file, first, mask);
+}
+
+static bool kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all)
+{
+	dxs_record_synced(file, asked);
+	return dxs_image_kernel_synced(file, fd, asked, all);
+}
+
+static void sync_answered(struct dxs_file *file, uint64_t asked, uint64_t first, uint64_t last)
+{
+	dxs_verify_kernel(file, asked, first, last);
+	dxs_record_answered(file, first, last);
+}
+
 static void forked(void)
 {
+	dxs_record_forked();
 	dxs_image_reset_locks();
 	dxs_run_forked();
 }
@@ -87,11 +112,13 @@ const struct dxs_observer dxs_session = {
 	.taken = dxs_verify_taken,
 	.fenced = dxs_image_publish,
 	.unfenced = dxs_image_forget,
-	.event = dxs_history_add,
+	.event = event,
 	.kernel_wrote = dxs_image_written,
-	.kernel_synced = dxs_image_kernel_synced,
+	.kernel_synced = kernel_synced,
+	.others_synced = dxs_record_synced_fd,
 	.sync_asked = dxs_verify_kwrites,
-	.sync_answered = dxs_verify_kernel,
+	.sync_answered = sync_answered,
+	.is_told = dxs_record_is_on,
 	.forked = forked,
 };
 

@@ -18,6 +18,7 @@
 struct unwind {
 	int (*getcontext)(unw_context_t *context);
 	int (*init_local)(unw_cursor_t *cursor, unw_context_t *context);
+	int (*init_local2)(unw_cursor_t *cursor, unw_context_t *context, int flags);
 	int (*step)(unw_cursor_t *cursor);
 	int (*get_reg)(unw_cursor_t *cursor, int reg, unw_word_t *value);
 	int (*get_proc_name)(unw_cursor_t *cursor, char *name, size_t size, unw_word_t *offset);
@@ -34,10 +35,11 @@ static bool load(struct unwind *api)
 	api->getcontext = (typeof(api->getcontext))dlsym(lib, "_Ux86_64_getcontext");
 #endif
 	api->init_local = (typeof(api->init_local))dlsym(lib, TEXT(unw_init_local));
+	api->init_local2 = (typeof(api->init_local2))dlsym(lib, TEXT(unw_init_local2));
 	api->step = (typeof(api->step))dlsym(lib, TEXT(unw_step));
 	api->get_reg = (typeof(api->get_reg))dlsym(lib, TEXT(unw_get_reg));
 	api->get_proc_name = (typeof(api->get_proc_name))dlsym(lib, TEXT(unw_get_proc_name));
-	return api->init_local && api->step && api->get_reg && api->get_proc_name;
+	return api->init_local && api->init_local2 && api->step && api->get_reg && api->get_proc_name;
 }
 
 static bool context_get(const struct unwind *api, unw_context_t *context)
@@ -62,6 +64,25 @@ void dxs_diag_load(void)
 		return;
 	api = found;
 	atomic_store(&loaded, true); // release: `api`; partner: the load in dxs_diag_backtrace
+}
+
+unsigned dxs_diag_stack(void *interrupted, uintptr_t *pc, unsigned nr)
+{
+	unw_context_t context;
+	unw_cursor_t cursor;
+	unw_word_t ip = 0;
+	unsigned depth = 0;
+
+	if (!atomic_load(&loaded) || (!interrupted && !context_get(&api, &context)) ||
+	    api.init_local2(&cursor, interrupted ? interrupted : &context, interrupted ? UNW_INIT_SIGNAL_FRAME : 0))
+		return 0;
+	if (interrupted && nr && !api.get_reg(&cursor, UNW_REG_IP, &ip))
+		pc[depth++] = (uintptr_t)ip + 1;
+	for (; depth < nr && api.step(&cursor) > 0; depth++) {
+		api.get_reg(&cursor, UNW_REG_IP, &ip);
+		pc[depth] = (uintptr_t)ip;
+	}
+	return depth;
 }
 
 void dxs_diag_backtrace(void)

@@ -29,6 +29,7 @@ static struct sigaction app_action[NR_SIGNALS]; // under `mutex`
 static struct dxs_mutex mutex;
 static _Atomic bool installed;
 _Atomic(bool (*)(uintptr_t addr, bool is_trap)) dxs_fault_answer;
+DXS_THREAD void *dxs_fault_context;
 
 static _Atomic unsigned traps; // DXS_TRAP_*
 static DXS_THREAD struct dxs_recover *recover;
@@ -339,11 +340,15 @@ static bool is_trap(int sig, const siginfo_t *info, const ucontext_t *context)
 }
 
 // Whether the fault was ours and the instruction can be tried again.
-static bool handled(int sig, const siginfo_t *info, const ucontext_t *context)
+static bool handled(int sig, const siginfo_t *info, void *context)
 {
 	bool (*answer)(uintptr_t, bool) = atomic_load(&dxs_fault_answer);
+	bool ours;
 
-	return answer && answer((uintptr_t)info->si_addr, is_trap(sig, info, context));
+	dxs_fault_context = context;
+	ours = answer && answer((uintptr_t)info->si_addr, is_trap(sig, info, context));
+	dxs_fault_context = NULL;
+	return ours;
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)

@@ -27,6 +27,11 @@ extern bool (*dxs_fault_check)(void);
 // instruction can be tried again; false: the fault is the application's. trap.c sets it.
 extern _Atomic(bool (*)(uintptr_t addr, bool is_trap)) dxs_fault_answer;
 
+// While the calling thread's fault is being answered, what it was interrupted in (ucontext_t); else NULL.
+#pragma GCC visibility push(default) // the emulator uses it
+extern DXS_THREAD void *dxs_fault_context;
+#pragma GCC visibility pop
+
 // Puts the handlers in place. The signals in `traps` are answered as traps from now on. 0 or -errno.
 // Context: init; may be called again, with other traps.
 #define DXS_TRAP_BUS 1U

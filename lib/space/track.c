@@ -53,7 +53,7 @@ static void say_emulated(void)
 {
 	static atomic_flag said = ATOMIC_FLAG_INIT;
 
-	if (!atomic_flag_test_and_set(&said))
+	if (!(dxs_observer && dxs_observer->is_told()) && !atomic_flag_test_and_set(&said))
 		dxs_error("emulated persistent memory (DAXSYNC_EMULATE=1): nothing is made durable");
 }
 
@@ -65,7 +65,7 @@ void dxs_load(void)
 
 	dxs_inside++;
 	dxs_flush_init(&why);
-	if (dxs_config.verify)
+	if (dxs_config.verify || dxs_config.image_dir[0])
 		dxs_diag_load();
 	dxs_inside--;
 	errno = saved;

@@ -19,6 +19,7 @@ int dxs_cmd_run(char **argv);
 int dxs_cmd_check(char **argv);
 int dxs_cmd_stat(char **argv);
 int dxs_cmd_top(char **argv);
+int dxs_cmd_crashtest(char **argv);
 
 // A process id, or 0: it is none.
 int dxs_pid_of(const char *arg);

@@ -14,15 +14,17 @@ static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMEN
 			   "       daxsync check [OPTION]... [PATH | PROGRAM]...\n"
 			   "       daxsync stat PID...\n"
 			   "       daxsync top PID\n"
+			   "       daxsync crashtest [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 			   "       daxsync --help | --version\n"
 			   "\n"
 			   "Serves the msync and fsync calls of programs that map files on persistent memory (DAX)\n"
 			   "in user space.\n"
 			   "\n"
-			   "  run    starts PROGRAM with the library preloaded\n"
-			   "  check  tells what this machine, a file, a directory or a program can do\n"
-			   "  stat   prints the statistics of a running process\n"
-			   "  top    shows them, for people, every second\n"
+			   "  run        starts PROGRAM with the library preloaded\n"
+			   "  check      tells what this machine, a file, a directory or a program can do\n"
+			   "  stat       prints the statistics of a running process\n"
+			   "  top        shows them, for people, every second\n"
+			   "  crashtest  tells what power cuts would leave of a program's files\n"
 			   "\n"
 			   "\"daxsync COMMAND --help\" tells more.\n";
 
@@ -36,6 +38,8 @@ static int run_command(const char *command, char **argv)
 		return dxs_cmd_stat(argv);
 	if (!strcmp(command, "top"))
 		return dxs_cmd_top(argv);
+	if (!strcmp(command, "crashtest"))
+		return dxs_cmd_crashtest(argv);
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
 		fputs(help, stdout);
 		return 0;

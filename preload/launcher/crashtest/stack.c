@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// stack.c: finds the files in which return addresses lie, while the process is there; functions and lines only for what is
+// shown.
+#include "stack.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "memory.h"
+#include "symbols.h"
+
+#define SHOWN 8 // frames
+
+struct mapping {
+	uintptr_t start, end;
+	uint64_t offset;
+	char path[PATH_MAX];
+};
+
+// What is executable in the process that was asked about last, as it was mapped then.
+static struct {
+	struct mapping *mapping;
+	size_t nr;
+	pid_t pid;
+} known;
+
+static void maps_read(pid_t pid)
+{
+	char path[32], line[PATH_MAX + 128];
+	struct mapping mapping;
+	FILE *maps;
+
+	known.nr = 0;
+	known.pid = pid;
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*2c%*[x]%*c %" SCNx64 " %*s %*u %4095[^\n]",
+			   &mapping.start, &mapping.end, &mapping.offset, mapping.path) != 4 ||
+		    *mapping.path != '/')
+			continue;
+		known.mapping = dxs_need(known.mapping, (known.nr + 1) * sizeof(mapping));
+		known.mapping[known.nr++] = mapping;
+	}
+	if (maps)
+		fclose(maps);
+}
+
+static const struct mapping *mapping_look(uintptr_t pc)
+{
+	for (size_t i = 0; i < known.nr; i++)
+		if (pc >= known.mapping[i].start && pc < known.mapping[i].end)
+			return &known.mapping[i];
+	return NULL;
+}
+
+static const struct mapping *mapping_of(pid_t pid, uintptr_t pc)
+{
+	const struct mapping *mapping = known.pid == pid ? mapping_look(pc) : NULL;
+
+	if (mapping)
+		return mapping;
+	maps_read(pid);
+	return mapping_look(pc);
+}
+
+static bool is_ours(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return name && !strncmp(name, "/libdaxsync", 11);
+}
+
+char *dxs_stack_text(pid_t pid, const uintptr_t *frame, unsigned nr)
+{
+	unsigned i, shown = 0;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	for (i = 0; out && i < nr && shown < SHOWN; i++) {
+		uintptr_t pc = frame[i] - 1; // of the call
+		const struct mapping *mapping = mapping_of(pid, pc);
+
+		if (!mapping)
+			break;
+		if (is_ours(mapping->path))
+			continue;
+		fprintf(out, "%" PRIx64 " %s\n", pc - mapping->start + mapping->offset, mapping->path);
+		shown++;
+	}
+	if (out)
+		fclose(out);
+	if (shown)
+		return text;
+	free(text);
+	return NULL;
+}
+
+// One frame in words; whether it is main(), behind which nothing is worth a line.
+static bool frame_print(FILE *out, const char *frame)
+{
+	const char *path = strchr(frame, ' ');
+	char words[1024];
+
+	if (!path)
+		return true;
+	if (!dxs_symbols_find(path + 1, strtoull(frame, NULL, 16), words, sizeof(words)))
+		snprintf(words, sizeof(words), "%s", frame);
+	dxs_utf8_plain(words);
+	fputs(words, out);
+	return !strncmp(words, "main ", 5);
+}
+
+void dxs_stack_print(FILE *out, const char *before, const char *text)
+{
+	const char *end;
+	bool is_last = false, is_first = true;
+
+	for (; text && *text && !is_last; text = end + (*end == '\n'), is_first = false) {
+		char *frame;
+
+		end = strchrnul(text, '\n');
+		frame = strndup(text, (size_t)(end - text));
+		fprintf(out, "      %-14s", is_first ? before : "");
+		is_last = !frame || frame_print(out, frame);
+		fputc('\n', out);
+		free(frame);
+	}
+}

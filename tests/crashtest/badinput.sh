@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# badinput.sh [BUILD]: `daxsync crashtest` with wrong options, and with programs and checkers that do not behave: each is one
+# clear line, and no test that was not made looks like one that was survived.
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/../launcher/lib.sh"
+# shellcheck source=tests/crashtest/lib.sh
+. "${0%/*}/lib.sh"
+crashtest_begin crashtest-badinput "$@"
+moves=$build/bin/tests/crash_moves
+[ -x "$moves" ] || skip "$moves was not built"
+unset DAXSYNC_POLICY DAXSYNC_EMULATE || true
+
+crashtest() { # STATUS ARGUMENT...
+	status=$1
+	shift
+	run "$status" "$daxsync" crashtest "$@"
+}
+
+# Options. Nothing runs.
+place
+for wrong in '--nonsense' '--cuts=0' '--cuts=some' '--cut=0' '--seed=x' '--draw=maybe' '--model=tape' '--tear=100' \
+	'--jobs=0' '--coins=100' '--timeout=0' '--check=' '--model=pmem --tear=512'; do
+	# shellcheck disable=SC2086 # words
+	crashtest 2 $wrong -- touch ran
+	says '--'
+	[ ! -e ran ] || fail "$wrong: the program has run"
+done
+crashtest 2
+says 'no program is given'
+crashtest 2 --replay="$scratch" --check=true -- true
+says 'runs no program, and true is given'
+crashtest 2 --replay="$scratch"
+says 'needs --check'
+crashtest 2 -- "$moves" /elsewhere
+says '/elsewhere would not be in it'
+crashtest 125 --replay="$scratch/none" --check=true
+says 'No such file'
+crashtest 125 --replay="$scratch" --check=true
+says 'record: No such file'
+mkdir "$scratch/record.d"
+echo nonsense >"$scratch/record.d/record"
+crashtest 125 --replay="$scratch/record.d" --check=true
+says 'not a record of this version'
+crashtest 125 --dir="$scratch/none" --check=true -- true
+says 'No such file'
+crashtest 125 --keep="$scratch" --check=true -- true
+says 'File exists'
+crashtest 125 --check=true -- /no/such/program
+says '/no/such/program cannot be executed'
+left_nothing
+
+# Programs.
+place
+crashtest 125 --check=true -- touch file
+says 'made nothing durable'
+place
+crashtest 1 --check='test ! -s %o || grep -q n never' -- "$moves" never
+place
+crashtest 0 --check='test ! -s %o || test -s killed' -- "$moves" killed
+says 'was ended by signal 9 (Killed): the test goes up to there'
+matches '^survived: 1[0-9] power cuts'
+place
+crashtest 0 --check='test ! -s %o || test -s fails' -- "$moves" fails
+says 'ended with status 3: the test goes up to there'
+place
+# What is acknowledged by each process is there.
+# shellcheck disable=SC2016 # for the checker's shell
+crashtest 0 --check='for c in a b c d; do
+	[ "$(tr -cd $c <forks 2>/dev/null | wc -c)" -ge "$(tr -cd $c <%o | wc -c)" ] || exit 1; done' -- "$moves" forks
+matches '^survived: [4-9][0-9] power cuts'
+place
+# shellcheck disable=SC2016 # for the checker's shell
+crashtest 0 --check='for f in plain through; do
+	[ "$(cat $f 2>/dev/null | tr -d "\0" | wc -c)" -ge "$(wc -c <%o)" ] || exit 1; done' -- "$moves" writes
+matches '^survived: 1[0-9] power cuts'
+mkdir "$scratch/elsewhere"
+place
+crashtest 0 --dir="$scratch/elsewhere" --check=true -- "$moves" forks
+says "/forks (and 0 more) lies outside of $scratch/elsewhere, and is not tested"
+
+# Checkers.
+place
+crashtest 1 --timeout=1 --cut=3 --draw=lost --check='sleep 100' -- "$moves" forks
+matches 'the check did not end in time'
+place
+crashtest 1 --cut=3 --check='kill -SEGV $$' -- "$moves" forks
+matches 'the check ended with status 139'
+place
+crashtest 1 --cut=3 --check='echo one; printf "\033[31mred\n"; exit 7' -- "$moves" forks
+matches 'ended with status 7:'
+matches '| ?.31mred'
+place
+crashtest 1 --cut=3 --check='mkdir -p a/b; chmod 0 a; exit 1' -- "$moves" forks # what it leaves is removed
+crashtest 2 --cut=1000 --check=true -- "$moves" forks
+says 'the record has '
+rm -rf "${TMPDIR:?}"/*
+
+# A program that waits is ended by ^C, and so is the search: what was found until then is said.
+place
+"$daxsync" crashtest --check='test ! -s %o || test -s waits' -- "$moves" waits >"$scratch/out" 2>"$scratch/err" &
+launcher=$!
+until [ "$(cat "$TMPDIR"/*/output 2>/dev/null | wc -c)" -ge 10 ]; do
+	kill -0 $launcher 2>/dev/null || fail 'the program has not waited'
+	sleep 0.05
+done
+pkill -INT -P $launcher
+wait $launcher || fail "status $? after ^C in the program"
+grep -q 'ended by signal 2' "$scratch/err" || fail 'the end by ^C is not said'
+
+# No room for the record.
+if [ "$(id -u)" -eq 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=6m tmpfs "$scratch/small" 2>/dev/null; then
+	place
+	head -c 8000000 /dev/zero | tr '\0' x >big
+	crashtest 125 --keep="$scratch/small/keep" --check=true -- "$moves" forks
+	umount "$scratch/small"
+	says 'No space left on device'
+else
+	echo 'not tried: a full disk, which needs root and a mount'
+fi

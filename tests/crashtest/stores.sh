@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# stores.sh [BUILD [LINES]]: real stores under `daxsync crashtest`: LMDB survives every cut of a load of 350 commits, at 702 fences, on
+# persistent memory and on a disk, with and without MDB_WRITEMAP; Python's mmap does with a flush, and does not without; Kyoto
+# Cabinet does with hard transactions, and does not with soft ones.
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/../launcher/lib.sh"
+# shellcheck source=tests/crashtest/lib.sh
+. "${0%/*}/lib.sh"
+crashtest_begin crashtest-stores "$@"
+lines=${2:-700}
+lmdb_unicode=$build/bin/examples/lmdb_unicode
+[ -x "$lmdb_unicode" ] || skip 'lmdb_unicode was not built (package liblmdb-dev)'
+table=$scratch/table
+head -n "$lines" /usr/share/unicode/UnicodeData.txt >"$table" 2>/dev/null || skip 'no UnicodeData.txt (package unicode-data)'
+need python3 python3
+
+crashtest() { # STATUS CHECK OPTION... -- PROGRAM...
+	status=$1 check=$2
+	shift 2
+	run "$status" "$daxsync" crashtest --check="$check" "$@"
+	rm -rf "${TMPDIR:?}"/*
+	head -n 1 "$scratch/out"
+}
+
+# shellcheck disable=SC2016 # for the checker's shell
+acknowledged='a=$(sed -n "s/^committed //p" %o | tail -n 1); [ -z "$a" ] ||'
+place
+mkdir db
+crashtest 0 "$acknowledged $lmdb_unicode check db $table \$a 2" --model=pmem --coins=1 -- \
+	"$lmdb_unicode" load db "$table" 2 1M
+matches "^survived: 70[0-9] power cuts"
+place
+mkdir db
+crashtest 0 "$acknowledged $lmdb_unicode check db $table \$a 2" --model=disk --cuts=60 --coins=1 -- \
+	"$lmdb_unicode" load db "$table" 2 1M
+
+cat >"$scratch/store.py" <<'EOF'
+import mmap, os, sys
+fd = os.open("store", os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 65536)
+os.fsync(fd)
+m = mmap.mmap(fd, 65536)
+for i in range(1, 16):
+    m[i * 4096:i * 4096 + 4] = b"full"
+    if sys.argv[1] == "flush":
+        m.flush(i * 4096, 4096)
+    print(i, flush=True)
+EOF
+cat >"$scratch/check.py" <<'EOF'
+import sys
+last = int((open(sys.argv[1]).read().split() or ["0"])[-1])
+data = open("store", "rb").read() if last else b""
+sys.exit(any(data[i * 4096:i * 4096 + 4] != b"full" for i in range(1, last + 1)))
+EOF
+for model in pmem disk; do
+	place
+	crashtest 0 "python3 '$scratch/check.py' %o" --model=$model -- python3 "$scratch/store.py" flush
+	place
+	crashtest 1 "python3 '$scratch/check.py' %o" --model=$model -- python3 "$scratch/store.py" forget
+done
