@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Three Debian packages, by CPack in a build with the preset `package`.
+# Three Debian packages, by CPack in a build with the preset `package`. They are the same bytes wherever and whenever they are
+# built, with the umask 022.
 #
 # libdaxsync0      the library, the shim and the emulator. The shim and the emulator use private symbols of the library of
 #                  the same release, and the library loads the emulator for any program that asks for emulation, with the

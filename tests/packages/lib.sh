@@ -44,12 +44,12 @@ packages_begin() { # NAME [BUILD]
 	done
 }
 
-# Builds the packages of a source tree, to lie in BUILD.
+# Builds the packages of a source tree, to lie in BUILD. CPack's own archive has the modes of its parts, by the umask.
 make_packages() { # SOURCE BUILD
 	{
 		(cd "$1" && cmake --preset package -B "$2") &&
 			cmake --build "$2" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" &&
-			(cd "$2" && cpack)
+			(cd "$2" && umask 022 && cpack)
 	} >"$scratch/log" 2>&1 || {
 		tail -n 40 "$scratch/log"
 		fail "the packages of $1 were not built"
