@@ -26,6 +26,9 @@ static const char help[] =
 	"^C ends it. Where the output is no terminal, one screen follows the other. Call sites are there if\n"
 	"the process was started with --report; they are given by file and offset.\n"
 	"\n"
+	"Options:\n"
+	"  --help     print this\n"
+	"\n"
 	"Exit status: 0; 1 if the process has no statistics; 125 for a wrong argument, or if the process is\n"
 	"not there or not yours.\n";
 

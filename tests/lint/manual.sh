@@ -48,6 +48,7 @@ while read -r command; do
 	}
 	"$daxsync" "$command" --help >"$scratch/help"
 	sed -n 's/^  --\([a-z-]*\)=\([^ ]*\).*/.It Fl -\1 Ns = Ns Ar \2/p; s/^  --\([a-z-]*\)\( .*\)\{0,1\}$/.It Fl -\1/p
+		s/^  --\([a-z-]*\)\[=\([A-Z]*\)\]$/.It Fl -\1 Ns Oo Ns = Ns Ar \2 Oc/p
 		s/^        \[\(DAXSYNC_[A-Z_]*\), default \(.*\)\]/.Pq Ev \1 , default \2 ./p
 		s/^        \[\(DAXSYNC_[A-Z_]*\)\]/.Pq Ev \1 ./p' "$scratch/help" >"$scratch/wanted"
 	grep '^\.It Fl \|^\.Pq Ev ' "$page" >"$scratch/found" || true
