@@ -337,7 +337,7 @@ int dxs_fsync(int fd, bool data_only)
 	int ret;
 
 	if (!file) {
-		if (dxs_unlikely(dxs_observer))
+		if (dxs_unlikely(dxs_observer) && fd >= 0) // -1 would mean everything
 			dxs_observer->others_synced(fd);
 		return DXS_PASS;
 	}
