@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,6 +95,25 @@ static size_t item_end(const struct dxs_record *record, size_t at)
 	return -item->len % 8 > left ? 0 : record->size - left + -item->len % 8;
 }
 
+// Names stay below the directory that they are written to: a record may come from somebody else.
+static bool are_names_sound(const char *text, size_t len)
+{
+	const char *end = text + len, *part;
+
+	if (len && end[-1])
+		return false;
+	while (text < end) {
+		text += strlen(text) + 1; // the file's number
+		if (text == end || !*text || strlen(text) >= PATH_MAX)
+			return false;
+		for (part = text; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+			if (*part == '/' || !*part || !strncmp(part, "../", 3) || !strcmp(part, ".."))
+				return false;
+		text += strlen(text) + 1;
+	}
+	return true;
+}
+
 // Texts end in a NUL, numbers are small ones.
 static bool is_sound(const struct dxs_item *item)
 {
@@ -104,7 +124,7 @@ static bool is_sound(const struct dxs_item *item)
 	switch (item->kind) {
 	case DXS_ITEM_NAMES:
 	case DXS_ITEM_DURABLE_NAMES:
-		return !item->len || !text[item->len - 1];
+		return are_names_sound(text, item->len);
 	case DXS_ITEM_SITE:
 		return item->len && !text[item->len - 1];
 	case DXS_ITEM_STAGED:

@@ -155,6 +155,20 @@ static void progress_print(const struct dxs_findings *findings, time_t since)
 		(unsigned long)((uint64_t)spent * left / done));
 }
 
+// Whether any is left. One that has died has not tried its moment, and without it no answer would be true.
+static bool workers_reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (status) {
+			atomic_store(&shared->err, WIFEXITED(status) ? -ENOMEM : -EINTR);
+			atomic_store(&shared->stop, true);
+		}
+	return !pid || errno != ECHILD;
+}
+
 static void workers_wait(const struct dxs_search *search, const struct dxs_findings *findings)
 {
 	struct timespec moment = {.tv_nsec = 100000000};
@@ -163,13 +177,9 @@ static void workers_wait(const struct dxs_search *search, const struct dxs_findi
 
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
-	for (;;) {
+	while (workers_reap()) {
 		if (interrupted)
 			atomic_store(&shared->stop, true);
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
-			break;
 		if (search->shows_progress)
 			progress_print(findings, since);
 		sigtimedwait(&child, NULL, &moment);
