@@ -62,6 +62,13 @@ uint32_t dxs_names_find(const struct dxs_names *names, const char *path)
 	return found ? found->file : DXS_NO_FILE;
 }
 
+bool dxs_names_clash(const char *one, const char *other)
+{
+	while (*one && *one == *other)
+		one++, other++;
+	return (!*one && (!*other || *other == '/')) || (!*other && *one == '/');
+}
+
 const char *dxs_names_of(const struct dxs_names *names, uint32_t file)
 {
 	for (size_t i = 0; i < names->nr; i++)

@@ -29,6 +29,9 @@ bool dxs_names_equal(const struct dxs_names *a, const struct dxs_names *b);
 
 // The file of a path, or DXS_NO_FILE. Names must be sorted.
 uint32_t dxs_names_find(const struct dxs_names *names, const char *path);
+// Whether only one of two paths can be there: they are the same, or one would be a directory on the way to the other.
+bool dxs_names_clash(const char *one, const char *other);
+
 // The first path of a file, or NULL.
 const char *dxs_names_of(const struct dxs_names *names, uint32_t file);
 

@@ -271,7 +271,8 @@ static bool has_changed(const struct dxs_state *state, size_t i)
 	return dxs_names_find(others, name->path) != name->file;
 }
 
-// Changed names of one path, or of one file, go together: a rename is one step.
+// Changed names of one path, or of one file, go together: a rename is one step. So do a file and what is below a directory
+// of the same name: only one of them can be there.
 static void group_spread(struct dxs_state *state, size_t from, uint32_t group)
 {
 	size_t all = state->durable_names.nr + state->names.nr, i;
@@ -282,7 +283,7 @@ static void group_spread(struct dxs_state *state, size_t from, uint32_t group)
 		const struct dxs_name *other = name_at(state, i);
 
 		if (state->group[i] == DXS_NO_FILE && has_changed(state, i) &&
-		    (other->file == name->file || !strcmp(other->path, name->path)))
+		    (other->file == name->file || dxs_names_clash(other->path, name->path)))
 			group_spread(state, i, group);
 	}
 }

@@ -8,13 +8,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "emulate/coin.h"
 #include "memory.h"
 
 #define LINE 64
@@ -138,15 +141,31 @@ uint32_t dxs_watch_find(const struct dxs_watch *watch, dev_t dev, ino_t ino)
 	return DXS_NO_FILE;
 }
 
-static uint32_t find_or_add(struct dxs_watch *watch, const struct stat *st)
+// What tells a file from a later one with the same number: when it was made, and the file system's own count of such uses.
+static uint64_t incarnation_of(int fd)
+{
+	struct statx stx = {0};
+	int generation = 0;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) || !(stx.stx_mask & STATX_BTIME))
+		stx.stx_btime = (struct statx_timestamp){0};
+	if (ioctl(fd, FS_IOC_GETVERSION, &generation))
+		generation = 0;
+	return dxs_mix64(((uint64_t)stx.stx_btime.tv_sec << 30) + stx.stx_btime.tv_nsec) ^ (uint32_t)generation;
+}
+
+static uint32_t find_or_add(struct dxs_watch *watch, const struct stat *st, int fd)
 {
 	uint32_t file = dxs_watch_find(watch, st->st_dev, st->st_ino);
+	uint64_t incarnation = incarnation_of(fd);
 
-	if (file != DXS_NO_FILE)
+	if (file != DXS_NO_FILE && watch->file[file].incarnation == incarnation)
 		return file;
+	if (file != DXS_NO_FILE)
+		watch->file[file].ino = 0;  // it is gone, but for what is durable of it
 	if (!(watch->nr & (watch->nr + 1))) // 0, 1, 3, 7, ...: as many again
 		watch->file = dxs_need(watch->file, (watch->nr * 2 + 1) * sizeof(*watch->file));
-	watch->file[watch->nr] = (struct dxs_watched){.dev = st->st_dev, .ino = st->st_ino};
+	watch->file[watch->nr] = (struct dxs_watched){.dev = st->st_dev, .ino = st->st_ino, .incarnation = incarnation};
 	return watch->nr++;
 }
 
@@ -173,7 +192,7 @@ static void file_visit(struct walk *walk, int dir, const char *name, const char 
 		if (walk->size > walk->max) {
 			note(walk->watch, -EFBIG);
 		} else {
-			file = find_or_add(walk->watch, &st);
+			file = find_or_add(walk->watch, &st, fd);
 			dxs_names_add(&walk->names, path, file);
 			fd_compare(&(struct looked){walk->watch, file, &walk->watch->file[file].shown}, fd,
 				   (uint64_t)st.st_size);
@@ -208,7 +227,8 @@ static void dir_visit(struct walk *walk, int parent, const char *name, const cha
 	struct stat st;
 
 	if (!stream || deep > DEEP) {
-		note(walk->watch, deep > DEEP ? -ELOOP : -errno);
+		if (deep > DEEP || errno != ENOENT) // not removed since its name was read
+			note(walk->watch, deep > DEEP ? -ELOOP : -errno);
 		if (stream)
 			closedir(stream);
 		return;
@@ -353,21 +373,57 @@ static bool is_in(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && path[len] == '/' && !strchr(path + len + 1, '/');
 }
 
-// The names of now that are meant take the place of the durable ones that are.
+struct meant {
+	bool (*is_meant)(const struct dxs_name *name, const void *arg);
+	const void *arg;
+	unsigned char *is_moved; // a byte for each file: a name of it that is meant has changed
+};
+
+static bool is_settled(const struct meant *meant, const struct dxs_name *name)
+{
+	return meant->is_moved[name->file] || meant->is_meant(name, meant->arg);
+}
+
+static void moved_find(const struct meant *meant, const struct dxs_names *names, const struct dxs_names *others)
+{
+	size_t i;
+
+	for (i = 0; i < names->nr; i++)
+		if (meant->is_meant(&names->name[i], meant->arg) &&
+		    dxs_names_find(others, names->name[i].path) != names->name[i].file)
+			meant->is_moved[names->name[i].file] = 1;
+}
+
+static bool clashes(const struct dxs_names *names, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < names->nr; i++)
+		if (dxs_names_clash(names->name[i].path, path))
+			return true;
+	return false;
+}
+
+// The names of now that are meant take the place of the durable ones that are. A file that has moved from one directory to
+// another does so as a whole, when either is synced.
 static void names_settle(struct dxs_watch *watch, bool (*is_meant)(const struct dxs_name *name, const void *arg),
 			 const void *arg)
 {
+	struct meant meant = {is_meant, arg, dxs_need(NULL, watch->nr)};
 	struct dxs_names settled = {0}, left = {0};
 	size_t i;
 
+	memset(meant.is_moved, 0, watch->nr);
+	moved_find(&meant, &watch->names, &watch->durable_names);
+	moved_find(&meant, &watch->durable_names, &watch->names);
 	for (i = 0; i < watch->names.nr; i++)
-		if (is_meant(&watch->names.name[i], arg))
+		if (is_settled(&meant, &watch->names.name[i]))
 			dxs_names_add(&settled, watch->names.name[i].path, watch->names.name[i].file);
 	dxs_names_sort(&settled);
 	for (i = 0; i < watch->durable_names.nr; i++) {
 		const struct dxs_name *name = &watch->durable_names.name[i];
 
-		if (!is_meant(name, arg) && dxs_names_find(&settled, name->path) == DXS_NO_FILE)
+		if (!is_settled(&meant, name) && !clashes(&settled, name->path))
 			dxs_names_add(&left, name->path, name->file);
 	}
 	for (i = 0; i < left.nr; i++)
@@ -375,6 +431,7 @@ static void names_settle(struct dxs_watch *watch, bool (*is_meant)(const struct 
 	dxs_names_sort(&settled);
 	dxs_names_clear(&left);
 	free(left.name);
+	free(meant.is_moved);
 	if (!dxs_names_equal(&settled, &watch->durable_names))
 		add_names(watch, DXS_ITEM_DURABLE_NAMES, &settled);
 	dxs_names_clear(&watch->durable_names);

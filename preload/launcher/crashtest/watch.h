@@ -15,7 +15,8 @@
 
 struct dxs_watched {
 	dev_t dev;
-	ino_t ino;
+	ino_t ino;                  // 0: of a file that is gone, whose number another has now
+	uint64_t incarnation;       // tells it from that one
 	struct dxs_content shown;   // as of the last look
 	struct dxs_content durable; // for the program: a sync has returned
 	struct dxs_content flushed; // and what was flushed otherwise, where a line is
