@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "base/utf8.h"
+#include "launcher.h"
 #include "stack.h"
 
 #define SHOWN_PIECES 10 // of what was lost
@@ -135,7 +136,10 @@ static void print_said(FILE *out, const struct dxs_culprit *culprit)
 	if (culprit->trial.verdict == DXS_VERDICT_HUNG)
 		fputs("  the check did not end in time", out);
 	else
-		fprintf(out, "  the check ended with status %d", culprit->trial.status);
+		fprintf(out, "  the check ended with status %d%s", culprit->trial.status,
+			culprit->trial.status == DXS_EXIT_NOT_FOUND     ? " (a command was not found)"
+			: culprit->trial.status == DXS_EXIT_CANNOT_EXEC ? " (a command cannot be executed)"
+									: "");
 	snprintf(path, sizeof(path), "%s/" DXS_KEPT_DIR "/" DXS_SAID_FILE, culprit->kept);
 	said = fopen(path, "re");
 	while (said && nr < SHOWN_LINES && fgets(line, sizeof(line), said)) {
@@ -177,7 +181,7 @@ static void print_culprit(FILE *out, const struct dxs_answer *answer)
 	fprintf(out, "  again: daxsync crashtest --replay=%s --model=%s --cut=%lu --draw=", culprit->kept,
 		answer->model, (unsigned long)state->moment);
 	print_draw(out, answer);
-	fputs(" --check=...\n", out);
+	fprintf(out, "%s --check=...\n", answer->search->line == DXS_SECTOR ? " --tear=512" : "");
 }
 
 void dxs_answer_print(FILE *out, const struct dxs_answer *answer)

@@ -22,7 +22,6 @@
 #include "search.h"
 
 #define MAX_BYTES ((uint64_t)2 << 30) // in the directory of the files under test
-#define SECTOR 512
 
 static const char help[] =
 	"Usage: daxsync crashtest [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
@@ -151,7 +150,7 @@ static int options_take(struct options *options, char **argv)
 	const struct option_row rows[] = {
 		{"check", TEXT, &options->checker.command, 0, 0},
 		{"model", TEXT, &options->model, 0, 0},
-		{"tear", NUMBER, &options->tear, SECTOR, SECTOR},
+		{"tear", NUMBER, &options->tear, DXS_SECTOR, DXS_SECTOR},
 		{"dir", TEXT, &options->dir, 0, 0},
 		{"cuts", TEXT, &cuts, 0, 0},
 		{"cut", NUMBER, &options->search.moment, 1, UINT64_MAX},
@@ -237,13 +236,24 @@ static int model_choose(struct options *options)
 		options->search.line = 64;
 		return 0;
 	}
-	options->search.line = options->tear ? SECTOR : DXS_PAGE_SIZE;
+	options->search.line = options->tear ? DXS_SECTOR : DXS_PAGE_SIZE;
 	if (!strcmp(options->model, "disk"))
 		return 0;
 	dxs_error(strcmp(options->model, "pmem") != 0 ? "--model=%s: neither \"pmem\" nor \"disk\""
 						      : "--model=%s has no sectors to tear: leave --tear out",
 		  options->model);
 	return -EINVAL;
+}
+
+// A path of the program that begins in the current directory leads to it from any other too.
+static void program_locate(char **argv)
+{
+	char here[PATH_MAX], path[2 * PATH_MAX];
+
+	if (**argv == '/' || !strchr(*argv, '/') || !getcwd(here, sizeof(here)))
+		return;
+	snprintf(path, sizeof(path), "%s/%s", here, *argv);
+	*argv = dxs_need_text(path);
 }
 
 // The program can only run again where all that it names is in the copy.
@@ -256,6 +266,7 @@ static int checker_choose(struct options *options)
 		dxs_error("--replay needs --check: there is no program to run again");
 		return -EINVAL;
 	}
+	program_locate(options->argv);
 	for (char **argument = options->argv + 1; *argument; argument++) {
 		if (**argument != '/')
 			continue;
@@ -323,8 +334,6 @@ static int record(const struct options *options, const char *work)
 	status = dxs_recorder_run(&recording, &failed);
 	if (failed)
 		return -EIO;
-	if (status == DXS_EXIT_CANNOT_EXEC || status == DXS_EXIT_NOT_FOUND)
-		return -ENOEXEC;
 	recording_judge(&recording, options->argv[0], status);
 	return 0;
 }

@@ -252,6 +252,8 @@ static int serve(pid_t pid)
 
 static int child(char **argv, pid_t parent)
 {
+	int status;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || dup2(recorder.output, STDOUT_FILENO) < 0)
 		return DXS_EXIT_ERROR;
@@ -259,7 +261,9 @@ static int child(char **argv, pid_t parent)
 	if (setenv("DAXSYNC_EMULATE", "1", 1) || setenv("DAXSYNC_IMAGE_DIR", work, 1) ||
 	    setenv("DAXSYNC_POLICY", "always-close", 1) || dxs_library_preload())
 		return DXS_EXIT_ERROR;
-	return dxs_supervise_exec(argv);
+	status = dxs_supervise_exec(argv);
+	atomic_store(&run->recorder.err, -ENOEXEC); // it has said why
+	return status;
 }
 
 static int prepare(void)
@@ -338,7 +342,7 @@ int dxs_recorder_run(struct dxs_recording *recording, int *failed)
 	signal(SIGINT, SIG_DFL);
 	atomic_store(&run->recorder.pid, 0);
 	*failed = err != 0;
-	if (err)
+	if (err && err != -ENOEXEC)
 		dxs_error("the record in %s is not complete: %s", work, strerrordesc_np(-err));
 	return err ? DXS_EXIT_ERROR : status;
 }

@@ -14,6 +14,8 @@
 #define DXS_DRAW_COINS 2 // and the following
 #define DXS_MAX_DRAWS 64
 
+#define DXS_SECTOR 512 // bytes of a unit, where a disk tears pages
+
 struct dxs_search {
 	const struct dxs_record *record;
 	const struct dxs_checker *checker;
