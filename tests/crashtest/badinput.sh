@@ -44,12 +44,29 @@ mkdir "$scratch/record.d"
 echo nonsense >"$scratch/record.d/record"
 crashtest 125 --replay="$scratch/record.d" --check=true
 says 'not a record of this version'
+# A record of somebody else's writes nothing beside its directory; and a file too large for memory is no test that was survived.
+place
+crashtest 0 --keep="$scratch/names" --check=true -- "$moves" names
+sed 's#other/file#../../out__#; s#name/file#../outfil#' "$scratch/names/record" >"$scratch/record.d/record"
+crashtest 125 --replay="$scratch/record.d" --check=true
+says 'not a record of this version'
+cp "$scratch/names/output" "$scratch/record.d/output"
+# The first item behind the magic is the size of the first file: make it 2^60.
+{ printf 'dsycrec1\002\0\0\0\0\0\0\0\0\0\0\0\0\0\0\020\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+	tail -c +9 "$scratch/names/record"; } >"$scratch/record.d/record"
+crashtest 125 --replay="$scratch/record.d" --check=true
+tells 'no memory'
 crashtest 125 --dir="$scratch/none" --check=true -- true
 says 'No such file'
 crashtest 125 --keep="$scratch" --check=true -- true
 says 'File exists'
 crashtest 125 --check=true -- /no/such/program
 says '/no/such/program cannot be executed'
+crashtest 125 --check=true -- sh -c 'exit 127'
+tells 'ended with status 127'
+place
+cp "$examples/header" .
+crashtest 0 --coins=0 -- ./header header.data 1
 left_nothing
 
 # Programs.
@@ -76,6 +93,12 @@ place
 crashtest 0 --check='for f in plain through; do
 	[ "$(cat $f 2>/dev/null | tr -d "\0" | wc -c)" -ge "$(wc -c <%o)" ] || exit 1; done' -- "$moves" writes
 matches '^survived: 1[0-9] power cuts'
+place
+crashtest 0 --model=disk --check='test ! -s %o || test -s state' -- "$moves" replaces
+place
+crashtest 0 --model=disk --check='test ! -s %o || test -e name/file || test -e other/file' -- "$moves" names
+place
+crashtest 1 --model=disk --check='test ! -s %o || test -s nowhere' -- "$moves" nowhere
 mkdir "$scratch/elsewhere"
 place
 crashtest 0 --dir="$scratch/elsewhere" --check=true -- "$moves" forks
@@ -85,6 +108,12 @@ says "/forks (and 0 more) lies outside of $scratch/elsewhere, and is not tested"
 place
 crashtest 1 --timeout=1 --cut=3 --draw=lost --check='sleep 100' -- "$moves" forks
 matches 'the check did not end in time'
+place
+crashtest 1 --cut=3 --check='/no/such/check' -- "$moves" forks
+matches 'ended with status 127 (a command was not found)'
+place
+crashtest 1 --cut=3 --tear=512 --check=false -- "$moves" forks
+matches 'again: .* --tear=512 --check='
 place
 crashtest 1 --cut=3 --check='kill -SEGV $$' -- "$moves" forks
 matches 'the check ended with status 139'

@@ -2,11 +2,13 @@
 // moves.c: programs that are hard to record, one for each word.
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +72,65 @@ static void writes(void)
 	}
 }
 
+static void file_put(const char *name, char mark, bool is_synced)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || write(fd, &mark, 1) != 1 || (is_synced && fsync(fd)) || close(fd))
+		_exit(2);
+}
+
+static void dir_sync(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) || close(fd))
+		_exit(2);
+}
+
+// A file that is replaced over and over: an old one or a new one must be there, though no directory is synced. The number of
+// the one that is gone is soon that of the next.
+static void replaces(void)
+{
+	file_put("state", 'a', true);
+	dir_sync(".");
+	puts("there");
+	fflush(stdout);
+	for (char i = 'b'; i < 'h'; i++) {
+		file_put("state.new", i, true);
+		if (rename("state.new", "state"))
+			_exit(2);
+	}
+}
+
+// A file that a directory of the same name takes the place of; and one that moves from one directory to another.
+static void names(void)
+{
+	file_put("name", 'n', true);
+	dir_sync(".");
+	if (unlink("name") || mkdir("name", 0755) || mkdir("other", 0755))
+		_exit(2);
+	file_put("name/file", 'f', true);
+	dir_sync("name");
+	dir_sync(".");
+	puts("there");
+	fflush(stdout);
+	if (rename("name/file", "other/file"))
+		_exit(2);
+	dir_sync("name");
+	dir_sync("other");
+}
+
+// A sync that fails makes nothing durable.
+static void nowhere(void)
+{
+	file_put("nowhere", 'n', false);
+	fsync(-1);
+	puts("acknowledged");
+	fflush(stdout);
+	sync();
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -87,6 +148,12 @@ int main(int argc, char **argv)
 	} else if (!strcmp(what, "never")) {
 		map("never")[0] = 'n';
 		return puts("acknowledged") < 0;
+	} else if (!strcmp(what, "replaces")) {
+		replaces();
+	} else if (!strcmp(what, "names")) {
+		names();
+	} else if (!strcmp(what, "nowhere")) {
+		nowhere();
 	} else if (!strcmp(what, "waits")) {
 		work(map("waits"), 'w');
 		pause();
