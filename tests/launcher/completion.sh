@@ -35,7 +35,7 @@ sorted() { # WORD...
 equals 'commands (bash)' "$(offers daxsync '')" "$(sorted $commands --help --version)"
 equals 'ru (bash)' "$(offers daxsync ru)" run
 for command in $commands; do
-	equals "$command -- (bash)" "$(offers daxsync "$command" --)" "$(options "$command" | sed 's/=.*/=/' | LC_ALL=C sort)"
+	equals "$command -- (bash)" "$(offers daxsync "$command" --)" "$(options "$command" | sed 's/\[=.*//; s/=.*/=/' | LC_ALL=C sort)"
 done
 # Each option with a choice of values, in one word and in two, behind another that has a value.
 options run | sed -n 's/^\(--.*\)=\(.*|.*\)/\1 \2/p' >"$scratch/choices"
@@ -64,7 +64,8 @@ zsh -fc '
 	done' zsh "$completion/_daxsync" "$scratch/zsh"
 equals 'commands (zsh)' "$(cat "$scratch/zsh.commands")" "$commands"
 for command in $commands; do
-	options "$command" | sed 's/^\([^=]*\)=\(.*|.*\)/\1=:value:(\2)/; s/|/ /g; s/=PATH$/=:directory:_directories/
+	options "$command" | sed 's/\[=FILE\]$/=-::file:_files/; t
+		s/^\([^=]*\)=\(.*|.*\)/\1=:value:(\2)/; s/|/ /g; s/=PATH$/=:directory:_directories/
 		s/=FILE$/=:file:_files/; s/=\([^:].*\)$/=:\1: /' >"$scratch/wanted"
 	equals "$command (zsh)" "$(cat "$scratch/zsh.$command")" "$(cat "$scratch/wanted")"
 done

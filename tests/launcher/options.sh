@@ -24,7 +24,7 @@ done
 prints 'default auto]'
 run 0 "$daxsync" check --help
 prints 'Usage: daxsync check'
-for option in '-v, --verbose' --json --emulate; do
+for option in --verbose --json --emulate; do
 	prints "  $option"
 done
 run 125 "$daxsync"
