@@ -44,14 +44,14 @@ static ssize_t position_end(struct at_position at, int fd, ssize_t ret)
 	off_t after;
 
 	if (dxs_likely(!dxs_kwrite_is_known(&at.kwrite, fd))) {
-		dxs_wrote(fd);
+		dxs_wrote(fd, -1, ret);
 		return ret;
 	}
 	after = dxs_position(fd);
 	if (ret > 0 && after - ret < at.before)
 		at.before = after - ret;
 	dxs_kwrite_end(at.kwrite.file, at.before, ret > 0 ? after - at.before : ret);
-	dxs_wrote(fd);
+	dxs_wrote(fd, -1, ret);
 	return ret;
 }
 
@@ -59,7 +59,7 @@ static ssize_t at_offset(struct dxs_kwrite kwrite, int fd, off_t off, ssize_t re
 {
 	if (dxs_unlikely(dxs_kwrite_is_known(&kwrite, fd)))
 		dxs_kwrite_end(kwrite.file, off, ret);
-	dxs_wrote(fd);
+	dxs_wrote(fd, off, ret);
 	return ret;
 }
 

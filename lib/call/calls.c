@@ -338,7 +338,7 @@ int dxs_fsync(int fd, bool data_only)
 
 	if (!file) {
 		if (dxs_unlikely(dxs_observer) && fd >= 0) // -1 would mean everything
-			dxs_observer->others_synced(fd);
+			dxs_observer->others_synced(fd, 0, UINT64_MAX);
 		return DXS_PASS;
 	}
 	ret = file_fsync(file, fd, data_only);
@@ -394,7 +394,7 @@ int dxs_sync_files(int fd)
 	int err = 0;
 
 	if (dxs_unlikely(dxs_observer))
-		dxs_observer->others_synced(-1);
+		dxs_observer->others_synced(-1, 0, UINT64_MAX);
 	if (!dxs_maps_any() || (fd >= 0 && dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0)))
 		return 0;
 	set = dxs_sig_block();
@@ -408,21 +408,25 @@ int dxs_sync_files(int fd)
 	return err;
 }
 
-void dxs_written(int fd)
+void dxs_written(int fd, off_t off, ssize_t len)
 {
 	long flags = dxs_sys6(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+	struct dxs_asked asked = {0};
 	struct dxs_file *file;
 	dxs_sigset set;
 
-	if (flags < 0 || !(flags & O_DSYNC)) // O_SYNC has this bit too
+	if (len <= 0 || flags < 0 || !(flags & O_DSYNC)) // O_SYNC has this bit too
 		return;
+	if (off < 0)
+		off = dxs_position(fd) - len;
 	file = file_of(fd, &set);
-	if (file) {
-		(void)dxs_observed(file, true, kernel_synced, file, fd, &DXS_ASKED_ALL, false);
-		file_give(file, set);
-	} else {
-		dxs_observer->others_synced(fd);
+	if (!file) {
+		dxs_observer->others_synced(fd, (uint64_t)off, (uint64_t)(off + len));
+		return;
 	}
+	dxs_asked_add(&asked, (uint64_t)off >> file->page_shift, (uint64_t)(off + len - 1) >> file->page_shift);
+	(void)dxs_observed(file, true, kernel_synced, file, fd, &asked, false);
+	file_give(file, set);
 }
 
 void dxs_leave_to_kernel(int fd, const char *reason)

@@ -41,12 +41,13 @@ struct dxs_kwrite dxs_kwrite_begin(int fd);
 bool dxs_kwrite_is_known(struct dxs_kwrite *kwrite, int fd);
 void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len);
 
-// After a write to any file that an observer should know of: one through O_SYNC or O_DSYNC has made the data durable.
-void dxs_written(int fd);
-static inline void dxs_wrote(int fd)
+// After a write of `len` bytes at `off` (-1: where the position was) to any file that an observer should know of: through
+// O_SYNC or O_DSYNC it has made the pages durable.
+void dxs_written(int fd, off_t off, ssize_t len);
+static inline void dxs_wrote(int fd, off_t off, ssize_t len)
 {
 	if (dxs_unlikely(dxs_observer))
-		dxs_written(fd);
+		dxs_written(fd, off, len);
 }
 
 // The file of a descriptor is the kernel's from now on, if it is one of ours: it is going to be written in ways that no

@@ -69,9 +69,9 @@ struct dxs_observer {
 	uint64_t (*sync_asked)(struct dxs_file *file);
 	void (*sync_answered)(struct dxs_file *file, uint64_t asked, uint64_t first, uint64_t last);
 
-	// The kernel syncs a file or directory that is none of ours, or (-1) everything. Not asked of a file: whether
-	// dxs_observer is set says whether to call it.
-	void (*others_synced)(int fd);
+	// The kernel syncs bytes [off, end) of a file, or a directory, that is none of ours, or (-1) everything. Not asked of a
+	// file: whether dxs_observer is set says whether to call it.
+	void (*others_synced)(int fd, uint64_t off, uint64_t end);
 
 	// Whether who has started the program knows that nothing is made durable in emulation.
 	bool (*is_told)(void);

@@ -125,14 +125,19 @@ void dxs_record_fence(uint64_t number)
 	ask(DXS_MOMENT_FENCE);
 }
 
-static void range_add(const struct dxs_file *file, uint64_t first, uint64_t last)
+static void bytes_add(uint64_t off, uint64_t end)
 {
 	struct dxs_run_recorder *recorder = &dxs_run()->recorder;
 
 	if (recorder->nr_ranges < DXS_RUN_RANGES) {
-		recorder->range[recorder->nr_ranges].off = first << file->page_shift;
-		recorder->range[recorder->nr_ranges++].end = (last + 1) << file->page_shift;
+		recorder->range[recorder->nr_ranges].off = off;
+		recorder->range[recorder->nr_ranges++].end = end;
 	}
+}
+
+static void range_add(const struct dxs_file *file, uint64_t first, uint64_t last)
+{
+	bytes_add(first << file->page_shift, (last + 1) << file->page_shift);
 }
 
 static bool about(uint64_t dev, uint64_t ino)
@@ -177,7 +182,8 @@ void dxs_record_synced(const struct dxs_file *file, const struct dxs_asked *aske
 	dxs_record_end();
 }
 
-void dxs_record_synced_fd(int fd)
+// The kernel syncs whole pages.
+void dxs_record_synced_fd(int fd, uint64_t off, uint64_t end)
 {
 	struct stat st = {0};
 
@@ -185,6 +191,9 @@ void dxs_record_synced_fd(int fd)
 		return;
 	if (!about(st.st_dev, st.st_ino))
 		return;
+	if (end != UINT64_MAX)
+		bytes_add(off & ~(uint64_t)(DXS_PAGE_SIZE - 1),
+			  (end + DXS_PAGE_SIZE - 1) & ~(uint64_t)(DXS_PAGE_SIZE - 1));
 	ask(fd < 0 ? DXS_MOMENT_SYNCED_ALL : DXS_MOMENT_SYNCED);
 	dxs_record_end();
 }

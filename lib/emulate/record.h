@@ -33,9 +33,10 @@ void dxs_record_mapped(const struct dxs_file *file);
 // An msync of entries [first, last] is about to return.
 void dxs_record_answered(const struct dxs_file *file, uint64_t first, uint64_t last);
 
-// The kernel has synced these entries of a file of ours; the file or directory behind a descriptor; or (-1) everything.
+// The kernel has synced these entries of a file of ours; bytes [off, end) of the file behind a
+// descriptor, or the directory; or (-1) everything.
 void dxs_record_synced(const struct dxs_file *file, const struct dxs_asked *asked);
-void dxs_record_synced_fd(int fd);
+void dxs_record_synced_fd(int fd, uint64_t off, uint64_t end);
 
 // The calling thread stores to these entries of the leaf that begins at `first`. Async-signal-safe.
 void dxs_record_stores(const struct dxs_file *file, uint64_t first, uint64_t mask);

@@ -99,6 +99,10 @@ place
 crashtest 0 --model=disk --check='test ! -s %o || test -e name/file || test -e other/file' -- "$moves" names
 place
 crashtest 1 --model=disk --check='test ! -s %o || test -s nowhere' -- "$moves" nowhere
+place
+crashtest 0 --check='test ! -s %o || grep -q w elsewhere' -- "$moves" elsewhere
+place
+crashtest 1 --check='test ! -s %o || grep -q e elsewhere' -- "$moves" elsewhere
 mkdir "$scratch/elsewhere"
 place
 crashtest 0 --dir="$scratch/elsewhere" --check=true -- "$moves" forks

@@ -131,6 +131,17 @@ static void nowhere(void)
 	sync();
 }
 
+// A store that nobody syncs, and a write through O_DSYNC to another page of the file.
+static void elsewhere(void)
+{
+	char *data = map("elsewhere");
+	int fd = open("elsewhere", O_RDWR | O_DSYNC | O_CLOEXEC);
+
+	data[PAGE] = 'e';
+	if (fd < 0 || pwrite(fd, "w", 1, 0) != 1 || write(STDOUT_FILENO, "e", 1) != 1)
+		_exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -139,6 +150,8 @@ int main(int argc, char **argv)
 		forks();
 	} else if (!strcmp(what, "writes")) {
 		writes();
+	} else if (!strcmp(what, "elsewhere")) {
+		elsewhere();
 	} else if (!strcmp(what, "killed")) {
 		work(map("killed"), 'k');
 		raise(SIGKILL);

@@ -101,34 +101,31 @@ char *dxs_stack_text(pid_t pid, const uintptr_t *frame, unsigned nr)
 	return NULL;
 }
 
-// One frame in words; whether it is main(), behind which nothing is worth a line.
-static bool frame_print(FILE *out, const char *frame)
+// One frame in words. False: what started main() has nothing to say.
+static bool frame_words(const char *frame, char *words, size_t size)
 {
 	const char *path = strchr(frame, ' ');
-	char words[1024];
 
 	if (!path)
-		return true;
-	if (!dxs_symbols_find(path + 1, strtoull(frame, NULL, 16), words, sizeof(words)))
-		snprintf(words, sizeof(words), "%s", frame);
+		return false;
+	if (!dxs_symbols_find(path + 1, strtoull(frame, NULL, 16), words, size))
+		snprintf(words, size, "%s", frame);
 	dxs_utf8_plain(words);
-	fputs(words, out);
-	return !strncmp(words, "main ", 5);
+	return strncmp(words, "__libc_start", 12) != 0 && strncmp(words, "_start ", 7) != 0;
 }
 
 void dxs_stack_print(FILE *out, const char *before, const char *text)
 {
+	char frame[PATH_MAX + 32], words[PATH_MAX + 64];
 	const char *end;
-	bool is_last = false, is_first = true;
 
-	for (; text && *text && !is_last; text = end + (*end == '\n'), is_first = false) {
-		char *frame;
-
+	for (; text && *text; text = end + (*end == '\n'), before = "") {
 		end = strchrnul(text, '\n');
-		frame = strndup(text, (size_t)(end - text));
-		fprintf(out, "      %-14s", is_first ? before : "");
-		is_last = !frame || frame_print(out, frame);
-		fputc('\n', out);
-		free(frame);
+		snprintf(frame, sizeof(frame), "%.*s", (int)(end - text), text);
+		if (!frame_words(frame, words, sizeof(words)))
+			break;
+		fprintf(out, "      %-14s%s\n", before, words);
+		if (!strncmp(words, "main ", 5))
+			break;
 	}
 }
