@@ -143,6 +143,36 @@ pkill -INT -P $launcher
 wait $launcher || fail "status $? after ^C in the program"
 grep -q 'ended by signal 2' "$scratch/err" || fail 'the end by ^C is not said'
 
+# A signal in the search ends it and its checks; what was found until then is said, and of what has survived so far nothing is
+# kept.
+stuck() { # SIGNAL STATUS CHECK
+	place
+	rm -f "$scratch/stuck"
+	"$daxsync" crashtest --jobs=1 --check="$3"' || exit 1
+		[ "$(wc -c <%o)" -lt 3 ] || { echo $$ >'"$scratch/stuck; exec sleep 1000; }" -- "$moves" forks \
+		>"$scratch/out" 2>"$scratch/err" &
+	launcher=$!
+	until [ -s "$scratch/stuck" ]; do
+		kill -0 $launcher 2>/dev/null || fail 'the check has not begun'
+		sleep 0.05
+	done
+	kill -"$1" $launcher
+	status=0
+	wait $launcher || status=$?
+	equals "the status after SIG$1" "$status" "$2"
+	matches '^interrupted after [0-9]* of [0-9]* power cuts$'
+	while kill -0 "$(cat "$scratch/stuck")" 2>/dev/null; do # killed, and perhaps not reaped yet
+		sleep 0.05
+	done
+}
+stuck INT 125 true
+left_nothing
+stuck TERM 125 true
+left_nothing
+stuck INT 1 'test ! -s %o'
+matches '^broke: '
+rm -rf "${TMPDIR:?}"/*
+
 # No room for the record.
 if [ "$(id -u)" -eq 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=6m tmpfs "$scratch/small" 2>/dev/null; then
 	place

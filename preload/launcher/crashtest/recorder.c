@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "emulate/run.h"
+#include "interrupt.h"
 #include "launcher.h"
 #include "library.h"
 #include "record.h"
@@ -228,13 +229,17 @@ static void dead_owner_release(void)
 		word_wake(&run->recorder.owner);
 }
 
-// Answers until the program has ended.
+// Answers until the program has ended, which a signal that is to end the launcher asks it to do.
 static int serve(pid_t pid)
 {
+	bool has_told = false;
 	int status;
 
 	for (;;) {
 		uint32_t asked = atomic_load(&run->recorder.asked);
+
+		if (dxs_interrupted() && !has_told)
+			has_told = !kill(pid, SIGTERM);
 
 		if (asked != recorder.answered) {
 			answer();
@@ -257,7 +262,7 @@ static int child(char **argv, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || dup2(recorder.output, STDOUT_FILENO) < 0)
 		return DXS_EXIT_ERROR;
-	signal(SIGINT, SIG_DFL);
+	dxs_interrupt_default();
 	if (setenv("DAXSYNC_EMULATE", "1", 1) || setenv("DAXSYNC_IMAGE_DIR", work, 1) ||
 	    setenv("DAXSYNC_POLICY", "always-close", 1) || dxs_library_preload())
 		return DXS_EXIT_ERROR;
@@ -333,13 +338,13 @@ int dxs_recorder_run(struct dxs_recording *recording, int *failed)
 		dxs_error("no record can be made of %s in %s: %s", recording->dir, work, strerrordesc_np(-err));
 		return DXS_EXIT_ERROR;
 	}
+	dxs_interrupt_catch();
 	signal(SIGINT, SIG_IGN); // ^C ends the program; what it did until then is a record too
 	pid = fork();
 	if (!pid)
 		_exit(child(recording->argv, parent));
 	status = pid < 0 ? DXS_EXIT_ERROR : serve(pid);
 	err = finish(pid < 0 ? -errno : 0);
-	signal(SIGINT, SIG_DFL);
 	atomic_store(&run->recorder.pid, 0);
 	*failed = err != 0;
 	if (err && err != -ENOEXEC)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 
 #include "base/sys.h"
 #include "emulate/coin.h"
+#include "interrupt.h"
 #include "memory.h"
 
 #define SHRINK_TRIALS 500
@@ -117,6 +119,11 @@ static void moment_try(const struct dxs_search *search, struct dxs_state *state,
 	atomic_fetch_add(&shared->moments, 1);
 }
 
+static void worker_dir(const struct dxs_search *search, unsigned worker, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/worker%u", search->work, worker);
+}
+
 // Each worker reads the record from the beginning to the end, and takes a moment that no other has taken.
 static void work(const struct dxs_search *search, const struct dxs_findings *findings, unsigned worker)
 {
@@ -124,7 +131,7 @@ static void work(const struct dxs_search *search, const struct dxs_findings *fin
 	char dir[PATH_MAX];
 	uint64_t i;
 
-	snprintf(dir, sizeof(dir), "%s/worker%u", search->work, worker);
+	worker_dir(search, worker, dir);
 	mkdir(dir, 0700);
 	dxs_state_begin(&state, search->record, search->line);
 	while (!atomic_load(&shared->stop) && (i = atomic_fetch_add(&shared->next, 1)) < findings->nr) {
@@ -132,15 +139,6 @@ static void work(const struct dxs_search *search, const struct dxs_findings *fin
 			;
 		moment_try(search, &state, dir, &shared->outcome[i]);
 	}
-	dxs_remove_tree(dir);
-}
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int sig)
-{
-	(void)sig;
-	interrupted = 1;
 }
 
 static void progress_print(const struct dxs_findings *findings, time_t since)
@@ -155,17 +153,30 @@ static void progress_print(const struct dxs_findings *findings, time_t since)
 		(unsigned long)((uint64_t)spent * left / done));
 }
 
-// Whether any is left. One that has died has not tried its moment, and without it no answer would be true.
-static bool workers_reap(void)
+static pid_t *workers;
+
+static void workers_end(const struct dxs_search *search)
+{
+	for (unsigned i = 0; i < search->jobs; i++)
+		if (workers[i] > 0)
+			kill(workers[i], SIGTERM);
+}
+
+// Whether any is left. One that has died unasked has not tried its moment, and without it no answer would be true.
+static bool workers_reap(const struct dxs_search *search)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (status) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (unsigned i = 0; i < search->jobs; i++)
+			if (workers[i] == pid)
+				workers[i] = 0;
+		if (status && !dxs_interrupted()) {
 			atomic_store(&shared->err, WIFEXITED(status) ? -ENOMEM : -EINTR);
 			atomic_store(&shared->stop, true);
 		}
+	}
 	return !pid || errno != ECHILD;
 }
 
@@ -177,9 +188,9 @@ static void workers_wait(const struct dxs_search *search, const struct dxs_findi
 
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
-	while (workers_reap()) {
-		if (interrupted)
-			atomic_store(&shared->stop, true);
+	while (workers_reap(search)) {
+		if (dxs_interrupted())
+			workers_end(search);
 		if (search->shows_progress)
 			progress_print(findings, since);
 		sigtimedwait(&child, NULL, &moment);
@@ -213,13 +224,12 @@ static void findings_take(struct dxs_findings *findings)
 	findings->tried = atomic_load(&shared->tried);
 	findings->failed = atomic_load(&shared->failed);
 	findings->err = atomic_load(&shared->err);
-	findings->is_interrupted = interrupted;
+	findings->is_interrupted = dxs_interrupted();
 }
 
 void dxs_search_run(const struct dxs_search *search, struct dxs_findings *findings)
 {
 	size_t size = sizeof(*shared) + search->record->nr_moments * sizeof(struct dxs_outcome);
-	struct sigaction action = {.sa_handler = on_interrupt}, before;
 	sigset_t child, mask;
 	unsigned i;
 
@@ -230,24 +240,32 @@ void dxs_search_run(const struct dxs_search *search, struct dxs_findings *findin
 		return;
 	}
 	moments_choose(search, findings);
+	dxs_interrupt_catch();
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &mask);
-	sigaction(SIGINT, &action, &before);
+	workers = dxs_need(NULL, search->jobs * sizeof(*workers));
 	for (i = 0; i < search->jobs; i++) {
-		pid_t pid = fork();
-
-		if (!pid) {
-			signal(SIGINT, SIG_IGN);
+		workers[i] = fork();
+		if (!workers[i]) {
+			dxs_interrupt_ignore();
+			signal(SIGTERM, dxs_trial_abandon);
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			sigprocmask(SIG_SETMASK, &mask, NULL);
 			work(search, findings, i);
 			_exit(0);
 		}
-		if (pid < 0 && !i)
+		if (workers[i] < 0 && !i)
 			atomic_store(&shared->err, -errno);
 	}
 	workers_wait(search, findings);
-	sigaction(SIGINT, &before, NULL);
+	for (i = 0; i < search->jobs; i++) {
+		char dir[PATH_MAX];
+
+		worker_dir(search, i, dir);
+		dxs_remove_tree(dir);
+	}
+	free(workers);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	findings_take(findings);
 }
@@ -310,10 +328,10 @@ unsigned dxs_search_shrink(const struct dxs_search *search, const struct dxs_sta
 	size_t nr = lost_list(state, fate, lost), part = nr;
 	unsigned trials = 0;
 
-	while (part && trials < SHRINK_TRIALS) {
+	while (part && trials < SHRINK_TRIALS && !dxs_interrupted()) {
 		bool any = false;
 
-		for (from = 0; from < nr && trials < SHRINK_TRIALS; from += part, trials++)
+		for (from = 0; from < nr && trials < SHRINK_TRIALS && !dxs_interrupted(); from += part, trials++)
 			any |= still_fails(search, state, fate, lost, from, dxs_min64(from + part, nr), dir);
 		if (any)
 			nr = lost_list(state, fate, lost);

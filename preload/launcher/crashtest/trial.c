@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "interrupt.h"
 #include "launcher.h"
 #include "memory.h"
 #include "recorder.h"
@@ -91,19 +93,19 @@ static void child(const struct dxs_checker *checker, const char *dir)
 	if (setpgid(0, 0) || fd < 0 || chdir(files) || dup2(null, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
 	    dup2(fd, STDERR_FILENO) < 0 || setenv("DAXSYNC_OUTPUT", output, 1))
 		_exit(DXS_EXIT_ERROR);
-	signal(SIGINT, SIG_DFL);
+	dxs_interrupt_default();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!checker->command)
 		_exit(dxs_supervise_exec(checker->argv));
 	execl("/bin/sh", "sh", "-c", command_of(checker->command), (char *)NULL);
 	_exit(DXS_EXIT_ERROR);
 }
 
-// False: it has not ended in time.
-static bool wait_for(pid_t pid, unsigned seconds, int *status)
+// 1; 0 if it has not ended in time; or -errno.
+static int wait_for(pid_t pid, unsigned seconds, int *status)
 {
-	int fd = pidfd_open(pid, 0);
+	int fd = pidfd_open(pid, 0), ret = fd < 0 ? -errno : 0;
 	struct pollfd poll_fd = {fd, POLLIN, 0};
-	int ret = 1;
 
 	if (fd >= 0)
 		while ((ret = poll(&poll_fd, 1, (int)dxs_min64(seconds * 1000ULL, INT_MAX))) < 0 && errno == EINTR)
@@ -113,21 +115,36 @@ static bool wait_for(pid_t pid, unsigned seconds, int *status)
 	kill(-pid, SIGKILL); // what it has left behind, or all of it
 	while (waitpid(pid, status, 0) < 0 && errno == EINTR)
 		;
-	return ret > 0;
+	return ret;
+}
+
+static volatile pid_t running; // the check's group; 0: none
+
+void dxs_trial_abandon(int sig)
+{
+	(void)sig;
+	if (running)
+		kill(-running, SIGKILL);
+	_exit(0);
 }
 
 static struct dxs_trial check(const struct dxs_checker *checker, const char *dir)
 {
 	struct dxs_trial trial = {DXS_VERDICT_FINE, 0};
 	pid_t pid = fork();
-	int status = 0;
+	int status = 0, ended;
 
 	if (!pid)
 		child(checker, dir);
 	if (pid < 0)
 		return (struct dxs_trial){DXS_VERDICT_ERROR, -errno};
 	setpgid(pid, pid); // whoever comes first
-	if (!wait_for(pid, checker->timeout, &status))
+	running = pid;
+	ended = wait_for(pid, checker->timeout, &status);
+	running = 0;
+	if (ended < 0)
+		return (struct dxs_trial){DXS_VERDICT_ERROR, ended};
+	if (!ended)
 		return (struct dxs_trial){DXS_VERDICT_HUNG, 0};
 	trial.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	if (trial.status)
