@@ -114,7 +114,7 @@ int dxs_vma_open(struct dxs_vma_reader *reader)
 
 int dxs_vma_file(uintptr_t addr, struct dxs_vma *vma, char *path, size_t size)
 {
-	struct dxs_vma_reader reader;
+	struct dxs_vma_reader reader = {0};
 	int err = dxs_vma_open(&reader);
 	bool is_there = false;
 

@@ -7,7 +7,9 @@
 
 crashtest_begin() { # NAME [BUILD]
 	launcher_begin "$@"
-	examples=$build/bin/examples/crashtest
+	# Without what was built beside the launcher, where a copy of that is used.
+	built=$(cd "${2:-${0%/*}/../../build/release}" && pwd)
+	examples=$built/bin/examples/crashtest
 	TMPDIR=$scratch/tmp
 	export TMPDIR
 	mkdir "$TMPDIR"
@@ -15,9 +17,9 @@ crashtest_begin() { # NAME [BUILD]
 
 # An empty directory for a program's files, and into it.
 place() {
-	rm -rf "$scratch/place"
-	mkdir "$scratch/place"
-	cd "$scratch/place" || exit 1
+	rm -rf "$scratch/files"
+	mkdir "$scratch/files"
+	cd "$scratch/files" || exit 1
 }
 
 # The line of a source file in which a mistake is: that with the given text.

@@ -12,7 +12,7 @@ set -eu
 crashtest_begin crashtest-powercut "$@"
 cuts=${2:-100}
 seed=${3:-1}
-lmdb_unicode=$build/bin/examples/lmdb_unicode
+lmdb_unicode=$built/bin/examples/lmdb_unicode
 [ -x "$lmdb_unicode" ] || skip 'lmdb_unicode was not built (package liblmdb-dev)'
 table=$scratch/table
 head -n 120 /usr/share/unicode/UnicodeData.txt >"$table" 2>/dev/null || skip 'no UnicodeData.txt (package unicode-data)'

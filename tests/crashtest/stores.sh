@@ -11,7 +11,7 @@ set -eu
 . "${0%/*}/lib.sh"
 crashtest_begin crashtest-stores "$@"
 lines=${2:-700}
-lmdb_unicode=$build/bin/examples/lmdb_unicode
+lmdb_unicode=$built/bin/examples/lmdb_unicode
 [ -x "$lmdb_unicode" ] || skip 'lmdb_unicode was not built (package liblmdb-dev)'
 table=$scratch/table
 head -n "$lines" /usr/share/unicode/UnicodeData.txt >"$table" 2>/dev/null || skip 'no UnicodeData.txt (package unicode-data)'

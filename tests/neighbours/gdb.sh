@@ -125,7 +125,7 @@ closed_page() {
 
 attach() {
 	mkfifo "$scratch/input"
-	"$daxsync" run --emulate --engine="$engine" --stats="$memory/stats.%p" -- "$scratch/debugged" "$file" loop \
+	"$daxsync" run --emulate --engine="$engine" -- "$scratch/debugged" "$file" loop \
 		<"$scratch/input" >"$scratch/held" 2>&1 &
 	pid=$!
 	exec 3>"$scratch/input"
@@ -146,7 +146,7 @@ launcher_in_gdb() {
 	{
 		sed '/^set environment/d' "$scratch/settings"
 		printf '%s\n' 'set breakpoint pending on' 'tbreak debugged.c:store' \
-			"run run --emulate --engine=$engine --stats=$memory/stats.%p $scratch/debugged $file" \
+			"run run --emulate --engine=$engine $scratch/debugged $file" \
 			backtrace continue
 	} >"$scratch/commands"
 	rm -f "$memory"/stats.*

@@ -12,9 +12,12 @@ set -eu
 if [ "${1:-}" != --inside ]; then
 	packages_begin install "$@"
 	need unshare util-linux
-	unshare -m true 2>"$scratch/err" || skip "no mount namespace, be root: $(cat "$scratch/err")"
+	# In a chroot, whose root is no mount, what is mounted would be seen outside if the mount that it is in is shared.
+	private=private
+	unshare -m true 2>"$scratch/err" || private=unchanged
+	unshare -m --propagation $private true 2>"$scratch/err" || skip "no mount namespace, be root: $(cat "$scratch/err")"
 	status=0
-	unshare -m sh "$0" --inside "$build" || status=$?
+	unshare -m --propagation $private sh "$0" --inside "$build" || status=$?
 	exit "$status"
 fi
 shift

@@ -405,8 +405,8 @@ static int answer(const struct options *options, const struct dxs_findings *find
 // The record in `work`, tried.
 static int try(struct options *options, const char *work)
 {
+	static struct dxs_record record;
 	char path[PATH_MAX];
-	struct dxs_record record;
 	struct dxs_findings findings;
 	int err;
 

@@ -249,7 +249,7 @@ void dxs_search_run(const struct dxs_search *search, struct dxs_findings *findin
 		workers[i] = fork();
 		if (!workers[i]) {
 			dxs_interrupt_ignore();
-			signal(SIGTERM, dxs_trial_abandon);
+			dxs_trial_abandon_on(SIGTERM);
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			sigprocmask(SIG_SETMASK, &mask, NULL);
 			work(search, findings, i);

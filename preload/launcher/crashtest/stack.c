@@ -28,6 +28,21 @@ static struct {
 	pid_t pid;
 } known;
 
+// A line of maps: "START-END r-xp OFFSET DEVICE INODE PATH". False: nothing of a file's that is executed.
+static bool line_read(const char *line, struct mapping *mapping)
+{
+	char *at;
+
+	mapping->start = strtoull(line, &at, 16);
+	mapping->end = strtoull(at + (*at == '-'), &at, 16);
+	if (strlen(at) < 6 || at[3] != 'x' || !strchr(at, '/'))
+		return false;
+	mapping->offset = strtoull(at + 6, NULL, 16);
+	snprintf(mapping->path, sizeof(mapping->path), "%s", strchr(at, '/'));
+	mapping->path[strcspn(mapping->path, "\n")] = '\0';
+	return true;
+}
+
 static void maps_read(pid_t pid)
 {
 	char path[32], line[PATH_MAX + 128];
@@ -39,9 +54,7 @@ static void maps_read(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	while (maps && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*2c%*[x]%*c %" SCNx64 " %*s %*u %4095[^\n]",
-			   &mapping.start, &mapping.end, &mapping.offset, mapping.path) != 4 ||
-		    *mapping.path != '/')
+		if (!line_read(line, &mapping))
 			continue;
 		known.mapping = dxs_need(known.mapping, (known.nr + 1) * sizeof(mapping));
 		known.mapping[known.nr++] = mapping;

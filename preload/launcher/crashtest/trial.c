@@ -120,12 +120,17 @@ static int wait_for(pid_t pid, unsigned seconds, int *status)
 
 static volatile pid_t running; // the check's group; 0: none
 
-void dxs_trial_abandon(int sig)
+static void abandon(int sig)
 {
 	(void)sig;
 	if (running)
 		kill(-running, SIGKILL);
 	_exit(0);
+}
+
+void dxs_trial_abandon_on(int sig)
+{
+	signal(sig, abandon);
 }
 
 static struct dxs_trial check(const struct dxs_checker *checker, const char *dir)

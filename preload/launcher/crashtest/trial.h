@@ -29,8 +29,8 @@ struct dxs_trial {
 struct dxs_trial dxs_trial_run(const struct dxs_checker *checker, const struct dxs_state *state,
 			       const unsigned char *fate, const char *dir);
 
-// A signal handler: ends the check that is under way, with what it has started in its group, and the process.
-void dxs_trial_abandon(int sig) __attribute__((noreturn));
+// From now on this signal ends the check that is under way, with what it has started in its group, and this process.
+void dxs_trial_abandon_on(int sig);
 
 // Removes a directory with all that is in it.
 void dxs_remove_tree(const char *path);
