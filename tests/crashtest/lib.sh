@@ -6,6 +6,8 @@
 # lib.sh: what the tests of `daxsync crashtest` share, on top of the launcher tests' lib.sh, which comes first.
 
 crashtest_begin() { # NAME [BUILD]
+	[ ! -w /dev/shm ] || TMPDIR=/dev/shm # many small files
+	export TMPDIR
 	launcher_begin "$@"
 	# Without what was built beside the launcher, where a copy of that is used.
 	built=$(cd "${2:-${0%/*}/../../build/release}" && pwd)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# stores.sh [BUILD [LINES]]: real stores under `daxsync crashtest`: LMDB survives every cut of a load of 350 commits, at 702 fences, on
-# persistent memory and on a disk, with and without MDB_WRITEMAP; Python's mmap does with a flush, and does not without; Kyoto
-# Cabinet does with hard transactions, and does not with soft ones.
+# stores.sh [BUILD [LINES]]: real stores under `daxsync crashtest`. LMDB (with MDB_WRITEMAP) loads LINES lines in commits of two,
+# 700 if not given, and survives the cut at each of its fences on persistent memory, and 60 cuts on a disk. Python's mmap
+# survives with a flush, and breaks without.
 set -eu
 
 # shellcheck source=tests/launcher/lib.sh
@@ -31,7 +31,8 @@ place
 mkdir db
 crashtest 0 "$acknowledged $lmdb_unicode check db $table \$a 2" --model=pmem --coins=1 -- \
 	"$lmdb_unicode" load db "$table" 2 1M
-matches "^survived: 70[0-9] power cuts"
+cuts=$(sed -n 's/^survived: \([0-9]*\) .*/\1/p' "$scratch/out")
+[ "$cuts" -ge "$lines" ] || fail "$cuts cuts: two for each commit were expected"
 place
 mkdir db
 crashtest 0 "$acknowledged $lmdb_unicode check db $table \$a 2" --model=disk --cuts=60 --coins=1 -- \
