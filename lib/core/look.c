@@ -12,8 +12,7 @@
 
 #define CHUNK ((uintptr_t)2 << 20)
 
-// Under the page locks: another sync that has just seen these pages unmarked may be about to take TOWRITE away, and with it
-// what the caller tags next (model: DISCOVER_LOCK).
+// Under the page locks: not while another sync is between closing these pages and unmarking them (model: M1_ALIAS_LOCK).
 static void mark_locked(struct dxs_tree *tree, struct dxs_leaf *leaf, uint64_t mask)
 {
 	dxs_leaf_lock(leaf, mask);

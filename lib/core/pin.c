@@ -22,7 +22,7 @@ static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first,
 	first = dxs_max64(first, leaf->first);
 	last = dxs_min64(last, leaf->first + DXS_LEAF_PAGES - 1);
 	dxs_leaf_lock(leaf, mask);
-	atomic_fetch_add(&leaf->pins, 1); // under the lock; partner: close_and_unmark in sync.c
+	atomic_fetch_add(&leaf->pins, 1); // under the lock; partner: close_locked in sync.c
 	dxs_policy_opened(map->file, leaf, mask & ~dxs_leaf_get(leaf, DXS_DIRTY), mask, last - first + 1);
 	dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, mask);
 	dxs_observe(map->file, event, map->file, DXS_EVENT_OPEN, leaf->first, mask);

@@ -40,9 +40,9 @@
 //
 // REPRESENTATION
 //   13 bits for each page, one in each of 13 words of its leaf (a counter of 64 pages is incremented in as many steps as
-//   its carries go). Words are read and written without a lock: their pages' bits are under the page locks, and an update
-//   of other pages' bits that is lost costs time only. Only `kept`, of which there is a sum, changes by locked
-//   instructions.
+//   its carries go). Words are read and written without a lock. Of one page only a trap or a sync does so at a time: a trap
+//   that opens it while it is not DIRTY, or a sync that has it DIRTY and FLUSHING. An update of other pages' bits that is
+//   lost costs time only. Only `kept`, of which there is a sum, changes by locked instructions.
 #include "core/policy.h"
 
 #include "base/config.h"

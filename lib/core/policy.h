@@ -16,10 +16,10 @@ struct dxs_leaf;
 // A sync of entries [first, last] begins. Caller holds maps_lock.
 void dxs_policy_sync(struct dxs_file *file, uint64_t first, uint64_t last);
 
-// Of the DIRTY pages `pages` of a leaf, which a sync is about to flush as a whole, those to close. Caller holds their locks.
+// Of the DIRTY pages `pages` of a leaf, which a sync is about to flush as a whole, those to close. Caller has them FLUSHING.
 uint64_t dxs_policy_close(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages);
 
-// They were closed, whoever wanted it. Caller holds their locks.
+// They were closed, whoever wanted it. Caller holds their locks and has them FLUSHING.
 void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages);
 
 // Closed pages are opened, nr in all, here and in other leaves: those in `hit` because they are stored to, the other ones

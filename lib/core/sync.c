@@ -6,15 +6,17 @@
 //
 //                      | trap, same page     | sync, same page               | store, same page
 //     trap             | page lock           | page lock                     | store waits for open
-//     sync: take       | page lock           | page lock, FLUSHING           | traps once closed
-//     sync: flush      | may reopen: marks   | waits until FLUSHING is clear | reopens by a trap, or racing
+//     sync: close      | page lock           | FLUSHING, claimed before      | traps once closed
+//     sync: flush      | may open: marks     | waits until FLUSHING is clear | reopens by a trap, or racing
 //
+//   A page that is only flushed, and stays open and DIRTY, needs no page lock: nothing of it changes.
 //   S.1 A sync holds page locks of one leaf only, and while it does, waits for nothing but the kernel's close call.
 //   S.2 A sync that has pages FLUSHING never waits for another sync: it first completes its own (drain, release). So
 //       no two syncs wait for each other, also where one waits for all others to end (`turn`).
 //   S.3 Signals are blocked from before the first lock until FLUSHING is released: a handler that syncs, or that
 //       leaves by siglongjmp, cannot find its own thread in the middle.
-//   The work of a sync is bounded by what was DIRTY when it began (TOWRITE), not by what others dirty meanwhile.
+//   The work of a sync is bounded: it comes to each leaf once, in ascending order, whatever others dirty meanwhile. What
+//   they dirty behind it is the next one's.
 #include "core/sync.h"
 
 #include <errno.h>
@@ -45,6 +47,7 @@ struct taken {
 	uint64_t pages;
 	uint64_t closed; // of these, closed and unmarked; the others stay open
 	uint64_t failed; // not flushed: to be marked again (M6)
+	bool in_tree;    // a walk finds FLUSHING; otherwise it stands in the leaf only
 	bool flushed;
 };
 
@@ -69,9 +72,9 @@ struct sync {
 // The pages of [off, end) that are covered as a whole: only those may be unmarked (M2).
 static uint64_t whole_pages(const struct sync *sync, const struct dxs_leaf *leaf)
 {
-	uint64_t size = dxs_file_page_size(sync->file);
-	uint64_t first = (sync->off + size - 1) / size;
-	uint64_t beyond = sync->end / size;
+	unsigned shift = sync->file->page_shift;
+	uint64_t first = (sync->off + dxs_file_page_size(sync->file) - 1) >> shift;
+	uint64_t beyond = sync->end >> shift;
 
 	if (beyond <= first || beyond <= leaf->first || first >= leaf->first + DXS_LEAF_PAGES)
 		return 0;
@@ -327,6 +330,16 @@ static void drain(struct sync *sync)
 	fence(sync);
 }
 
+static void taken_release(struct sync *sync, const struct taken *taken)
+{
+	if (!taken->in_tree) {
+		dxs_leaf_release(taken->leaf, taken->pages);
+		return;
+	}
+	dxs_tree_unmark(&sync->file->tree, taken->leaf, DXS_FLUSHING, taken->pages);
+	dxs_leaf_wake(taken->leaf);
+}
+
 // Flushes what was taken, makes it durable and lets go of it.
 static void complete(struct sync *sync)
 {
@@ -348,41 +361,17 @@ static void complete(struct sync *sync)
 	for (i = 0; i < sync->nr; i++) {
 		struct taken *taken = &sync->taken[i];
 
-		// M6: the mark is back, then the failure is counted, then FLUSHING is gone. Another sync that waited here,
-		// or that found the page neither DIRTY nor TOWRITE because this one had it, sees the count and begins
-		// again; one that begins after the count sees the mark.
+		// M6: the mark is back, then the failure is counted, then FLUSHING is gone. Another sync that found the
+		// page not DIRTY, because this one had closed it, and then not FLUSHING, sees the count and begins again;
+		// one that begins after the count sees the mark, and so does one that waited.
 		if (taken->failed && !dxs_fault(DXS_FAULT_NO_PUTBACK)) {
 			dxs_tree_mark(&sync->file->tree, taken->leaf, DXS_DIRTY, taken->failed);
 			if (sync->err)
 				atomic_fetch_add(&sync->file->nr_failed, 1);
 		}
-		dxs_tree_unmark(&sync->file->tree, taken->leaf, DXS_FLUSHING, taken->pages);
-		dxs_leaf_wake(taken->leaf);
+		taken_release(sync, taken);
 	}
 	sync->nr = sync->nr_pages = 0;
-}
-
-// Close and unmark what the policy wants closed. Returns the pages that were. Caller holds the page locks.
-static uint64_t close_and_unmark(struct sync *sync, struct dxs_leaf *leaf, uint64_t dirty)
-{
-	uint64_t closing = dirty & whole_pages(sync, leaf);
-
-	if (atomic_load(&leaf->pins)) // M9: the kernel is about to write here; partner: dxs_pin
-		return 0;
-	if (!sync->close_all)
-		closing = dxs_policy_close(sync->file, leaf, closing);
-	if (!closing || (!sync->checked && dxs_signals_check()))
-		return 0; // nothing to close, or nobody would answer
-	sync->checked = true;
-	// M2: first closed, in every mapping; a store that completed before is in the cache and will be flushed, one
-	// that comes later traps. A page that could not be closed everywhere keeps its mark.
-	if (!close_everywhere(sync->file, leaf, closing))
-		return 0;
-	dxs_tree_unmark(&sync->file->tree, leaf, DXS_DIRTY, closing);
-	dxs_policy_closed(sync->file, leaf, closing);
-	dxs_observe(sync->file, event, sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
-	sync->nr_closed += (uint64_t)__builtin_popcountll(closing);
-	return closing;
 }
 
 static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, uint64_t closed)
@@ -408,30 +397,69 @@ static unsigned small_pages(const struct dxs_file *file, uint64_t entries)
 	return (unsigned)__builtin_popcountll(entries) << (file->page_shift - DXS_PAGE_SHIFT);
 }
 
-// Takes up the pages of `want` that are dirty. Caller holds their locks; none is FLUSHING.
-static void take_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t want)
+// Of the DIRTY pages `dirty` of a leaf, those to close.
+static uint64_t to_close(struct sync *sync, struct dxs_leaf *leaf, uint64_t dirty)
 {
-	struct dxs_tree *tree = &sync->file->tree;
-	struct taken *taken = &sync->taken[sync->nr];
-	uint64_t dirty = want & dxs_leaf_get(leaf, DXS_DIRTY);
-	uint64_t closed;
+	uint64_t closing = dirty & whole_pages(sync, leaf);
 
-	*taken = (struct taken){.leaf = leaf, .pages = dirty};
-	if (dirty)
-		dxs_tree_mark(tree, leaf, DXS_FLUSHING, dirty);
-	// M4: TOWRITE goes only now. A concurrent sync reads TOWRITE first and FLUSHING after it, so it sees one. A page
-	// of which this sync flushes a part only keeps it: another sync may have tagged it for all of its bytes.
-	dxs_tree_unmark(tree, leaf, DXS_TOWRITE, want & ~(dirty & ~whole_pages(sync, leaf)));
+	if (atomic_load(&leaf->pins)) // asked again under the lock
+		return 0;
+	if (!sync->close_all)
+		closing = dxs_policy_close(sync->file, leaf, closing);
+	if (!closing || (!sync->checked && dxs_signals_check()))
+		return 0; // nothing to close, or nobody would answer
+	sync->checked = true;
+	return closing;
+}
+
+// Closes and unmarks pages. Returns those that were: all or none. Caller holds their locks and has them FLUSHING.
+static uint64_t close_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t closing)
+{
+	if (atomic_load(&leaf->pins)) // M9: the kernel is about to write here; partner: dxs_pin
+		return 0;
+	// M2: first closed, in every mapping; a store that completed before is in the cache and will be flushed, one
+	// that comes later traps. A page that could not be closed everywhere keeps its mark.
+	if (!close_everywhere(sync->file, leaf, closing))
+		return 0;
+	dxs_tree_unmark(&sync->file->tree, leaf, DXS_DIRTY, closing);
+	dxs_policy_closed(sync->file, leaf, closing);
+	dxs_observe(sync->file, event, sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
+	sync->nr_closed += (uint64_t)__builtin_popcountll(closing);
+	plant_open_unmarked(sync, leaf, closing);
+	return closing;
+}
+
+static void close_pages(struct sync *sync, struct taken *taken, uint64_t closing)
+{
+	// M4: every walk can find FLUSHING before DIRTY goes. It reads DIRTY first and FLUSHING after it, on each level
+	// of the tree, so it sees one of them.
+	dxs_tree_mark(&sync->file->tree, taken->leaf, DXS_FLUSHING, closing);
+	taken->in_tree = true;
+	dxs_leaf_lock(taken->leaf, closing);
+	taken->closed = close_locked(sync, taken->leaf, closing);
+	dxs_leaf_unlock(taken->leaf, closing);
+}
+
+// Takes up the pages of `claimed` that are DIRTY. They are FLUSHING, by this sync, so no other unmarks them.
+static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
+{
+	struct taken *taken = &sync->taken[sync->nr];
+	uint64_t dirty = claimed & dxs_leaf_get(leaf, DXS_DIRTY);
+	uint64_t closing;
+
+	if (claimed & ~dirty) // another sync has closed, flushed and fenced them
+		dxs_leaf_release(leaf, claimed & ~dirty);
 	if (!dirty)
 		return;
+	*taken = (struct taken){.leaf = leaf, .pages = dirty};
 	sync->nr++;
 	sync->nr_pages += small_pages(sync->file, dirty);
 	if (dxs_fault(DXS_FAULT_FLUSH_FIRST))
 		flush_taken(sync, taken);
-	closed = close_and_unmark(sync, leaf, dirty);
-	taken->closed = closed;
-	sync->nr_kept += (uint64_t)__builtin_popcountll(dirty & ~closed);
-	plant_open_unmarked(sync, leaf, closed);
+	closing = to_close(sync, leaf, dirty);
+	if (closing)
+		close_pages(sync, taken, closing);
+	sync->nr_kept += (uint64_t)__builtin_popcountll(dirty & ~taken->closed);
 }
 
 static void turn_begin(struct sync *sync)
@@ -477,13 +505,14 @@ static bool again(struct sync *sync)
 	return true;
 }
 
-// Deals with what is TOWRITE in one leaf, and waits for what others have FLUSHING there.
+// Deals with what is DIRTY in one leaf, once others have nothing of the range FLUSHING there. What they flushed is looked at
+// again: they may have begun before this sync was called, have covered a part of a page, or failed.
 static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 {
 	uint64_t range = dxs_leaf_mask(leaf, sync->first, sync->last);
 
 	for (;;) {
-		uint64_t want = dxs_leaf_get(leaf, DXS_TOWRITE) & range; // before FLUSHING: see take_locked
+		uint64_t want = dxs_leaf_get(leaf, DXS_DIRTY) & range; // before FLUSHING: see close_pages
 		uint64_t busy = dxs_leaf_get(leaf, DXS_FLUSHING) & range;
 
 		if (busy) {
@@ -494,15 +523,11 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 			return;
 		if (sync->nr == BATCH_LEAVES || sync->nr_pages + small_pages(sync->file, ~0ULL) > BATCH_PAGES)
 			complete(sync);
-		dxs_leaf_lock(leaf, want);
-		if (dxs_leaf_get(leaf, DXS_FLUSHING) & want) { // another sync came between the look and the lock
-			dxs_leaf_unlock(leaf, want);
+		if (!dxs_leaf_claim(leaf, want)) // another sync came between
 			continue;
-		}
-		take_locked(sync, leaf, want);
-		dxs_leaf_unlock(leaf, want);
-		// persist: it is flushed outside the lock, in complete(). A store may reopen a page meanwhile; it marks
-		// the page then, and what it stores is not this sync's. What this sync owes was stored before the close.
+		take(sync, leaf, want);
+		// persist: it is flushed in complete(). A store may open a page again meanwhile; it marks the page then, and
+		// what it stores is not this sync's. What this sync owes was stored before the close.
 		return;
 	}
 }
@@ -563,20 +588,23 @@ static void discover(struct sync *sync)
 static void sync_once(struct sync *sync)
 {
 	struct dxs_file *file = sync->file;
+	unsigned kinds = 1U << DXS_DIRTY | 1U << DXS_FLUSHING;
 	struct dxs_leaf *leaf;
 	uint64_t at = sync->first;
 
+	if (dxs_fault(DXS_FAULT_PASS_OVER))
+		kinds = 1U << DXS_FLUSHING;
 	// 1. A store that happened before this call was made to an open page. Open pages are DIRTY: new mappings start
 	//    open and unarmed (discover marks what was touched there), and a trap marks before it opens (M1).
 	discover(sync);
 	// 2. So each such page is DIRTY now; or another sync has cleared the mark, after it had set FLUSHING, and has
-	//    not fenced yet; or it has fenced, and the store is durable.
-	if (!dxs_fault(DXS_FAULT_NO_TAG))
-		dxs_tree_tag(&file->tree, sync->first, sync->last);
-	// 3. The walk meets every page of the first two kinds: TOWRITE or FLUSHING. The first are closed if the policy
-	//    says so, always before they are flushed, and flushed by this thread, a batch at a time (complete); the
-	//    second are waited for.
-	while ((leaf = dxs_tree_next(&file->tree, at, sync->last, 1U << DXS_TOWRITE | 1U << DXS_FLUSHING))) {
+	//    not fenced yet; or it has fenced, and the store is durable; or its flush has failed (5).
+	// 3. That is so at any time until the walk comes by, and the walk reads DIRTY before FLUSHING: it meets every
+	//    page of the first two kinds. What is DIRTY is closed if the policy says so, always before it is flushed,
+	//    and flushed by this thread, a batch at a time (complete). What is FLUSHING is waited for, then looked at
+	//    again: two syncs never have lines of a page between flush and fence, where the one that comes second would
+	//    find them clean and fence for nothing.
+	while ((leaf = dxs_tree_next(&file->tree, at, sync->last, kinds))) {
 		sync_leaf(sync, leaf);
 		at = leaf->first + DXS_LEAF_PAGES;
 		if (at > sync->last)

@@ -319,8 +319,8 @@ static bool leaf_has(struct dxs_leaf *leaf, uint64_t first, uint64_t last, unsig
 	uint64_t found = 0;
 	unsigned mark;
 
-	// In the order of enum dxs_mark, TOWRITE before FLUSHING: a sync sets FLUSHING before it clears TOWRITE, so
-	// an entry on its way from one to the other is seen in one of them.
+	// In the order of enum dxs_mark, DIRTY before FLUSHING: a sync sets FLUSHING before it clears DIRTY, so an entry
+	// on its way from one to the other is seen in one of them.
 	for (mark = 0; mark < DXS_NR_MARKS; mark++)
 		if (kinds & 1U << mark)
 			found |= dxs_leaf_get(leaf, mark);
@@ -374,19 +374,6 @@ struct dxs_leaf *dxs_tree_next(struct dxs_tree *tree, uint64_t first, uint64_t l
 	return next_below(root, DXS_TREE_LEVELS - 1, 0, first, last, kinds);
 }
 
-void dxs_tree_tag(struct dxs_tree *tree, uint64_t first, uint64_t last)
-{
-	struct dxs_leaf *leaf;
-
-	while ((leaf = dxs_tree_next(tree, first, last, 1U << DXS_DIRTY))) {
-		uint64_t dirty = dxs_leaf_get(leaf, DXS_DIRTY) & dxs_leaf_mask(leaf, first, last);
-
-		if (dirty)
-			dxs_tree_mark(tree, leaf, DXS_TOWRITE, dirty);
-		first = leaf->first + DXS_LEAF_PAGES;
-	}
-}
-
 static void reset_below(struct dxs_tree *tree, void *at, unsigned level)
 {
 	struct dxs_leaf *leaf = at;
@@ -399,9 +386,8 @@ static void reset_below(struct dxs_tree *tree, void *at, unsigned level)
 	atomic_store(&leaf->locks, 0);
 	atomic_store(&leaf->pins, 0);
 	atomic_store(&leaf->waiters, 0);
-	dxs_tree_mark(tree, leaf, DXS_DIRTY, dxs_leaf_get(leaf, DXS_FLUSHING) | dxs_leaf_get(leaf, DXS_TOWRITE));
+	dxs_tree_mark(tree, leaf, DXS_DIRTY, dxs_leaf_get(leaf, DXS_FLUSHING));
 	dxs_tree_unmark(tree, leaf, DXS_FLUSHING, ~0ULL);
-	dxs_tree_unmark(tree, leaf, DXS_TOWRITE, ~0ULL);
 }
 
 void dxs_tree_reset_locks(struct dxs_tree *tree)
@@ -409,7 +395,7 @@ void dxs_tree_reset_locks(struct dxs_tree *tree)
 	reset_below(tree, atomic_load(&tree->root), DXS_TREE_LEVELS - 1);
 }
 
-// Sleeps until `busy` says no. Whoever changes what it looks at calls dxs_leaf_wake afterwards.
+// Sleeps until no bit of `mask` is set. Whoever clears one calls dxs_leaf_wake afterwards.
 static void leaf_wait(struct dxs_leaf *leaf, _Atomic uint64_t *word, uint64_t mask)
 {
 	atomic_fetch_add(&leaf->waiters, 1); // before the look below: T.3
@@ -448,6 +434,23 @@ void dxs_leaf_lock(struct dxs_leaf *leaf, uint64_t mask)
 void dxs_leaf_unlock(struct dxs_leaf *leaf, uint64_t mask)
 {
 	atomic_fetch_and(&leaf->locks, ~mask); // release (part of seq_cst); partner: dxs_leaf_lock
+	dxs_leaf_wake(leaf);
+}
+
+bool dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask)
+{
+	uint64_t old = atomic_load(&leaf->marks[DXS_FLUSHING]);
+
+	do {
+		if (old & mask)
+			return false;
+	} while (!atomic_compare_exchange_weak(&leaf->marks[DXS_FLUSHING], &old, old | mask));
+	return true;
+}
+
+void dxs_leaf_release(struct dxs_leaf *leaf, uint64_t mask)
+{
+	atomic_fetch_and(&leaf->marks[DXS_FLUSHING], ~mask);
 	dxs_leaf_wake(leaf);
 }
 

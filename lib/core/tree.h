@@ -15,11 +15,11 @@
 #define DXS_TREE_LEVELS 6                              // one of leaves, five of nodes above
 #define DXS_TREE_PAGES (1ULL << (DXS_TREE_LEVELS * 6)) // 2^36 entries: 256 TiB of 4 KiB pages
 
-// The marks of an entry. Of each there is a summary on every level above.
+// The marks of an entry. Of each there is a summary on every level above. A walk reads them in this order: a sync sets
+// FLUSHING before it clears DIRTY.
 enum dxs_mark {
 	DXS_DIRTY,    // open somewhere, or written and not yet flushed: the next sync must flush it
-	DXS_TOWRITE,  // DIRTY when a sync began, not yet taken up by a sync
-	DXS_FLUSHING, // taken up by a sync whose thread has not fenced yet
+	DXS_FLUSHING, // taken up by a sync whose thread has not fenced yet; has a summary where it is not DIRTY as well
 	DXS_KWRITE,   // written by the kernel on the program's behalf (write(2)); a kernel sync is owed
 	DXS_NR_MARKS
 };
@@ -36,10 +36,10 @@ struct dxs_leaf {
 	_Atomic uint32_t pins; // kernel writes under way into this leaf: a sync leaves its pages open (M9)
 	// The rest is the policy's (policy.c). What it reads at every sync comes first.
 	_Atomic uint32_t epoch;                 // of `closed`
-	_Atomic uint64_t stay[2];               // for how many flushes an entry stays open: a number of 2 bits
 	_Atomic uint64_t kept;                  // left open by a sync
-	_Atomic uint64_t closed, closed_before; // in this epoch, in the one before, and not opened since
+	_Atomic uint64_t stay[2];               // for how many flushes an entry stays open: a number of 2 bits
 	_Atomic uint64_t age[DXS_AGE_BITS];     // flushes since it was opened: a number of 8 bits
+	_Atomic uint64_t closed, closed_before; // in this epoch, in the one before, and not opened since
 };
 
 struct dxs_chunk;
@@ -82,9 +82,6 @@ void dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark
 struct dxs_leaf *dxs_tree_next(struct dxs_tree *tree, uint64_t first, uint64_t last, unsigned kinds);
 #pragma GCC visibility pop
 
-// Sets TOWRITE on every entry of [first, last] that is DIRTY now. What is dirtied later is not this sync's work.
-void dxs_tree_tag(struct dxs_tree *tree, uint64_t first, uint64_t last);
-
 static inline uint64_t dxs_leaf_get(struct dxs_leaf *leaf, enum dxs_mark mark)
 {
 	return atomic_load(&leaf->marks[mark]);
@@ -100,15 +97,23 @@ uint64_t dxs_leaf_mask(const struct dxs_leaf *leaf, uint64_t first, uint64_t las
 void dxs_leaf_lock(struct dxs_leaf *leaf, uint64_t mask);
 void dxs_leaf_unlock(struct dxs_leaf *leaf, uint64_t mask);
 
+// Sets FLUSHING on the entries of `mask` for the caller alone, in the leaf only: no walk finds them by it. False: one of
+// them is FLUSHING, and nothing was changed.
+bool dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask);
+
+// Takes back what dxs_leaf_claim has set, and wakes those who wait. Where dxs_tree_mark has set it as well, dxs_tree_unmark
+// does that, which prunes the summaries.
+void dxs_leaf_release(struct dxs_leaf *leaf, uint64_t mask);
+
 // Sleeps until no entry of `mask` is FLUSHING. The caller holds no lock and has nothing FLUSHING itself.
 void dxs_leaf_wait_flushed(struct dxs_leaf *leaf, uint64_t mask);
 #pragma GCC visibility pop
 
-// Wakes those who wait on the leaf; called after FLUSHING was cleared.
+// Wakes those who wait on the leaf; called after dxs_tree_unmark of FLUSHING.
 void dxs_leaf_wake(struct dxs_leaf *leaf);
 
 // In a forked child, where only the calling thread exists: nobody holds a page lock, a pin or waits, and what was FLUSHING
-// or TOWRITE is DIRTY.
+// is DIRTY.
 void dxs_tree_reset_locks(struct dxs_tree *tree);
 
 // Bytes of node memory in use.

@@ -397,26 +397,27 @@ static uint64_t page_bit(const struct dxs_file *file, uint64_t off)
 
 // Keeps a page for an emulated kernel sync, from the look at the file to the write into its image: or what a fence
 // publishes in between would give way to what was there before. Flushes of this process's that have begun are waited for
-// (FLUSHING), and none begins (page lock). NULL: the page was never in a mapping. Caller has nothing FLUSHING.
+// (FLUSHING), and none begins, as it is FLUSHING now; the page lock keeps out who compares it. NULL: the page was never in a
+// mapping. Caller has nothing FLUSHING.
 static struct dxs_leaf *page_hold(struct dxs_file *file, uint64_t off)
 {
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, off >> file->page_shift, false);
 	uint64_t page = page_bit(file, off);
 
-	while (leaf) {
-		dxs_leaf_lock(leaf, page);
-		if (!(dxs_leaf_get(leaf, DXS_FLUSHING) & page))
-			break;
-		dxs_leaf_unlock(leaf, page);
+	if (!leaf)
+		return NULL;
+	while (!dxs_leaf_claim(leaf, page))
 		dxs_leaf_wait_flushed(leaf, page);
-	}
+	dxs_leaf_lock(leaf, page);
 	return leaf;
 }
 
 static void page_release(struct dxs_file *file, uint64_t off, struct dxs_leaf *held)
 {
-	if (held)
-		dxs_leaf_unlock(held, page_bit(file, off));
+	if (!held)
+		return;
+	dxs_leaf_unlock(held, page_bit(file, off));
+	dxs_leaf_release(held, page_bit(file, off));
 }
 
 static bool is_asked(const struct dxs_asked *asked, uint64_t pgoff)

@@ -40,7 +40,7 @@ caught skip-flush:100 'M2 the flush of a page left out'
 caught open-unmarked:50 'M2 a page left open and unmarked'
 caught flush-first 'M2 the flush before the close'
 caught foreign-fence 'M4 the fence by another thread'
-caught no-tag:5 'M4 a sync that passes dirty pages over'
+caught pass-over:5 'M4 a sync that passes dirty pages over'
 caught no-trap-mark:50 'M1 a page opened by a trap without a mark'
 caught one-mapping 'M2 a page closed in one of two mappings' -a
 caught no-putback,flush-error:50 'M6 no mark put back after an error' -e

@@ -4,7 +4,7 @@
 //   tree_stress [-s SECONDS] [-m MARKERS] [-c COLLECTORS]     (TEST_SEED repeats the random choices)
 //
 // Markers do what a trap and the store behind it do: under the page lock they set DIRTY, then give the page a new
-// version. Collectors do what lib/core/sync.c does: tag, walk over TOWRITE and FLUSHING, take up, copy, release. Checked:
+// version. Collectors do what lib/core/sync.c does: walk over DIRTY and FLUSHING, claim, unmark some, copy, release. Checked:
 //   - every version that was there before a collector began is durable when it returns, whoever made it so (T.2, M4);
 //   - a marker that holds its page's lock finds its own mark by a walk, whatever is pruned around it (T.2);
 //   - nobody sleeps for ever (T.3): the time limit of the test finds that;
@@ -26,7 +26,7 @@
 #define ENTRIES (BASES * EACH)
 #define BATCH 5
 #define THREADS_MAX 64
-#define KINDS (1U << DXS_TOWRITE | 1U << DXS_FLUSHING)
+#define KINDS (1U << DXS_DIRTY | 1U << DXS_FLUSHING)
 
 static const uint64_t base[BASES] = {
 	3, 4096, 1ULL << 18, (1ULL << 18) + 4096, 1ULL << 24, 1ULL << 30, (1ULL << 35) + 64, DXS_TREE_PAGES - EACH / 2,
@@ -35,11 +35,14 @@ static const uint64_t base[BASES] = {
 struct taken {
 	struct dxs_leaf *leaf;
 	uint64_t pages;
+	bool in_tree;
 	uint64_t copy[DXS_LEAF_PAGES]; // flushed, not durable before the fence
 };
 
 struct collector {
 	uint64_t first, last;
+	uint64_t state; // of the random choices
+	bool all;       // unmark everything
 	unsigned nr;
 	struct taken taken[BATCH];
 };
@@ -139,46 +142,45 @@ static void complete(struct collector *collector)
 		}
 	}
 	for (unsigned k = 0; k < collector->nr; k++) {
-		dxs_tree_unmark(&tree, collector->taken[k].leaf, DXS_FLUSHING, collector->taken[k].pages);
-		dxs_leaf_wake(collector->taken[k].leaf);
+		struct taken *taken = &collector->taken[k];
+
+		if (taken->in_tree) {
+			dxs_tree_unmark(&tree, taken->leaf, DXS_FLUSHING, taken->pages);
+			dxs_leaf_wake(taken->leaf);
+		} else {
+			dxs_leaf_release(taken->leaf, taken->pages);
+		}
 	}
 	collector->nr = 0;
 }
 
-static void take_locked(struct collector *collector, struct dxs_leaf *leaf, uint64_t want)
+// Unmarks pages, as whoever has closed them, under their locks.
+static void unmark(struct taken *taken, uint64_t pages)
 {
-	uint64_t dirty = want & dxs_leaf_get(leaf, DXS_DIRTY);
-	struct taken *taken = &collector->taken[collector->nr];
-
-	if (dirty)
-		dxs_tree_mark(&tree, leaf, DXS_FLUSHING, dirty);
-	dxs_tree_unmark(&tree, leaf, DXS_TOWRITE, want);
-	if (!dirty)
-		return;
-	dxs_tree_unmark(&tree, leaf, DXS_DIRTY, dirty);
-	taken->leaf = leaf;
-	taken->pages = dirty;
-	collector->nr++;
+	dxs_tree_mark(&tree, taken->leaf, DXS_FLUSHING, pages);
+	taken->in_tree = true;
+	dxs_leaf_lock(taken->leaf, pages);
+	dxs_tree_unmark(&tree, taken->leaf, DXS_DIRTY, pages);
+	dxs_leaf_unlock(taken->leaf, pages);
 }
 
-// What is TOWRITE in a leaf. False: look again.
-static bool take(struct collector *collector, struct dxs_leaf *leaf, uint64_t want)
+static void take(struct collector *collector, struct dxs_leaf *leaf, uint64_t claimed)
 {
-	unsigned before;
+	uint64_t dirty = claimed & dxs_leaf_get(leaf, DXS_DIRTY);
+	uint64_t closing = collector->all ? dirty : dirty & random_next(&collector->state);
+	struct taken *taken = &collector->taken[collector->nr];
 
-	if (collector->nr == BATCH)
-		complete(collector);
-	before = collector->nr;
-	dxs_leaf_lock(leaf, want);
-	if (dxs_leaf_get(leaf, DXS_FLUSHING) & want) {
-		dxs_leaf_unlock(leaf, want);
-		return false;
-	}
-	take_locked(collector, leaf, want);
-	dxs_leaf_unlock(leaf, want);
-	if (collector->nr > before)
-		flush(&collector->taken[before]);
-	return true;
+	if (claimed & ~dirty)
+		dxs_leaf_release(leaf, claimed & ~dirty);
+	if (!dirty)
+		return;
+	collector->nr++;
+	taken->leaf = leaf;
+	taken->pages = dirty;
+	taken->in_tree = false;
+	if (closing)
+		unmark(taken, closing);
+	flush(taken);
 }
 
 static void collect_leaf(struct collector *collector, struct dxs_leaf *leaf)
@@ -186,14 +188,21 @@ static void collect_leaf(struct collector *collector, struct dxs_leaf *leaf)
 	uint64_t range = dxs_leaf_mask(leaf, collector->first, collector->last);
 
 	for (;;) {
-		uint64_t want = dxs_leaf_get(leaf, DXS_TOWRITE) & range; // before FLUSHING, as in sync.c
+		uint64_t want = dxs_leaf_get(leaf, DXS_DIRTY) & range; // before FLUSHING, as in sync.c
 		uint64_t busy = dxs_leaf_get(leaf, DXS_FLUSHING) & range;
 
 		if (busy) {
 			complete(collector);
 			dxs_leaf_wait_flushed(leaf, busy);
 			atomic_fetch_add(&nr_waits, 1);
-		} else if (!want || take(collector, leaf, want)) {
+			continue;
+		}
+		if (!want)
+			return;
+		if (collector->nr == BATCH)
+			complete(collector);
+		if (dxs_leaf_claim(leaf, want)) {
+			take(collector, leaf, want);
 			return;
 		}
 	}
@@ -204,7 +213,6 @@ static void collect(struct collector *collector)
 	struct dxs_leaf *leaf;
 	uint64_t at = collector->first;
 
-	dxs_tree_tag(&tree, collector->first, collector->last);
 	while (at <= collector->last && (leaf = dxs_tree_next(&tree, at, collector->last, KINDS))) {
 		collect_leaf(collector, leaf);
 		at = leaf->first + DXS_LEAF_PAGES;
@@ -214,10 +222,10 @@ static void collect(struct collector *collector)
 	complete(collector);
 }
 
-// One call and its check, for entries [from, to].
-static void collect_checked(unsigned from, unsigned to)
+// One call and its check, for entries [from, to]. random: 0 unmarks all, else the seed of what is.
+static void collect_checked(unsigned from, unsigned to, uint64_t random)
 {
-	struct collector collector = {.first = index_of(from), .last = index_of(to)};
+	struct collector collector = {.first = index_of(from), .last = index_of(to), .state = random, .all = !random};
 	uint64_t before[ENTRIES];
 	unsigned entry;
 
@@ -239,7 +247,7 @@ static void *collector_body(void *arg)
 		unsigned span = random_below(&state, 2) ? EACH : ENTRIES;
 		unsigned to = from + (unsigned)random_below(&state, span);
 
-		collect_checked(from, to < ENTRIES ? to : ENTRIES - 1);
+		collect_checked(from, to < ENTRIES ? to : ENTRIES - 1, random_next(&state) | 1);
 	}
 	return NULL;
 }
@@ -347,7 +355,7 @@ int main(int argc, char **argv)
 			return 1;
 	without_locks();
 	threads_run();
-	collect_checked(0, ENTRIES - 1);
+	collect_checked(0, ENTRIES - 1, 0);
 	if (dxs_tree_next(&tree, 0, DXS_TREE_PAGES - 1, (1U << DXS_NR_MARKS) - 1)) {
 		fprintf(stderr, "FAIL: marks are left after the last sync\n");
 		return 1;

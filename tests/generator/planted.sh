@@ -42,7 +42,7 @@ skip-flush:100000000 0" ] || complain "$1 on $2: the printed program: $(tr '\n' 
 }
 
 for engine in uffd mprotect; do
-	for fault in skip-flush open-unmarked no-trap-mark no-tag foreign-fence one-mapping; do
+	for fault in skip-flush open-unmarked no-trap-mark pass-over foreign-fence one-mapping; do
 		missed $fault $engine
 	done
 	generate flush-error $engine

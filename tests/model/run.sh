@@ -57,9 +57,12 @@ configurations() {
 	M6_WAITER           sync lost  -DNP=1 -DBREAK_M6_WAITER -DERRORS
 	M6_FENCE            sync lost  -DNP=1 -DBREAK_M6_FENCE -DERRORS
 	FENCE               sync lost  -DNP=1 -DBREAK_FENCE
-	TOWRITE             sync lost  -DNP=1 -DBREAK_TOWRITE
+	SUMMARY             sync lost  -DNP=1 -DBREAK_SUMMARY
+	CLAIM               sync lost  -DNP=1 -DBREAK_CLAIM
+	WAITED              sync lost  -DNP=1 -DBREAK_WAITED
+	WAITED_PARTIAL      sync lost  -DNP=1 -DNW=1 -DBREAK_WAITED -DPARTIAL=0
+	DRAIN_FIRST         sync lost  -DNP=1 -DBREAK_DRAIN_FIRST -DLATER
 	WALK_ORDER          sync lost  -DNP=1 -DBREAK_WALK_ORDER
-	PARTIAL_TOWRITE     sync lost  -DNP=1 -DBREAK_PARTIAL_TOWRITE -DPARTIAL=0
 	CLEAN_OPEN          sync lost  -DNP=1 -DBREAK_CLEAN_OPEN
 	EXTENT_MARK         sync lost  -DNP=2 -DNW=1 -DEXTENT -DBREAK_EXTENT_MARK
 	EXTENT_LOCK         sync lost  -DNP=2 -DNW=1 -DEXTENT -DBREAK_EXTENT_LOCK
@@ -69,7 +72,6 @@ configurations() {
 	OPEN_FORGET         sync lost  -DNP=1 -DBREAK_OPEN_FORGET -DDISCOVER
 	ARM_FIRST           sync lost  -DNP=1 -DBREAK_ARM_FIRST -DDISCOVER
 	LEFT_MARK           sync lost  -DNP=1 -DBREAK_LEFT_MARK -DDISCOVER
-	DISCOVER_LOCK       sync lost  -DNP=1 -DBREAK_DISCOVER_LOCK -DDISCOVER
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
 	PLAIN_CLEAR         tree lost  -DBREAK_PLAIN_CLEAR
 	CLEAR_AFTER         tree lost  -DBREAK_CLEAR_AFTER

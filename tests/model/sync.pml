@@ -65,7 +65,8 @@
 
 /* ---- The inode: a bit per page in each word --------------------------- */
 
-byte DIRTY, TOWRITE, FLUSHING, LOCK;
+byte DIRTY, FLUSHING, LOCK;
+byte SUMMARY;			/* of FLUSHING, as a walk finds it in the tree */
 byte open[NM];			/* writable in this mapping, as the MMU sees it */
 byte listed = MAPPED;		/* mappings in the inode's list, a bit each */
 byte usable = MAPPED;		/* mappings whose address the program has */
@@ -320,34 +321,15 @@ inline return_()
 }
 
 /*
- * take() and close_page() hold the lock of p, and nobody else flushes p.
- *
- * M4: FLUSHING is there before TOWRITE goes; the walk reads them the other way
- * round and so sees one of them. A sync that covers the page in part leaves
- * TOWRITE as it is: somebody else may have asked for the whole page.
+ * M2: closed in every mapping, then unmarked. M4: the summary is there before
+ * DIRTY goes; a walk reads them the other way round and so sees one of them.
  */
-#define DONE(p) (PARTLY(p) -> 0 : BIT(p))
-
-inline take()
-{
-#if defined(BREAK_TOWRITE)
-	TOWRITE = TOWRITE & ~DONE(p);
-	SET(FLUSHING, p)
-#elif defined(BREAK_PARTIAL_TOWRITE)
-	SET(FLUSHING, p);
-	CLR(TOWRITE, p)
-#elif defined(BREAK_M4_BLIND)
-	FLUSHING = FLUSHING | DONE(p);
-	TOWRITE = TOWRITE & ~DONE(p)
-#else
-	SET(FLUSHING, p);
-	TOWRITE = TOWRITE & ~DONE(p)
-#endif
-}
-
-/* M2: closed in every mapping, then unmarked. */
 inline close_page()
 {
+#ifndef BREAK_SUMMARY
+	SET(SUMMARY, p);
+#endif
+	lock(p);
 #if defined(BREAK_M3_CP)
 	CLR(DIRTY, p);
 	CLR(open[0], p)
@@ -376,6 +358,11 @@ inline close_page()
 #endif
 	CLR(DIRTY, p)
 #endif
+	;
+#ifdef BREAK_SUMMARY
+	SET(SUMMARY, p);
+#endif
+	unlock(p)
 }
 
 inline flush(page)
@@ -413,9 +400,7 @@ inline drain()
 /*
  * E.4: close, look, mark, and only then say that the mapping is known, if it was
  * not opened again meanwhile. Where a page is pinned (M9) pages are left open,
- * the last one here or none, and marked before, touched or not. The marks are
- * set under the page locks: another sync that has seen the page unmarked may
- * still be about to take TOWRITE away.
+ * the last one here or none, and marked before, touched or not.
  */
 inline discover()
 {
@@ -440,13 +425,9 @@ inline discover()
 	do
 	:: atomic { p < NP && !HAS(touched, p) -> p++ }
 	:: p < NP && HAS(touched, p) ->
-#ifdef BREAK_DISCOVER_LOCK
-		SET(DIRTY, p);
-#else
 		lock(p);
 		SET(DIRTY, p);
 		unlock(p);
-#endif
 		p++
 	:: atomic { p == NP -> p = 0; break }
 	od;
@@ -468,16 +449,8 @@ again:	atomic { CLR(errseen, s); p = 0 }
 	discover();
 #endif
 
-	/* Tag what is dirty now: it bounds the work. */
-	do
-	:: atomic { p < NP && (BLINDLY(p) || !HAS(DIRTY, p)) -> p++ }
-	:: p < NP && !BLINDLY(p) && HAS(DIRTY, p) ->
-		atomic { SET(TOWRITE, p); p++ }
-	:: atomic { p == NP -> p = 0; break }
-	od;
-
-	/* Walk: TOWRITE is read before FLUSHING. What another sync flushes is
-	   waited for, TOWRITE or not. */
+	/* Walk: DIRTY is read before the summary of FLUSHING. What another
+	   sync flushes is waited for, and then looked at again. */
 look:	if
 #ifdef LATER
 	:: p == NP -> goto complete
@@ -491,49 +464,57 @@ look:	if
 #endif
 #endif
 #if defined(BREAK_WALK_ORDER)
-	:: p < NP && HAS(FLUSHING, p) -> goto complete
-	:: p < NP && !HAS(FLUSHING, p) ->
+	:: p < NP && HAS(SUMMARY, p) -> goto complete
+	:: p < NP && !HAS(SUMMARY, p) ->
 		if
-		:: HAS(TOWRITE, p)
-		:: atomic { !HAS(TOWRITE, p) -> p++ }; goto look
+		:: HAS(DIRTY, p)
+		:: atomic { !HAS(DIRTY, p) -> p++ }; goto look
 		fi
 #else
-	:: p < NP && (BLINDLY(p) || HAS(TOWRITE, p))
-	:: p < NP && !BLINDLY(p) && !HAS(TOWRITE, p) ->
+	:: p < NP && (BLINDLY(p) || HAS(DIRTY, p))
+	:: p < NP && !BLINDLY(p) && !HAS(DIRTY, p) ->
 		if
 #ifdef BREAK_M4_CLOSED
 		:: p++; goto look
 #else
-		:: HAS(FLUSHING, p) -> goto complete
-		:: atomic { !HAS(FLUSHING, p) -> p++ }; goto look
+		:: HAS(SUMMARY, p) -> goto complete
+		:: atomic { !HAS(SUMMARY, p) -> p++ }; goto look
 #endif
 		fi
 #endif
 	fi;
 
-	lock(p);
-	if
-#ifdef BREAK_M4_BLIND_WAIT
-	:: HAS(FLUSHING, p) && BLINDLY(p)
-	:: HAS(FLUSHING, p) && !BLINDLY(p) -> unlock(p); goto complete
-#else
-	:: HAS(FLUSHING, p) -> unlock(p); goto complete
-#endif
-	:: !HAS(FLUSHING, p) && (BLINDLY(p) || HAS(DIRTY, p))
-	:: !HAS(FLUSHING, p) && !BLINDLY(p) && !HAS(DIRTY, p) ->
-		/* another sync has closed, flushed and fenced it */
-		CLR(TOWRITE, p);
-		atomic { unlock(p); p++ };
-		goto look
-	fi;
-
 #ifdef BREAK_M4_OPEN
 	if
-	:: !PARTLY(p) -> CLR(TOWRITE, p); loose = loose | BIT(p); goto taken
+	:: !PARTLY(p) -> loose = loose | BIT(p); goto taken
 	:: true
 	fi;
 #endif
-	take();
+	/* Claim: one instruction looks and sets. */
+	if
+#ifdef BREAK_M4_BLIND_WAIT
+	:: HAS(FLUSHING, p) && !BLINDLY(p) -> goto complete
+	:: atomic { BLINDLY(p) || !HAS(FLUSHING, p) -> SET(FLUSHING, p) }
+#else
+	:: HAS(FLUSHING, p) -> goto complete
+#if defined(BREAK_M4_BLIND)
+	:: atomic { !HAS(FLUSHING, p) -> FLUSHING = FLUSHING | (BLINDLY(p) -> 0 : BIT(p)) }
+#elif defined(BREAK_CLAIM)
+	:: !HAS(FLUSHING, p) -> SET(FLUSHING, p)
+#else
+	:: atomic { !HAS(FLUSHING, p) -> SET(FLUSHING, p) }
+#endif
+#endif
+	fi;
+	if
+	:: BLINDLY(p) || HAS(DIRTY, p)
+	:: atomic { !BLINDLY(p) && !HAS(DIRTY, p) ->
+		/* another sync has closed, flushed and fenced it */
+		CLR(FLUSHING, p);
+		p++ };
+		goto look
+	fi;
+
 #ifdef BREAK_M2
 	clwb(p);
 #endif
@@ -547,9 +528,8 @@ look:	if
 #endif
 	:: goto taken
 	fi;
-taken:	unlock(p);
-
-	/* Flush, outside the lock: a store may reopen the page meanwhile. */
+taken:
+	/* Flush, without the lock: a store may open the page again meanwhile. */
 #ifdef LATER
 	atomic { later = later | BIT(p); hand = hand | BIT(p); p++ };
 #else
@@ -565,13 +545,18 @@ taken:	unlock(p);
 	   else the page that it goes on with when nobody flushes it; it is
 	   waited for with nothing in hand. */
 complete:
+#ifdef BREAK_DRAIN_FIRST
+	drain();
+#endif
 #ifdef LATER
 	do
 	:: atomic { later != 0 -> flush(FIRST(later)); later = later & ~BIT(FIRST(later)) }
 	:: later == 0 -> break
 	od;
 #endif
+#ifndef BREAK_DRAIN_FIRST
 	drain();
+#endif
 release:
 #if defined(BREAK_M4_OPEN)
 	atomic { hand = hand & ~loose; loose = 0 };
@@ -598,13 +583,18 @@ release:
 #endif
 	:: atomic { hand != 0 && !HAS(failed, FIRST(hand)) ->
 		CLR(FLUSHING, FIRST(hand));
+		CLR(SUMMARY, FIRST(hand));
 		hand = hand & ~BIT(FIRST(hand)) }
+#ifdef BREAK_WAITED
+	:: atomic { hand == 0 && p < NP && !HAS(FLUSHING, p) -> p++ }; goto look
+#else
 	:: hand == 0 && p < NP && !HAS(FLUSHING, p) -> goto look
+#endif
 #ifdef BREAK_M6_WAITER
 	:: atomic { hand == 0 && p == NP -> return_(); break }
 #else
 	/* A page that another sync has failed to flush since `again' may have
-	   been neither TOWRITE nor FLUSHING when it was looked at. */
+	   had no DIRTY when that was looked at, and no FLUSHING after it. */
 	:: hand == 0 && p == NP && !err && HAS(errseen, s) -> goto again
 	:: atomic { hand == 0 && p == NP && (err || !HAS(errseen, s)) -> return_(); break }
 #endif

@@ -42,10 +42,10 @@ for engine in $engines; do
 	[ "$engine" != uffd ] || has_userfaultfd || continue
 	several always-close skip-flush:10
 	several never-close skip-flush:10
-	several always-close no-tag:4
+	several always-close pass-over:4
 	several always-close skip-flush:10 -a
 	several never-close skip-flush:10 -a
-	several always-close no-tag:4 -a
+	several always-close pass-over:4 -a
 	once "$seed" always-close skip-flush:100000000 -a
 	[ "$status $missed" = '0 0' ] || fail "nothing left out: exit status $status, $missed pages"
 done

@@ -190,8 +190,7 @@ static void *discover_body(void *arg)
 	return NULL;
 }
 
-// A sync that has seen a page unmarked takes its tag away under the page's lock. A look that marked the page in between,
-// and then tagged it, lost its tag by that, and returned with the page not flushed.
+// So it never marks a page between another sync's closing it and unmarking it.
 BOTH(a_look_marks_under_the_page_lock)
 {
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, 3, true);

@@ -50,11 +50,14 @@ unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, siz
 static _Atomic uint64_t nr_bytes_flushed;
 static struct dxs_range flushed[8]; // the first ones
 static unsigned nr_flushed;
+static void (*on_flush)(void);
 
 unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err)
 {
 	unsigned whole = __real_dxs_flush_ranges(range, nr, done, err);
 
+	if (on_flush)
+		on_flush();
 	for (unsigned i = 0; i < whole; i++) {
 		nr_bytes_flushed += range[i].len;
 		if (nr_flushed < 8)
@@ -272,7 +275,6 @@ Test(sync, a_close_that_fails_in_one_mapping_keeps_the_marks)
 	for (uint64_t at = 3; at <= 5; at++) {
 		cr_expect(has(DXS_DIRTY, at));
 		cr_expect_not(has(DXS_FLUSHING, at));
-		cr_expect_not(has(DXS_TOWRITE, at));
 	}
 	close_error = 0;
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
@@ -312,7 +314,6 @@ Test(sync, only_the_range_is_dealt_with)
 	cr_expect_eq(bytes_flushed(), 10 * 4096);
 	for (uint64_t at = 0; at <= 200; at++) {
 		cr_expect_eq(has(DXS_DIRTY, at), at < 60 || at >= 70, "page %d", (int)at);
-		cr_expect_not(has(DXS_TOWRITE, at));
 	}
 }
 
@@ -330,19 +331,22 @@ Test(sync, the_largest_pages_are_flushed_as_well)
 	map[0].len = map[1].len = BYTES;
 }
 
-static void dirty_more(uint64_t first)
+static void dirty_behind(uint64_t first)
 {
-	(void)first;
-	dirty(100, 100);
+	if (first == 100)
+		dirty(3, 3);
 }
 
-Test(sync, what_is_dirtied_meanwhile_stays_for_the_next)
+// Or a sync would never end while others store.
+Test(sync, what_is_dirtied_behind_the_walk_stays_for_the_next)
 {
-	on_close = dirty_more;
+	on_close = dirty_behind;
 	dirty(3, 3);
+	dirty(100, 100);
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
-	cr_expect_eq(bytes_flushed(), 4096);
-	cr_expect(has(DXS_DIRTY, 100));
+	cr_expect_eq(bytes_flushed(), 2 * 4096);
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_not(has(DXS_DIRTY, 100));
 }
 
 Test(sync, a_pinned_leaf_is_flushed_and_left_open)
@@ -564,7 +568,6 @@ Test(sync, an_error_is_of_its_range_only)
 	cr_expect_eq(dxs_sync_range(file, 0, 10 * 4096), -EIO);
 	fault("");
 	cr_expect(has(DXS_DIRTY, 100));
-	cr_expect_not(has(DXS_TOWRITE, 100));
 	cr_expect_eq(dxs_sync_range(file, 50 * 4096, BYTES), 0, "the other range knows nothing of it");
 	cr_expect_not(has(DXS_DIRTY, 100));
 	cr_expect(has(DXS_DIRTY, 3), "and does not make up for it");
@@ -854,29 +857,73 @@ Test(sync, who_waits_has_let_go_of_its_own_pages)
 void __real_dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask);
 void __wrap_dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask);
 
-static unsigned nr_tags_gone;
+static unsigned nr_unmarked;
 
 void __wrap_dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark mark, uint64_t mask)
 {
-	if (mark == DXS_TOWRITE) {
-		uint64_t dirty_now = mask & dxs_leaf_get(leaf, DXS_TOWRITE) & dxs_leaf_get(leaf, DXS_DIRTY);
+	if (mark == DXS_DIRTY) {
+		uint64_t last = leaf->first + DXS_LEAF_PAGES - 1;
 
-		nr_tags_gone++;
-		cr_expect_eq(dirty_now & ~dxs_leaf_get(leaf, DXS_FLUSHING), 0, "M4: neither TOWRITE nor FLUSHING");
+		nr_unmarked++;
+		cr_expect_eq(mask & ~dxs_leaf_get(leaf, DXS_FLUSHING), 0, "M4: neither DIRTY nor FLUSHING");
+		cr_expect_eq(dxs_tree_next(tree, leaf->first, last, 1U << DXS_FLUSHING), leaf, "M4: no walk finds it");
 	}
 	__real_dxs_tree_unmark(tree, leaf, mark, mask);
 }
 
 // M4: another sync that looks in between would pass the page over.
-Test(sync, a_page_is_flushing_before_its_tag_goes)
+Test(sync, a_walk_finds_a_page_flushing_before_its_mark_goes)
 {
 	dirty(3, 5);
 	dirty(100, 100);
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
-	cr_expect_eq(nr_tags_gone, 2);
+	cr_expect_eq(nr_unmarked, 2);
+	cr_expect(is_clean(0, PAGES - 1));
+	cr_expect_null(dxs_tree_next(&file->tree, 0, PAGES - 1, 1U << DXS_FLUSHING));
 }
 
-// The scene of the next tests: sync B has tagged pages 0, 64 and 65 and is closing page 0, in the leaf before, when
+static unsigned nr_found_flushing;
+
+static void find_flushing(void)
+{
+	nr_found_flushing += has(DXS_FLUSHING, 3) && has(DXS_DIRTY, 3);
+}
+
+// M4 holds for it as well. The lock is held by somebody who never lets go.
+Test(sync, a_page_that_stays_open_is_flushing_and_needs_no_lock)
+{
+	dxs_config.policy = DXS_POLICY_NEVER_CLOSE;
+	dirty(3, 3);
+	dxs_leaf_lock(leaf_of(3), bit_of(3));
+	on_flush = find_flushing;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	on_flush = NULL;
+	cr_expect_eq(nr_found_flushing, 1);
+	cr_expect_not(has(DXS_FLUSHING, 3));
+	cr_expect_eq(bytes_flushed(), 4096);
+}
+
+static void *clean_and_release(void *arg)
+{
+	taken = is_waited_for(arg);
+	__real_dxs_tree_unmark(&file->tree, arg, DXS_DIRTY, bit_of(3)); // as who has closed it does
+	__real_dxs_tree_unmark(&file->tree, arg, DXS_FLUSHING, bit_of(3));
+	dxs_leaf_wake(arg);
+	return NULL;
+}
+
+Test(sync, a_page_that_another_sync_has_closed_meanwhile_is_not_flushed_again)
+{
+	dirty(3, 3);
+	dxs_tree_mark(&file->tree, leaf_of(3), DXS_FLUSHING, bit_of(3));
+	cr_assert_eq(pthread_create(&thread, NULL, clean_and_release, leaf_of(3)), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	pthread_join(thread, NULL);
+	cr_expect_eq(bytes_flushed(), 0);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+// The scene of the next tests: pages 0, 64 and 65 are DIRTY. Sync B is closing page 0, in the leaf before, when
 // sync A starts, takes up 64 and 65, and stays in its close until B waits for them.
 static void (*when_both)(void);
 
@@ -894,10 +941,9 @@ static void meet(uint64_t first)
 	}
 }
 
-// A covers page 64 in part. It took B's tag of page 64 away with its own, flushed the part, and B, who had waited,
-// found no tag left and returned 0: the first half of the page was flushed by nobody. What is lost is a store that
-// happened long before B was called.
-Test(sync, a_partial_sync_does_not_take_the_tag_of_a_whole_one)
+// A covers page 64 in part, and flushes that. If B, who has waited, took this for the whole page, the first half of it would
+// be flushed by nobody. What would be lost is a store that happened long before B was called.
+Test(sync, who_waits_for_a_partial_sync_flushes_the_whole_page)
 {
 	on_close = meet;
 	sync_off = 64 * 4096 + 2048;
@@ -916,8 +962,8 @@ static void break_flush(void)
 	fault("flush-error");
 }
 
-// A fails to flush and puts the marks back. B, who had waited for A's pages, looked for its tag only, found none and
-// returned 0, although the pages were dirty and A's error is about stores that happened before B was called too.
+// A fails to flush and puts the marks back. B has waited for A's pages, and A's error is about stores that happened before B
+// was called too.
 Test(sync, who_waits_for_a_sync_that_fails_does_not_succeed_by_it)
 {
 	on_close = meet;

@@ -15,7 +15,6 @@
 #define LAST (DXS_TREE_PAGES - 1)
 #define ANY ((1U << DXS_NR_MARKS) - 1)
 #define DIRTY (1U << DXS_DIRTY)
-#define TOWRITE (1U << DXS_TOWRITE)
 
 // The first and the last entry of nodes of every size, and their neighbours.
 static const uint64_t edges[] = {
@@ -89,8 +88,6 @@ Test(tree, an_empty_tree_has_nothing_and_costs_nothing)
 	cr_expect_null(dxs_tree_next(&tree, 0, LAST, ANY));
 	cr_expect_null(dxs_tree_leaf(&tree, 0, false));
 	cr_expect_eq(dxs_tree_bytes(&tree), 0);
-	dxs_tree_tag(&tree, 0, LAST);
-	cr_expect_null(dxs_tree_next(&tree, 0, LAST, ANY));
 }
 
 Test(tree, every_edge_has_its_own_leaf_that_stays)
@@ -245,30 +242,6 @@ Test(tree, unmarking_one_of_two_neighbours_keeps_the_way_to_the_other)
 	}
 }
 
-Test(tree, tag_takes_what_is_dirty_now_inside_the_range)
-{
-	struct dxs_leaf *low = leaf_at(0), *mid = leaf_at(64), *high = leaf_at(1ULL << 30);
-
-	dxs_tree_mark(&tree, low, DXS_DIRTY, 1ULL << 62 | 1ULL << 63);
-	dxs_tree_mark(&tree, mid, DXS_KWRITE, ~0ULL);
-	dxs_tree_mark(&tree, high, DXS_DIRTY, 3);
-	dxs_tree_tag(&tree, 63, 1ULL << 30);
-	cr_expect_eq(dxs_leaf_get(low, DXS_TOWRITE), 1ULL << 63);
-	cr_expect_eq(dxs_leaf_get(mid, DXS_TOWRITE), 0);
-	cr_expect_eq(dxs_leaf_get(high, DXS_TOWRITE), 1);
-	dxs_tree_mark(&tree, mid, DXS_DIRTY, 1);
-	cr_expect_null(dxs_tree_next(&tree, 64, (1ULL << 30) - 1, TOWRITE), "dirtied later");
-	cr_expect_eq(dxs_leaf_get(low, DXS_DIRTY), 1ULL << 62 | 1ULL << 63, "tag left DIRTY alone");
-}
-
-Test(tree, tag_of_the_last_leaf_ends)
-{
-	struct dxs_leaf *leaf = mark_at(LAST, DXS_DIRTY);
-
-	dxs_tree_tag(&tree, 0, UINT64_MAX);
-	cr_expect_eq(dxs_leaf_get(leaf, DXS_TOWRITE), 1ULL << 63);
-}
-
 Test(tree, a_mask_is_the_part_of_the_range_in_the_leaf)
 {
 	struct dxs_leaf leaf = {.first = 128};
@@ -397,17 +370,6 @@ static void model_set(int range, uint64_t leaf_first, uint64_t mask, int mark, b
 			model[range][leaf_first + i - range_first[range]][mark] = value;
 }
 
-static void model_tag(uint64_t first, uint64_t last)
-{
-	for (int r = 0; r < RANGES; r++)
-		for (int e = 0; e < ENTRIES; e++) {
-			uint64_t at = range_first[r] + (uint64_t)e;
-
-			if (at >= first && at <= last && model[r][e][DXS_DIRTY])
-				model[r][e][DXS_TOWRITE] = true;
-		}
-}
-
 static void compare_next(uint64_t *state)
 {
 	uint64_t first = range_first[random_below(state, RANGES)] + random_below(state, ENTRIES);
@@ -448,11 +410,6 @@ static void random_step(uint64_t *state)
 		mask = random_below(state, 2) ? ~0ULL : mask;
 		dxs_tree_unmark(&tree, leaf, (enum dxs_mark)mark, mask);
 		model_set(range, leaf->first, mask, mark, false);
-		break;
-	case 13:
-		mask = leaf->first + random_below(state, 128);
-		dxs_tree_tag(&tree, leaf->first, mask);
-		model_tag(leaf->first, mask);
 		break;
 	default:
 		compare_next(state);
@@ -587,4 +544,44 @@ Test(tree, a_wait_for_nothing_returns_at_once)
 	dxs_leaf_wait_flushed(leaf, 0);
 	dxs_leaf_wake(leaf); // with nobody waiting
 	cr_expect_eq(atomic_load(&leaf->event), 0);
+}
+
+Test(tree, a_claim_is_of_all_or_none_and_of_one_only)
+{
+	struct dxs_leaf *leaf = leaf_at(0);
+
+	cr_expect(dxs_leaf_claim(leaf, 3));
+	cr_expect_not(dxs_leaf_claim(leaf, 6));
+	cr_expect_eq(dxs_leaf_get(leaf, DXS_FLUSHING), 3);
+	cr_expect(dxs_leaf_claim(leaf, 4));
+	dxs_leaf_release(leaf, 3);
+	cr_expect_eq(dxs_leaf_get(leaf, DXS_FLUSHING), 4);
+	cr_expect(root_is_clear(), "in the leaf only");
+}
+
+// What is in the leaf only and what is in the summaries may be of one leaf.
+Test(tree, a_claim_leaves_the_summaries_of_others)
+{
+	struct dxs_leaf *leaf = leaf_at(0);
+
+	cr_expect(dxs_leaf_claim(leaf, 3));
+	dxs_tree_mark(&tree, leaf, DXS_FLUSHING, 2);
+	dxs_leaf_release(leaf, 1);
+	cr_expect_eq(dxs_tree_next(&tree, 0, LAST, 1U << DXS_FLUSHING), leaf);
+	cr_expect(dxs_leaf_claim(leaf, 1));
+	dxs_tree_unmark(&tree, leaf, DXS_FLUSHING, 2);
+	cr_expect_eq(dxs_leaf_get(leaf, DXS_FLUSHING), 1);
+	dxs_leaf_release(leaf, 1);
+	cr_expect_null(dxs_tree_next(&tree, 0, LAST, ANY));
+}
+
+Test(tree, a_release_wakes_who_waits)
+{
+	struct dxs_leaf *leaf = leaf_at(0);
+	struct waiter waiter;
+
+	cr_expect(dxs_leaf_claim(leaf, 1));
+	waiter_start(&waiter, flushed_body, leaf, 1);
+	dxs_leaf_release(leaf, 1);
+	pthread_join(waiter.thread, NULL);
 }

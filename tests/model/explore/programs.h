@@ -5,13 +5,12 @@
 //
 //   mE   marks entry E DIRTY            cE   the same, and makes its leaf
 //   uE   unmarks it
-//   w    walks: the first DIRTY leaf    wE   the same in entry E's place only
-//   t    tags all that is DIRTY
-//   hE   hands E over: marks it FLUSHING, then takes TOWRITE away
-//   x    walks: the first leaf that is TOWRITE or FLUSHING
+//   w    walks: the first DIRTY leaf    wE   the same from entry E on
+//   x    walks: the first leaf that is DIRTY or FLUSHING
 //   lE   locks E's page, and unlocks it
-//
-// A `t` before what is marked at the begin: it is TOWRITE.
+//   fE   flushes E as a sync does that leaves it open: claims it, and lets go of it
+//   kE   closes it besides: FLUSHING gets its summaries, then DIRTY goes
+//   hE   the same, and keeps it FLUSHING
 //
 // Entries 0 and 1 are of one leaf, 2 and 3 of the next, 4 of a leaf below another node.
 #ifndef EXPLORE_PROGRAMS_H
@@ -23,15 +22,17 @@ struct program {
 
 // The name is the program: threads, `|` between them.
 static const struct program programs[] = {
-	{"m0|m0|w", ""},   {"m0|m1|w", ""},  {"m0|m2|w", ""},  {"c0|w", ""},           {"h0|x", "t0"},
-	{"h0|m1|x", "t0"}, {"l0|l0", ""},    {"l0 l0|l0", ""}, {"m0|u1|w", "1"},       {"m0|u1|w0", "1"},
-	{"m4|u0|w", "0"},  {"m2|u0|w", "0"}, {"m0|u1|t", "1"}, {"m0 w|u1 m1|u1", "1"}, {"c0|c1", ""},
+	{"m0|m0|w", ""},  {"m0|m1|w", ""},   {"m0|m2|w", ""},  {"c0|w", ""},     {"h0|x", "0"},
+	{"h0|m1|x", "0"}, {"k0|x", "0"},     {"l0|l0", ""},    {"l0 l0|l0", ""}, {"f0|f0", "0"},
+	{"f0|f1", "01"},  {"k0|f0", "0"},    {"k0|f1", "01"},  {"k0|k1", "01"},  {"f0 f0|f0", "0"},
+	{"m0|u1|w", "1"}, {"m2|u0|w2", "0"}, {"m4|u0|w", "0"}, {"m2|u0|w", "0"}, {"m0 w|u1 m1|u1", "1"},
+	{"c0|c1", ""},
 };
 
 static const uint64_t pages[] = {0, 1, 64, 65, 64 * 64};
 #define NR_ENTRIES 5
 
-enum ghost { MARKED = 0, UNMARKING = 10, TAGGED = 20, CLEARING_FLUSH = 30, HOLDS = 40 };
+enum ghost { MARKED = 0, UNMARKING = 10, RELEASING = 20, FORGETTING = 30 };
 
 static char memory[MEMORY] __attribute__((aligned(64)));
 static struct dxs_tree tree;
@@ -68,16 +69,15 @@ static void begin_program(const struct program *p)
 	for (e = 0; e < NR_ENTRIES && !has_plain_stores; e++)
 		leaf_of(e, true);
 	for (c = p->marked; *c; c++) {
-		if (*c == 't')
-			continue;
 		e = *c - '0';
-		dxs_tree_mark(&tree, leaf_of(e, true), p->marked[0] == 't' ? DXS_TOWRITE : DXS_DIRTY, bit_of(e));
-		happened((p->marked[0] == 't' ? TAGGED : MARKED) + e);
+		dxs_tree_mark(&tree, leaf_of(e, true), DXS_DIRTY, bit_of(e));
+		happened(MARKED + e);
 	}
 }
 
-// T.2: what was marked when the walk began, and is not being unmarked, is found.
-static void walk(uint64_t first, uint64_t last, unsigned kinds, enum ghost marked, enum ghost unmarking)
+// T.2: what was marked when the walk began, and is not being unmarked, is found; with FLUSHING, until what was closed is let
+// go of.
+static void walk(uint64_t first, unsigned kinds, enum ghost gone)
 {
 	struct dxs_leaf *leaf;
 	uint64_t before, after;
@@ -85,46 +85,74 @@ static void walk(uint64_t first, uint64_t last, unsigned kinds, enum ghost marke
 
 	begin_step();
 	before = what_happened();
-	leaf = dxs_tree_next(&tree, first, last, kinds);
+	leaf = dxs_tree_next(&tree, first, DXS_TREE_PAGES - 1, kinds);
 	after = what_happened();
 	for (e = 0; e < NR_ENTRIES; e++)
-		if ((before & 1ULL << (marked + e)) && !(after & 1ULL << (unmarking + e)) && pages[e] >= first &&
-		    pages[e] <= last && (!leaf || leaf->first > pages[e]))
+		if ((before & 1ULL << (MARKED + e)) && !(after & 1ULL << (gone + e)) && pages[e] >= first &&
+		    (!leaf || leaf->first > pages[e]))
 			wrong("a walk has missed a mark");
 }
 
-static void tag(void)
-{
-	uint64_t before, after;
-	int e;
+static uint64_t holder[NR_ENTRIES]; // words of the program's own: no other may come between two changes
 
-	begin_step();
-	before = what_happened();
-	dxs_tree_tag(&tree, 0, DXS_TREE_PAGES - 1);
-	after = what_happened();
-	for (e = 0; e < NR_ENTRIES; e++)
-		if ((before & 1ULL << (MARKED + e)) && !(after & 1ULL << (UNMARKING + e)) &&
-		    !(dxs_leaf_get(leaf_of(e, false), DXS_TOWRITE) & bit_of(e)))
-			wrong("an entry that was DIRTY is not tagged");
+static void hold(int e, const char *by_two)
+{
+	if (explore_change(&holder[e], ~0ULL, 0, 1, memory_order_seq_cst) != 0)
+		wrong(by_two);
+	explore_change(&holder[e], ~0ULL, 0, -1ULL, memory_order_seq_cst);
 }
 
 static void lock_and_unlock(int e)
 {
 	struct dxs_leaf *leaf = leaf_of(e, false);
-	static uint64_t holder; // a word of the program's own: a load and a store that no other may come between
 
 	dxs_leaf_lock(leaf, bit_of(e));
-	if (explore_change(&holder, ~0ULL, 0, 1, memory_order_seq_cst) != 0)
-		wrong("two threads hold a page lock");
-	explore_change(&holder, ~0ULL, 0, -1ULL, memory_order_seq_cst);
+	hold(e, "two threads hold a page lock");
 	dxs_leaf_unlock(leaf, bit_of(e));
 }
 
-static void hand_over(int e)
+static void claim(int e)
+{
+	while (!dxs_leaf_claim(leaf_of(e, false), bit_of(e)))
+		dxs_leaf_wait_flushed(leaf_of(e, false), bit_of(e));
+	hold(e, "two threads have a page FLUSHING");
+}
+
+// What is claimed stays so, whatever others do in this leaf.
+static void release(int e, bool in_tree)
+{
+	struct dxs_leaf *leaf = leaf_of(e, false);
+
+	if (!(dxs_leaf_get(leaf, DXS_FLUSHING) & bit_of(e)))
+		wrong("a claim is gone");
+	happened(RELEASING + e);
+	if (!in_tree) {
+		dxs_leaf_release(leaf, bit_of(e));
+		return;
+	}
+	happened(FORGETTING + e);
+	dxs_tree_unmark(&tree, leaf, DXS_FLUSHING, bit_of(e));
+	dxs_leaf_wake(leaf);
+}
+
+static void close_page(int e)
+{
+	dxs_tree_mark(&tree, leaf_of(e, false), DXS_FLUSHING, bit_of(e));
+	happened(UNMARKING + e);
+	dxs_tree_unmark(&tree, leaf_of(e, false), DXS_DIRTY, bit_of(e));
+}
+
+// What sync.c does with a page, without the flush.
+static void sync_page(int e, bool is_closed, bool is_kept)
 {
 	begin_step();
-	dxs_tree_mark(&tree, leaf_of(e, false), DXS_FLUSHING, bit_of(e));
-	dxs_tree_unmark(&tree, leaf_of(e, false), DXS_TOWRITE, bit_of(e));
+	claim(e);
+	if (is_closed && dxs_leaf_get(leaf_of(e, false), DXS_DIRTY) & bit_of(e))
+		close_page(e);
+	else
+		is_closed = false;
+	if (!is_kept)
+		release(e, is_closed);
 }
 
 static void unmark(int e)
@@ -148,19 +176,18 @@ static void operation(const char *c)
 		unmark(e);
 		break;
 	case 'w':
-		walk(e < 0 ? 0 : pages[e], e < 0 ? DXS_TREE_PAGES - 1 : pages[e], 1U << DXS_DIRTY, MARKED, UNMARKING);
-		break;
-	case 't':
-		tag();
-		break;
-	case 'h':
-		hand_over(e);
+		walk(e < 0 ? 0 : pages[e], 1U << DXS_DIRTY, UNMARKING);
 		break;
 	case 'x':
-		walk(0, DXS_TREE_PAGES - 1, 1U << DXS_TOWRITE | 1U << DXS_FLUSHING, TAGGED, CLEARING_FLUSH);
+		walk(0, 1U << DXS_DIRTY | 1U << DXS_FLUSHING, FORGETTING);
 		break;
 	case 'l':
 		lock_and_unlock(e);
+		break;
+	case 'f':
+	case 'k':
+	case 'h':
+		sync_page(e, *c != 'f', *c == 'h');
 		break;
 	default:
 		break;
@@ -180,29 +207,37 @@ static void thread_of_program(int thread)
 		operation(c);
 }
 
-// Nobody runs any more: each mark is found, and no summary is left half taken away.
+// Where a walk is to find an entry: DIRTY always, FLUSHING where it has no other mark.
+static bool is_to_be_found(struct dxs_leaf *leaf, enum dxs_mark mark, int e)
+{
+	return (dxs_leaf_get(leaf, mark) & bit_of(e)) &&
+	       (mark == DXS_DIRTY || !(dxs_leaf_get(leaf, DXS_DIRTY) & bit_of(e)));
+}
+
+// Nobody runs any more: each mark is found, nothing that was let go of is FLUSHING, and no summary is left half taken away.
 static void check_end(void)
 {
-	static const enum dxs_mark marks[] = {DXS_DIRTY, DXS_TOWRITE, DXS_FLUSHING};
 	struct dxs_node *path[DXS_TREE_LEVELS];
-	unsigned i, level;
+	unsigned mark, level;
 	int e;
 
 	for (e = 0; e < NR_ENTRIES; e++) {
 		struct dxs_leaf *leaf = descend(&tree, pages[e], false, path);
 
-		for (i = 0; leaf && i < 3; i++) {
-			if ((dxs_leaf_get(leaf, marks[i]) & bit_of(e)) &&
-			    dxs_tree_next(&tree, pages[e], pages[e], 1U << marks[i]) != leaf)
+		for (mark = DXS_DIRTY; leaf && mark <= DXS_FLUSHING; mark++) {
+			if (is_to_be_found(leaf, mark, e) &&
+			    dxs_tree_next(&tree, leaf->first, DXS_TREE_PAGES - 1, 1U << mark) != leaf)
 				wrong("a mark is not found in the end");
 			for (level = 1; level < DXS_TREE_LEVELS; level++)
-				if (atomic_load(summary_word(path[level], marks[i], slot_of(pages[e], level))) &
+				if (atomic_load(summary_word(path[level], mark, slot_of(pages[e], level))) &
 				    summary_clearing(slot_of(pages[e], level)))
 					wrong("CLEARING is left");
 		}
 		if (leaf && (now->ghosts & 1ULL << (MARKED + e)) && !(now->ghosts & 1ULL << (UNMARKING + e)) &&
 		    !(dxs_leaf_get(leaf, DXS_DIRTY) & bit_of(e)))
 			wrong("a mark is gone");
+		if (leaf && (now->ghosts & 1ULL << (RELEASING + e)) && dxs_leaf_get(leaf, DXS_FLUSHING) & bit_of(e))
+			wrong("FLUSHING is left");
 	}
 }
 
