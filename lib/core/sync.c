@@ -48,25 +48,24 @@ struct taken {
 	uint64_t closed; // of these, closed and unmarked; the others stay open
 	uint64_t failed; // not flushed: to be marked again (M6)
 	bool in_tree;    // a walk finds FLUSHING; otherwise it stands in the leaf only
-	bool flushed;
 };
 
 struct sync {
 	struct dxs_file *file;
-	uint64_t off, end;                       // bytes
-	uint64_t first, last;                    // entries, rounded outwards
-	int err;                                 // the first error
-	bool partial;                            // the range begins or ends inside an entry
-	bool close_all;                          // the mapping is going: close whatever the policy says
-	bool alone;                              // no other sync of this file runs
-	bool checked;                            // the handlers are in place
-	struct dxs_due *due;                     // of the observer
-	const struct dxs_map *map;               // through which it flushed last
-	uint64_t nr_flushed, nr_closed, nr_kept; // pages, for the statistics
-	uint64_t nr_bytes;                       // handed to the flush function
+	uint64_t off, end;            // bytes
+	uint64_t first, last;         // entries, rounded outwards
+	int err;                      // the first error
+	bool partial;                 // the range begins or ends inside an entry
+	bool close_all;               // the mapping is going: close whatever the policy says
+	bool alone;                   // no other sync of this file runs
+	bool checked;                 // the handlers are in place
+	struct dxs_due *due;          // of the observer
+	const struct dxs_map *map;    // through which it flushed last
+	uint64_t nr_taken, nr_closed; // pages, for the statistics
+	uint64_t nr_bytes;            // handed to the flush function
 	unsigned nr_waits;
-	unsigned nr, nr_pages;
-	struct taken taken[BATCH_LEAVES]; // the first nr; the rest is not set
+	unsigned nr, nr_flushed, nr_pages; // of `taken`; those that are flushed; pages of 4 KiB
+	struct taken taken[BATCH_LEAVES];  // the first nr; the rest is not set
 };
 
 // The pages of [off, end) that are covered as a whole: only those may be unmarked (M2).
@@ -153,11 +152,11 @@ static int nothing_there(struct dxs_file *file, uint64_t off)
 	return beyond < 0 ? beyond : beyond ? 0 : -EIO;
 }
 
-// What is to be flushed of a leaf.
+// What is to be flushed next.
 struct pieces {
-	struct taken *taken;
 	bool may_be_holes;
 	unsigned nr;
+	struct taken *taken[PIECES];
 	uint64_t off[PIECES]; // bytes in the file
 	struct dxs_range range[PIECES];
 };
@@ -200,9 +199,9 @@ static void piece_cut(struct sync *sync, struct pieces *pieces, unsigned at, siz
 	if (err == -ENXIO)
 		err = nothing_there(sync->file, pieces->off[at] + done);
 	if (err)
-		failed_note(sync, pieces->taken, pieces->off[at] + done, skip, err);
+		failed_note(sync, pieces->taken[at], pieces->off[at] + done, skip, err);
 	else
-		empty_note(sync, pieces->taken, pieces->off[at] + done, skip);
+		empty_note(sync, pieces->taken[at], pieces->off[at] + done, skip);
 	pieces->off[at] += done + skip;
 	range->addr += done + skip;
 	range->len -= done + skip;
@@ -229,7 +228,8 @@ static void pieces_flush(struct sync *sync, struct pieces *pieces)
 }
 
 // Bytes [addr, addr + len), which are at `off` in the file.
-static void pieces_add(struct sync *sync, struct pieces *pieces, uintptr_t addr, uint64_t off, size_t len)
+static void pieces_add(struct sync *sync, struct pieces *pieces, struct taken *taken, uintptr_t addr, uint64_t off,
+		       size_t len)
 {
 	struct dxs_file *file = sync->file;
 
@@ -240,12 +240,13 @@ static void pieces_add(struct sync *sync, struct pieces *pieces, uintptr_t addr,
 		if (!is_hole) {
 			if (pieces->nr == PIECES)
 				pieces_flush(sync, pieces);
+			pieces->taken[pieces->nr] = taken;
 			pieces->off[pieces->nr] = off;
 			pieces->range[pieces->nr++] = (struct dxs_range){addr, part};
 			sync->nr_bytes += part;
 		} else {
 			dxs_observe(file, hole, file, off, part);
-			empty_note(sync, pieces->taken, off, part);
+			empty_note(sync, taken, off, part);
 		}
 		addr += part;
 		off += part;
@@ -254,7 +255,7 @@ static void pieces_add(struct sync *sync, struct pieces *pieces, uintptr_t addr,
 }
 
 // The entries from pgoff on; a part of one where the range covers only that. Returns how many were dealt with.
-static uint64_t entries_add(struct sync *sync, struct pieces *pieces, uint64_t pgoff, uint64_t nr)
+static uint64_t entries_add(struct sync *sync, struct pieces *pieces, struct taken *taken, uint64_t pgoff, uint64_t nr)
 {
 	unsigned shift = sync->file->page_shift;
 	uintptr_t addr = entry_addr(sync, pgoff, &nr);
@@ -262,11 +263,12 @@ static uint64_t entries_add(struct sync *sync, struct pieces *pieces, uint64_t p
 	uint64_t end = dxs_min64(sync->end, (pgoff + nr) << shift);
 
 	if (!addr)
-		failed_note(sync, pieces->taken, start, end - start, -EFAULT);
+		failed_note(sync, taken, start, end - start, -EFAULT);
 	else if (dxs_fault(DXS_FAULT_FLUSH_ERROR))
-		failed_note(sync, pieces->taken, start, end - start, -EIO);
+		failed_note(sync, taken, start, end - start, -EIO);
 	else if (!dxs_fault(DXS_FAULT_SKIP_FLUSH))
-		pieces_add(sync, pieces, addr + (size_t)(start - (pgoff << shift)), start, (size_t)(end - start));
+		pieces_add(sync, pieces, taken, addr + (size_t)(start - (pgoff << shift)), start,
+			   (size_t)(end - start));
 	return nr;
 }
 
@@ -284,28 +286,31 @@ static bool may_be_holes(const struct sync *sync)
 	return map && !dxs_file_map_next(file, map, 0, UINT64_MAX) && !atomic_load(&file->nr_failed);
 }
 
-static void flush_taken(struct sync *sync, struct taken *taken)
+static void taken_add(struct sync *sync, struct pieces *pieces, struct taken *taken)
 {
-	struct pieces pieces;                   // not set to zero as a whole: that would cost as much as a flush
 	bool one_by_one = dxs_injector != NULL; // so that a planted failure hits a page, not a run
 	unsigned from, to;
 
-	if (taken->flushed)
-		return;
-	taken->flushed = true;
-	pieces.taken = taken;
-	pieces.nr = 0;
-	// Asked once: a trap that opens holes says so before it marks them, and all here were marked.
-	pieces.may_be_holes = may_be_holes(sync);
 	dxs_observe(sync->file, event, sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
 	for_each_run (taken->pages, from, to) {
 		uint64_t at = from;
 
 		while (at <= to)
-			at += entries_add(sync, &pieces, taken->leaf->first + at, one_by_one ? 1 : to - at + 1);
+			at += entries_add(sync, pieces, taken, taken->leaf->first + at, one_by_one ? 1 : to - at + 1);
 	}
+}
+
+// Flushes what was taken and is not flushed yet.
+static void flush_taken(struct sync *sync)
+{
+	struct pieces pieces; // not set to zero as a whole: that would cost as much as a flush
+
+	pieces.nr = 0;
+	// Asked once: a trap that opens holes says so before it marks them, and all here were marked.
+	pieces.may_be_holes = may_be_holes(sync);
+	for (; sync->nr_flushed < sync->nr; sync->nr_flushed++)
+		taken_add(sync, &pieces, &sync->taken[sync->nr_flushed]);
 	pieces_flush(sync, &pieces);
-	sync->nr_flushed += (uint64_t)__builtin_popcountll(taken->pages);
 }
 
 static void *fence(void *arg)
@@ -348,8 +353,7 @@ static void complete(struct sync *sync)
 	if (!sync->nr)
 		return;
 	// persist: no locked instruction between the flushes of a batch. Each would wait for those before it, like a fence.
-	for (i = 0; i < sync->nr; i++)
-		flush_taken(sync, &sync->taken[i]);
+	flush_taken(sync);
 	for (i = 0; sync->file->observed && i < sync->nr; i++) {
 		struct taken *taken = &sync->taken[i];
 
@@ -371,7 +375,7 @@ static void complete(struct sync *sync)
 		}
 		taken_release(sync, taken);
 	}
-	sync->nr = sync->nr_pages = 0;
+	sync->nr = sync->nr_flushed = sync->nr_pages = 0;
 }
 
 static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, uint64_t closed)
@@ -392,9 +396,9 @@ static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, 
 	}
 }
 
-static unsigned small_pages(const struct dxs_file *file, uint64_t entries)
+static unsigned small_shift(const struct dxs_file *file)
 {
-	return (unsigned)__builtin_popcountll(entries) << (file->page_shift - DXS_PAGE_SHIFT);
+	return file->page_shift - DXS_PAGE_SHIFT;
 }
 
 // Of the DIRTY pages `dirty` of a leaf, those to close.
@@ -446,20 +450,22 @@ static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
 	struct taken *taken = &sync->taken[sync->nr];
 	uint64_t dirty = claimed & dxs_leaf_get(leaf, DXS_DIRTY);
 	uint64_t closing;
+	unsigned nr;
 
 	if (claimed & ~dirty) // another sync has closed, flushed and fenced them
 		dxs_leaf_release(leaf, claimed & ~dirty);
 	if (!dirty)
 		return;
 	*taken = (struct taken){.leaf = leaf, .pages = dirty};
+	nr = (unsigned)__builtin_popcountll(dirty);
 	sync->nr++;
-	sync->nr_pages += small_pages(sync->file, dirty);
+	sync->nr_taken += nr;
+	sync->nr_pages += nr << small_shift(sync->file);
 	if (dxs_fault(DXS_FAULT_FLUSH_FIRST))
-		flush_taken(sync, taken);
+		flush_taken(sync);
 	closing = to_close(sync, leaf, dirty);
 	if (closing)
 		close_pages(sync, taken, closing);
-	sync->nr_kept += (uint64_t)__builtin_popcountll(dirty & ~taken->closed);
 }
 
 static void turn_begin(struct sync *sync)
@@ -521,7 +527,8 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 		}
 		if (!want)
 			return;
-		if (sync->nr == BATCH_LEAVES || sync->nr_pages + small_pages(sync->file, ~0ULL) > BATCH_PAGES)
+		if (sync->nr == BATCH_LEAVES ||
+		    sync->nr_pages + (DXS_LEAF_PAGES << small_shift(sync->file)) > BATCH_PAGES)
 			complete(sync);
 		if (!dxs_leaf_claim(leaf, want)) // another sync came between
 			continue;
@@ -589,8 +596,8 @@ static void sync_once(struct sync *sync)
 {
 	struct dxs_file *file = sync->file;
 	unsigned kinds = 1U << DXS_DIRTY | 1U << DXS_FLUSHING;
+	struct dxs_cursor cursor = {0};
 	struct dxs_leaf *leaf;
-	uint64_t at = sync->first;
 
 	if (dxs_fault(DXS_FAULT_PASS_OVER))
 		kinds = 1U << DXS_FLUSHING;
@@ -604,12 +611,8 @@ static void sync_once(struct sync *sync)
 	//    and flushed by this thread, a batch at a time (complete). What is FLUSHING is waited for, then looked at
 	//    again: two syncs never have lines of a page between flush and fence, where the one that comes second would
 	//    find them clean and fence for nothing.
-	while ((leaf = dxs_tree_next(&file->tree, at, sync->last, kinds))) {
+	while ((leaf = dxs_tree_walk(&file->tree, &cursor, sync->first, sync->last, kinds)))
 		sync_leaf(sync, leaf);
-		at = leaf->first + DXS_LEAF_PAGES;
-		if (at > sync->last)
-			break;
-	}
 	// 4. The fence makes durable what this thread flushed; only then may others rely on it (FLUSHING released).
 	complete(sync);
 }
@@ -617,14 +620,16 @@ static void sync_once(struct sync *sync)
 // Once for each sync: as atomic additions they would be felt at each page.
 static void statistics_add(const struct sync *sync)
 {
-	if (sync->nr_flushed) {
-		dxs_count(pages_flushed, sync->nr_flushed);
+	uint64_t kept = sync->nr_taken - sync->nr_closed;
+
+	if (sync->nr_taken) {
+		dxs_count(pages_flushed, sync->nr_taken);
 		dxs_count(bytes_flushed, sync->nr_bytes);
 	}
 	if (sync->nr_closed)
 		dxs_count(pages_closed, sync->nr_closed);
-	if (sync->nr_kept)
-		dxs_count(pages_kept_open, sync->nr_kept);
+	if (kept)
+		dxs_count(pages_kept_open, kept);
 }
 
 static int sync_run(struct sync *sync)

@@ -338,40 +338,79 @@ static uint64_t candidates(struct dxs_node *node, unsigned level, uint64_t base,
 	uint64_t found = 0;
 	unsigned mark;
 
+	if (from == to)
+		return 1ULL << from;                // to look at the child itself costs no more than its summaries
 	for (mark = 0; mark < DXS_NR_MARKS; mark++) // in this order: see leaf_has
 		if (kinds & 1U << mark)
 			found |= summary_children(node, mark);
 	return found & (~0ULL >> (63 - to)) & (~0ULL << from);
 }
 
-static struct dxs_leaf *next_below(void *at, unsigned level, uint64_t base, uint64_t first, uint64_t last,
-				   unsigned kinds)
+// What is asked of a walk.
+struct asked {
+	uint64_t first, last;
+	unsigned kinds;
+};
+
+// The next of the leaves that the cursor has still to come to. A leaf that is not among them had no mark when its summary
+// was read, in this walk.
+static struct dxs_leaf *cursor_next(struct dxs_cursor *cursor, const struct asked *asked)
 {
-	uint64_t found;
+	while (cursor->to_come) {
+		unsigned slot = (unsigned)__builtin_ctzll(cursor->to_come);
+		struct dxs_leaf *leaf = atomic_load(&cursor->node->slot[slot]);
 
-	if (!level)
-		return leaf_has(at, first, last, kinds) ? at : NULL;
-	for (found = candidates(at, level, base, first, last, kinds); found; found &= found - 1) {
+		cursor->to_come &= cursor->to_come - 1;
+		if (leaf && leaf_has(leaf, asked->first, asked->last, asked->kinds))
+			return leaf;
+	}
+	return NULL;
+}
+
+static struct dxs_leaf *next_below(struct dxs_node *node, unsigned level, uint64_t base, const struct asked *asked,
+				   struct dxs_cursor *cursor)
+{
+	uint64_t found = candidates(node, level, base, asked->first, asked->last, asked->kinds);
+
+	if (level == 1) {
+		*cursor = (struct dxs_cursor){node, base, found};
+		return cursor_next(cursor, asked);
+	}
+	for (; found; found &= found - 1) {
 		unsigned slot = (unsigned)__builtin_ctzll(found);
-		void *child = atomic_load(&((struct dxs_node *)at)->slot[slot]);
-		struct dxs_leaf *leaf;
+		struct dxs_node *child = atomic_load(&node->slot[slot]);
+		struct dxs_leaf *leaf = NULL;
 
-		leaf = next_below(child, level - 1, base + ((uint64_t)slot << (level * DXS_LEAF_SHIFT)), first, last,
-				  kinds);
+		if (child)
+			leaf = next_below(child, level - 1, base + ((uint64_t)slot << (level * DXS_LEAF_SHIFT)), asked,
+					  cursor);
 		if (leaf)
 			return leaf;
 	}
 	return NULL;
 }
 
+struct dxs_leaf *dxs_tree_walk(struct dxs_tree *tree, struct dxs_cursor *cursor, uint64_t first, uint64_t last,
+			       unsigned kinds)
+{
+	struct asked asked = {first, dxs_min64(last, DXS_TREE_PAGES - 1), kinds};
+	struct dxs_node *root = atomic_load(&tree->root);
+	struct dxs_leaf *leaf = cursor_next(cursor, &asked);
+
+	if (leaf)
+		return leaf;
+	if (cursor->node)
+		asked.first = dxs_max64(first, cursor->first + WAYS * DXS_LEAF_PAGES);
+	if (!root || asked.first > asked.last)
+		return NULL;
+	return next_below(root, DXS_TREE_LEVELS - 1, 0, &asked, cursor);
+}
+
 struct dxs_leaf *dxs_tree_next(struct dxs_tree *tree, uint64_t first, uint64_t last, unsigned kinds)
 {
-	struct dxs_node *root = atomic_load(&tree->root);
+	struct dxs_cursor cursor = {0};
 
-	last = dxs_min64(last, DXS_TREE_PAGES - 1);
-	if (!root || first > last)
-		return NULL;
-	return next_below(root, DXS_TREE_LEVELS - 1, 0, first, last, kinds);
+	return dxs_tree_walk(tree, &cursor, first, last, kinds);
 }
 
 static void reset_below(struct dxs_tree *tree, void *at, unsigned level)

@@ -45,6 +45,13 @@ struct dxs_leaf {
 struct dxs_chunk;
 struct dxs_node;
 
+// Where a walk is. All zero: at its beginning.
+struct dxs_cursor {
+	struct dxs_node *node; // above leaves
+	uint64_t first;        // entry of that node
+	uint64_t to_come;      // of its leaves, those that may have a mark and were not returned yet
+};
+
 struct dxs_tree {
 	_Atomic(struct dxs_node *) root;
 	_Atomic(struct dxs_chunk *) chunks; // node memory, newest first; only grows
@@ -80,6 +87,11 @@ void dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark
 // The first leaf with an entry in [first, last] that may have one of the marks in `kinds` (bits 1 << enum dxs_mark).
 // Walks marked parts only: the cost follows the marked leaves, not the distance. NULL: none.
 struct dxs_leaf *dxs_tree_next(struct dxs_tree *tree, uint64_t first, uint64_t last, unsigned kinds);
+
+// The same for all of them, each once, in ascending order, one at each call: a walk goes down the tree once for 64 leaves.
+// Same range and kinds at each call. What is marked after the walk began may be passed over.
+struct dxs_leaf *dxs_tree_walk(struct dxs_tree *tree, struct dxs_cursor *cursor, uint64_t first, uint64_t last,
+			       unsigned kinds);
 #pragma GCC visibility pop
 
 static inline uint64_t dxs_leaf_get(struct dxs_leaf *leaf, enum dxs_mark mark)

@@ -210,13 +210,11 @@ static void collect_leaf(struct collector *collector, struct dxs_leaf *leaf)
 
 static void collect(struct collector *collector)
 {
+	struct dxs_cursor cursor = {0};
 	struct dxs_leaf *leaf;
-	uint64_t at = collector->first;
 
-	while (at <= collector->last && (leaf = dxs_tree_next(&tree, at, collector->last, KINDS))) {
+	while ((leaf = dxs_tree_walk(&tree, &cursor, collector->first, collector->last, KINDS)))
 		collect_leaf(collector, leaf);
-		at = leaf->first + DXS_LEAF_PAGES;
-	}
 	if (atomic_load(&nr_collects) % 4096 == 0)
 		sched_yield(); // others meet our FLUSHING pages and wait
 	complete(collector);

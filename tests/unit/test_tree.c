@@ -380,6 +380,21 @@ static void compare_next(uint64_t *state)
 	cr_assert_eq(leaf ? leaf->first : UINT64_MAX, first > last ? UINT64_MAX : model_next(first, last, kinds));
 }
 
+static void compare_walk(uint64_t *state)
+{
+	uint64_t first = range_first[random_below(state, RANGES)] + random_below(state, ENTRIES), at = first;
+	uint64_t last = range_first[random_below(state, RANGES)] + random_below(state, ENTRIES);
+	unsigned kinds = 1 + (unsigned)random_below(state, ANY);
+	struct dxs_cursor cursor = {0};
+	struct dxs_leaf *leaf;
+
+	while (first <= last && (leaf = dxs_tree_walk(&tree, &cursor, first, last, kinds))) {
+		cr_assert_eq(leaf->first, model_next(at, last, kinds));
+		at = leaf->first + DXS_LEAF_PAGES;
+	}
+	cr_assert(at > last || model_next(at, last, kinds) == UINT64_MAX);
+}
+
 static void compare_leaves(void)
 {
 	for (int r = 0; r < RANGES; r++)
@@ -410,6 +425,9 @@ static void random_step(uint64_t *state)
 		mask = random_below(state, 2) ? ~0ULL : mask;
 		dxs_tree_unmark(&tree, leaf, (enum dxs_mark)mark, mask);
 		model_set(range, leaf->first, mask, mark, false);
+		break;
+	case 13:
+		compare_walk(state);
 		break;
 	default:
 		compare_next(state);

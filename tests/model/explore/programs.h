@@ -7,6 +7,7 @@
 //   uE   unmarks it
 //   w    walks: the first DIRTY leaf    wE   the same from entry E on
 //   x    walks: the first leaf that is DIRTY or FLUSHING
+//   a    walks over all of these
 //   lE   locks E's page, and unlocks it
 //   fE   flushes E as a sync does that leaves it open: claims it, and lets go of it
 //   kE   closes it besides: FLUSHING gets its summaries, then DIRTY goes
@@ -26,7 +27,7 @@ static const struct program programs[] = {
 	{"h0|m1|x", "0"}, {"k0|x", "0"},     {"l0|l0", ""},    {"l0 l0|l0", ""}, {"f0|f0", "0"},
 	{"f0|f1", "01"},  {"k0|f0", "0"},    {"k0|f1", "01"},  {"k0|k1", "01"},  {"f0 f0|f0", "0"},
 	{"m0|u1|w", "1"}, {"m2|u0|w2", "0"}, {"m4|u0|w", "0"}, {"m2|u0|w", "0"}, {"m0 w|u1 m1|u1", "1"},
-	{"c0|c1", ""},
+	{"c0|c1", ""},    {"h2|a", "02"},    {"u0|a", "024"},  {"k0|a", "04"},
 };
 
 static const uint64_t pages[] = {0, 1, 64, 65, 64 * 64};
@@ -76,21 +77,45 @@ static void begin_program(const struct program *p)
 }
 
 // T.2: what was marked when the walk began, and is not being unmarked, is found; with FLUSHING, until what was closed is let
-// go of.
-static void walk(uint64_t first, unsigned kinds, enum ghost gone)
+// go of. The walk has found nothing in [first, beyond).
+static void expect_nothing(uint64_t before, uint64_t first, uint64_t beyond, enum ghost gone)
 {
-	struct dxs_leaf *leaf;
-	uint64_t before, after;
+	uint64_t after = what_happened();
 	int e;
 
-	begin_step();
-	before = what_happened();
-	leaf = dxs_tree_next(&tree, first, DXS_TREE_PAGES - 1, kinds);
-	after = what_happened();
 	for (e = 0; e < NR_ENTRIES; e++)
 		if ((before & 1ULL << (MARKED + e)) && !(after & 1ULL << (gone + e)) && pages[e] >= first &&
-		    (!leaf || leaf->first > pages[e]))
+		    pages[e] < beyond)
 			wrong("a walk has missed a mark");
+}
+
+static uint64_t walk_begin(void)
+{
+	begin_step();
+	return what_happened();
+}
+
+static void walk(uint64_t first, unsigned kinds, enum ghost gone)
+{
+	uint64_t before = walk_begin();
+	const struct dxs_leaf *leaf = dxs_tree_next(&tree, first, DXS_TREE_PAGES - 1, kinds);
+
+	expect_nothing(before, first, leaf ? leaf->first : DXS_TREE_PAGES, gone);
+}
+
+static void walk_all(void)
+{
+	uint64_t before = walk_begin(), at = 0;
+	struct dxs_cursor cursor = {0};
+	const struct dxs_leaf *leaf;
+
+	do {
+		leaf = dxs_tree_walk(&tree, &cursor, 0, DXS_TREE_PAGES - 1, 1U << DXS_DIRTY | 1U << DXS_FLUSHING);
+		if (leaf && leaf->first < at)
+			wrong("a walk goes back");
+		expect_nothing(before, at, leaf ? leaf->first : DXS_TREE_PAGES, FORGETTING);
+		at = leaf ? leaf->first + DXS_LEAF_PAGES : at;
+	} while (leaf);
 }
 
 static uint64_t holder[NR_ENTRIES]; // words of the program's own: no other may come between two changes
@@ -159,6 +184,7 @@ static void unmark(int e)
 {
 	begin_step();
 	happened(UNMARKING + e);
+	happened(FORGETTING + e); // it was not FLUSHING
 	dxs_tree_unmark(&tree, leaf_of(e, false), DXS_DIRTY, bit_of(e));
 }
 
@@ -180,6 +206,9 @@ static void operation(const char *c)
 		break;
 	case 'x':
 		walk(0, 1U << DXS_DIRTY | 1U << DXS_FLUSHING, FORGETTING);
+		break;
+	case 'a':
+		walk_all();
 		break;
 	case 'l':
 		lock_and_unlock(e);
