@@ -492,15 +492,15 @@ static void turn_alone(struct sync *sync)
 	sync->alone = true;
 }
 
-// Waits for pages that another sync has FLUSHING. A page that is stored to and synced in a loop by others may be
-// FLUSHING again whenever we wake: after a few vain waits this sync runs alone.
-static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t busy)
+// Waits until no other sync has pages of `range` FLUSHING. Those that are stored to and synced in a loop by others may be so
+// again whenever we look: after a few vain waits this sync runs alone.
+static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t range)
 {
 	complete(sync); // S.2
 	if (++sync->nr_waits > PATIENCE && !sync->alone)
 		turn_alone(sync);
 	else
-		dxs_leaf_wait_flushed(leaf, busy);
+		dxs_leaf_wait_flushed(leaf, range);
 }
 
 // Whether to begin again: always; alone when others' failures have made it do so too often.
@@ -521,21 +521,18 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 		uint64_t want = dxs_leaf_get(leaf, DXS_DIRTY) & range; // before FLUSHING: see close_pages
 		uint64_t busy = dxs_leaf_get(leaf, DXS_FLUSHING) & range;
 
-		if (busy) {
-			wait_flushed(sync, leaf, busy);
-			continue;
-		}
-		if (!want)
+		if (!want && !busy)
 			return;
-		if (sync->nr == BATCH_LEAVES ||
-		    sync->nr_pages + (DXS_LEAF_PAGES << small_shift(sync->file)) > BATCH_PAGES)
+		if (!busy && (sync->nr == BATCH_LEAVES ||
+			      sync->nr_pages + (DXS_LEAF_PAGES << small_shift(sync->file)) > BATCH_PAGES))
 			complete(sync);
-		if (!dxs_leaf_claim(leaf, want)) // another sync came between
-			continue;
-		take(sync, leaf, want);
-		// persist: it is flushed in complete(). A store may open a page again meanwhile; it marks the page then, and
-		// what it stores is not this sync's. What this sync owes was stored before the close.
-		return;
+		if (!busy && dxs_leaf_claim(leaf, want)) {
+			take(sync, leaf, want);
+			// persist: it is flushed in complete(). A store may open a page again meanwhile; it marks the page
+			// then, and what it stores is not this sync's. What this sync owes was stored before the close.
+			return;
+		}
+		wait_flushed(sync, leaf, range); // also where another sync came between the look and the claim
 	}
 }
 

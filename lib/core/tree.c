@@ -63,6 +63,7 @@ struct dxs_chunk {
 #define CHUNK_MIN ((uint64_t)64 << 10)
 #define CHUNK_LEAST_MAX ((uint64_t)4 << 20)
 #define SLACK (16 * NODE_BYTES) // nodes that lost an insertion race
+#define SLEEPS 8                // of one wait
 
 _Static_assert(LEAF_BYTES == 192, "a leaf is three cache lines");
 _Static_assert(offsetof(struct dxs_leaf, stay) == 64, "what a store and a flush need is in the first");
@@ -434,11 +435,14 @@ void dxs_tree_reset_locks(struct dxs_tree *tree)
 	reset_below(tree, atomic_load(&tree->root), DXS_TREE_LEVELS - 1);
 }
 
-// Sleeps until no bit of `mask` is set. Whoever clears one calls dxs_leaf_wake afterwards.
+// Sleeps until no bit of `mask` is set, or has been woken in vain so often that others may be setting them again and again;
+// callers look again. Whoever clears one calls dxs_leaf_wake afterwards.
 static void leaf_wait(struct dxs_leaf *leaf, _Atomic uint64_t *word, uint64_t mask)
 {
+	unsigned i;
+
 	atomic_fetch_add(&leaf->waiters, 1); // before the look below: T.3
-	for (;;) {
+	for (i = 0; i < SLEEPS; i++) {
 		uint32_t event = atomic_load(&leaf->event);
 
 		if (!(atomic_load(word) & mask))

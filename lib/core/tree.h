@@ -117,7 +117,8 @@ bool dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask);
 // does that, which prunes the summaries.
 void dxs_leaf_release(struct dxs_leaf *leaf, uint64_t mask);
 
-// Sleeps until no entry of `mask` is FLUSHING. The caller holds no lock and has nothing FLUSHING itself.
+// Sleeps until no entry of `mask` is FLUSHING, or a few times in vain: others may claim them again before this thread runs.
+// The caller looks again, holds no lock and has nothing FLUSHING itself.
 void dxs_leaf_wait_flushed(struct dxs_leaf *leaf, uint64_t mask);
 #pragma GCC visibility pop
 

@@ -494,7 +494,7 @@ Test(sync, a_sync_that_begins_again_flushes_through_the_first_mapping_again)
 }
 
 // The writeback index that did not advance (kernel series v3): a walk that begins at the front again meets what it has
-// FLUSHING itself, and has to fence for each leaf instead of each batch.
+// FLUSHING itself, lets go of it, flushes it again, and has no end.
 Test(sync, the_walk_goes_on_behind_each_batch)
 {
 	dxs_config.policy = DXS_POLICY_NEVER_CLOSE;
@@ -908,9 +908,17 @@ bool __real_dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask);
 bool __wrap_dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask);
 
 static uint64_t closed_by_another;
+static bool others_are_quicker; // unless they are kept out
+
+static bool is_alone(void)
+{
+	return atomic_load(&file->turn.word) & DXS_EXCLUSIVE;
+}
 
 bool __wrap_dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask)
 {
+	if (others_are_quicker && !is_alone())
+		return false;
 	if (closed_by_another)
 		__real_dxs_tree_unmark(&file->tree, leaf, DXS_DIRTY, closed_by_another);
 	return __real_dxs_leaf_claim(leaf, mask);
@@ -924,6 +932,36 @@ Test(sync, a_page_that_another_sync_closes_between_the_look_and_the_claim_is_let
 	closed_by_another = 0;
 	cr_expect_eq(bytes_flushed(), 4096);
 	cr_expect_not(has(DXS_FLUSHING, 3));
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+// Syncs of others in a loop: whenever this one looks, one of them has the page, or claims it before this one does.
+static void *flush_again_and_again(void *arg)
+{
+	while (!is_alone())
+		dxs_leaf_wake(arg);
+	dxs_tree_unmark(&file->tree, arg, DXS_FLUSHING, bit_of(3));
+	dxs_leaf_wake(arg);
+	return NULL;
+}
+
+Test(sync, who_waits_in_vain_again_and_again_runs_alone)
+{
+	dirty(3, 3);
+	dxs_tree_mark(&file->tree, leaf_of(3), DXS_FLUSHING, bit_of(3));
+	cr_assert_eq(pthread_create(&thread, NULL, flush_again_and_again, leaf_of(3)), 0);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	pthread_join(thread, NULL);
+	cr_expect_eq(bytes_flushed(), 4096);
+	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, who_is_too_late_again_and_again_runs_alone)
+{
+	dirty(3, 3);
+	others_are_quicker = true;
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed(), 4096);
 	cr_expect(is_clean(0, PAGES - 1));
 }
 

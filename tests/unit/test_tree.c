@@ -553,6 +553,20 @@ Test(tree, a_wait_for_flushing_ends_when_the_last_page_is_released)
 	cr_expect_eq(dxs_leaf_get(leaf, DXS_FLUSHING), 4, "a page that nobody waited for");
 }
 
+// Others release the page and have it again before the waiter runs. It returns, so that it can do something about it.
+Test(tree, a_wait_for_what_is_flushing_whenever_it_looks_ends)
+{
+	struct dxs_leaf *leaf = leaf_at(0);
+	struct waiter waiter;
+
+	dxs_tree_mark(&tree, leaf, DXS_FLUSHING, 1);
+	waiter_start(&waiter, flushed_body, leaf, 1);
+	while (!atomic_load(&waiter.over))
+		dxs_leaf_wake(leaf);
+	pthread_join(waiter.thread, NULL);
+	cr_expect_eq(leaf->waiters, 0);
+}
+
 Test(tree, a_wait_for_nothing_returns_at_once)
 {
 	struct dxs_leaf *leaf = leaf_at(0);
