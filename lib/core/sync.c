@@ -396,9 +396,9 @@ static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, 
 	}
 }
 
-static unsigned small_shift(const struct dxs_file *file)
+static unsigned small_pages(const struct dxs_file *file, unsigned nr_entries)
 {
-	return file->page_shift - DXS_PAGE_SHIFT;
+	return nr_entries << (file->page_shift - DXS_PAGE_SHIFT);
 }
 
 // Of the DIRTY pages `dirty` of a leaf, those to close.
@@ -460,7 +460,7 @@ static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
 	nr = (unsigned)__builtin_popcountll(dirty);
 	sync->nr++;
 	sync->nr_taken += nr;
-	sync->nr_pages += nr << small_shift(sync->file);
+	sync->nr_pages += small_pages(sync->file, nr);
 	if (dxs_fault(DXS_FAULT_FLUSH_FIRST))
 		flush_taken(sync);
 	closing = to_close(sync, leaf, dirty);
@@ -524,7 +524,7 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 		if (!want && !busy)
 			return;
 		if (!busy && (sync->nr == BATCH_LEAVES ||
-			      sync->nr_pages + (DXS_LEAF_PAGES << small_shift(sync->file)) > BATCH_PAGES))
+			      sync->nr_pages + small_pages(sync->file, DXS_LEAF_PAGES) > BATCH_PAGES))
 			complete(sync);
 		if (!busy && dxs_leaf_claim(leaf, want)) {
 			take(sync, leaf, want);
