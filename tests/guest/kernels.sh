@@ -68,11 +68,14 @@ done
 [ -d "$work/root/lib/modules" ] || { [ -d "$work/root/usr/lib/modules" ] && ln -s usr/lib "$work/root/lib"; } ||
 	fail "no modules in $packages"
 version=$(ls "$work/root/lib/modules")
-[ -f "$work/root/boot/vmlinuz-$version" ] || fail "no kernel $version in $packages"
+# Debian keeps the kernel with its modules from Linux 7 on.
+vmlinuz=$work/root/boot/vmlinuz-$version
+[ -f "$vmlinuz" ] || vmlinuz=$work/root/lib/modules/$version/vmlinuz
+[ -f "$vmlinuz" ] || fail "no kernel $version in $packages"
 depmod -b "$work/root" "$version" 2>>"$log" || fail "depmod failed (see $log)"
 rm -rf "$guest/root" "$guest/vmlinuz"
+mv "$vmlinuz" "$guest/vmlinuz"
 mv "$work/root" "$guest/root"
-mv "$guest/root/boot/vmlinuz-$version" "$guest/vmlinuz"
 rm -rf "$work"
 echo "$version" >"$guest/version"
 echo "kernels.sh: $version from $found"
