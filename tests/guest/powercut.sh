@@ -13,12 +13,13 @@
 #   -w        with the CPU's caches: what was not written back and fenced is
 #             lost as well (cache/cache.c)
 #   -b NAME   with the library that cache/NAME.patch breaks; as with a fault
+#   -n        without the library: whether the kernel keeps its promise by itself
 set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"
 
-cuts=5 seed=$(date +%s) kinds='' fault=none broken='' simulated=''
-while getopts c:s:k:f:wb: option; do
+cuts=5 seed=$(date +%s) kinds='' fault=none broken='' simulated='' native=''
+while getopts c:s:k:f:wb:n option; do
 	case $option in
 	c) cuts=$OPTARG ;;
 	s) seed=$OPTARG ;;
@@ -26,11 +27,12 @@ while getopts c:s:k:f:wb: option; do
 	f) fault=$OPTARG ;;
 	w) simulated=-w ;;
 	b) broken=$OPTARG ;;
+	n) native=1 ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
-[ $# -eq 2 ] || fail 'usage: powercut.sh [-c CUTS] [-s SEED] [-k KINDS] [-f FAULT] [-w] [-b NAME] BUILD KERNEL'
+[ $# -eq 2 ] || fail 'usage: powercut.sh [-c CUTS] [-s SEED] [-k KINDS] [-f FAULT] [-w] [-b NAME | -n] BUILD KERNEL'
 guest_begin "$1" "$2"
 workload=$build/bin/tests/powercut_workload
 [ -x "$workload" ] || fail "$workload was not built"
@@ -38,6 +40,7 @@ workload=$build/bin/tests/powercut_workload
 	skip "the library with $broken.patch was not built (package patch)"
 is_right=1
 [ "$fault$broken" = none ] || is_right=
+[ -z "$native" ] || broken=kernel
 
 scratch=$(mktemp -d "$guest/powercut.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -5,7 +5,8 @@
 # comes up again, checks them and what they were promised to hold, says "ready",
 # and works until the power is cut. Without FS:KIND it ends after the checks.
 # FAULT is one for the library, or "none"; BROKEN the build of it below lib/broken,
-# or "." for the right one.
+# "." for the right one, or "kernel" for none: then the kernel alone keeps what it
+# has promised.
 #
 # Exit status: 0; 1 if something is lost; 2 if something else went wrong.
 set -u
@@ -89,10 +90,16 @@ mkfifo /tmp/said
 exec 3<>/tmp/said
 [ "$1" = none ] || export DAXSYNC_FAULT="$1"
 shift
-[ "$broken" = . ] || export LD_LIBRARY_PATH="$BUILD/lib/broken/$broken"
+run="$BUILD/bin/daxsync run --strict --"
+case $broken in
+.) ;;
+kernel) run= ;;
+*) export LD_LIBRARY_PATH="$BUILD/lib/broken/$broken" ;;
+esac
 for job; do
 	(
-		"$BUILD/bin/daxsync" run --strict -- "$workload" run "${job#*:}" "${job%:*}" "$seed"
+		# shellcheck disable=SC2086 # several words, or none
+		$run "$workload" run "${job#*:}" "${job%:*}" "$seed"
 		echo "$job ended with $?"
 	) >&3 3>&- &
 done
