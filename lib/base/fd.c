@@ -18,7 +18,7 @@
 static _Atomic int ours[DXS_FD_MAX];
 static _Atomic(_Atomic int *) kept[DXS_FD_MAX]; // where its number is; NULL: it cannot be moved
 static _Atomic int nr_ever;                     // slots behind were never used
-static struct dxs_mutex moving;
+static struct dxs_mutex moving = {.rank = DXS_RANK_FD};
 static _Atomic uint32_t epoch, users[2];
 
 // Below 1024, so that the kernel need not grow the descriptor table by much.
@@ -142,7 +142,7 @@ bool dxs_fd_yield(int fd)
 
 void dxs_fd_reset(void)
 {
-	moving = (struct dxs_mutex){0};
+	moving = (struct dxs_mutex){.rank = DXS_RANK_FD};
 	atomic_store(&users[0], 0);
 	atomic_store(&users[1], 0);
 }

@@ -2,20 +2,23 @@
 // lock.h: a mutex and a shared lock on one futex word each.
 //
 // Whoever takes one has all signals blocked (dxs_sig_block), so that no signal handler ever finds its own thread
-// holding it. Rank: the registry's mutex, then a file's maps_lock, then page locks (tree.h).
+// holding it. In which order they are taken: witness.h.
 #ifndef DXS_LOCK_H
 #define DXS_LOCK_H
 
 #include "base/sys.h"
+#include "base/witness.h"
 
 struct dxs_mutex {
 	_Atomic uint32_t word; // 0 free, 1 held, 2 held and waited for
+	enum dxs_rank rank;
 };
 
 static inline void dxs_mutex_lock(struct dxs_mutex *mutex)
 {
 	uint32_t old = 0;
 
+	dxs_witness_take(mutex->rank, true);
 	if (atomic_compare_exchange_strong_explicit(&mutex->word, &old, 1, memory_order_acquire, memory_order_relaxed))
 		return;
 	while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire)) // partner: the release in unlock
@@ -26,12 +29,15 @@ static inline bool dxs_mutex_trylock(struct dxs_mutex *mutex)
 {
 	uint32_t old = 0;
 
-	return atomic_compare_exchange_strong_explicit(&mutex->word, &old, 1, memory_order_acquire,
-						       memory_order_relaxed);
+	if (!atomic_compare_exchange_strong_explicit(&mutex->word, &old, 1, memory_order_acquire, memory_order_relaxed))
+		return false;
+	dxs_witness_take(mutex->rank, false);
+	return true;
 }
 
 static inline void dxs_mutex_unlock(struct dxs_mutex *mutex)
 {
+	dxs_witness_release(mutex->rank);
 	if (atomic_exchange_explicit(&mutex->word, 0, memory_order_release) == 2)
 		dxs_futex_wake(&mutex->word, 1);
 }
@@ -40,6 +46,7 @@ static inline void dxs_mutex_unlock(struct dxs_mutex *mutex)
 // serialised by another lock.
 struct dxs_shared {
 	_Atomic uint32_t word; // EXCLUSIVE | WAITED | number of sharers
+	enum dxs_rank rank;
 };
 
 #define DXS_EXCLUSIVE (1U << 31)
@@ -49,6 +56,7 @@ static inline void dxs_shared_lock(struct dxs_shared *lock)
 {
 	uint32_t old = atomic_load(&lock->word);
 
+	dxs_witness_take(lock->rank, true);
 	for (;;) {
 		uint32_t new = old &DXS_EXCLUSIVE ? old | DXS_WAITED : old + 1;
 
@@ -63,6 +71,7 @@ static inline void dxs_shared_lock(struct dxs_shared *lock)
 
 static inline void dxs_shared_unlock(struct dxs_shared *lock)
 {
+	dxs_witness_release(lock->rank);
 	if ((atomic_fetch_sub(&lock->word, 1) & ~DXS_WAITED) == (DXS_EXCLUSIVE | 1))
 		dxs_futex_wake(&lock->word, INT32_MAX);
 }
@@ -71,6 +80,7 @@ static inline void dxs_exclusive_lock(struct dxs_shared *lock)
 {
 	uint32_t now = atomic_fetch_or(&lock->word, DXS_EXCLUSIVE) | DXS_EXCLUSIVE;
 
+	dxs_witness_take(lock->rank, true);
 	while ((now & ~DXS_WAITED) != DXS_EXCLUSIVE) {
 		dxs_futex_wait(&lock->word, now);
 		now = atomic_load(&lock->word);
@@ -79,6 +89,7 @@ static inline void dxs_exclusive_lock(struct dxs_shared *lock)
 
 static inline void dxs_exclusive_unlock(struct dxs_shared *lock)
 {
+	dxs_witness_release(lock->rank);
 	if (atomic_exchange(&lock->word, 0) & DXS_WAITED)
 		dxs_futex_wake(&lock->word, INT32_MAX);
 }

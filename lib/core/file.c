@@ -23,6 +23,16 @@ const char *dxs_mode_name(enum dxs_mode mode)
 	return name[mode];
 }
 
+void dxs_file_locks_begin(struct dxs_file *file)
+{
+	file->maps_lock = (struct dxs_shared){.rank = DXS_RANK_MAPS};
+	file->turn = (struct dxs_shared){.rank = DXS_RANK_TURN};
+	file->turn_mutex = (struct dxs_mutex){.rank = DXS_RANK_TURN_MUTEX};
+	file->group = (struct dxs_group){.mutex.rank = DXS_RANK_GROUP};
+	file->kwrite_mutex = (struct dxs_mutex){.rank = DXS_RANK_KWRITE};
+	file->pin_mutex = (struct dxs_mutex){.rank = DXS_RANK_PIN};
+}
+
 struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift)
 {
 	struct dxs_file *file = dxs_zalloc(sizeof(*file));
@@ -33,6 +43,7 @@ struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift)
 	file->ino = ino;
 	file->page_shift = page_shift;
 	dxs_tree_init(&file->tree);
+	dxs_file_locks_begin(file);
 	dxs_writers_init(&file->writers);
 	atomic_store(&file->cut, UINT64_MAX);
 	atomic_store(&file->refs, 1);

@@ -88,6 +88,8 @@ void dxs_file_account(struct dxs_file *file);
 struct dxs_file *dxs_file_lookup(dev_t dev, ino_t ino);
 
 // A new file with one reference. NULL: no memory.
+// All of the file's locks are free; in a new file, and in a forked child, whose only thread holds none.
+void dxs_file_locks_begin(struct dxs_file *file);
 struct dxs_file *dxs_file_new(dev_t dev, ino_t ino, unsigned page_shift);
 
 // From now on, for good, the kernel's own sync has to follow every flush. `reason` is static text.

@@ -15,7 +15,7 @@
 #define NR_KEPT 8
 #define TREE_MAX ((uint64_t)256 << 10) // bytes of a tree that are worth keeping
 
-static struct dxs_mutex mutex;
+static struct dxs_mutex mutex = {.rank = DXS_RANK_KEPT};
 static struct dxs_file *kept[NR_KEPT]; // the one that came last is first
 
 static bool has_marks(struct dxs_file *file)
@@ -103,7 +103,7 @@ void dxs_kept_in_child(void)
 {
 	unsigned i;
 
-	mutex = (struct dxs_mutex){0};
+	mutex = (struct dxs_mutex){.rank = DXS_RANK_KEPT};
 	for (i = 0; i < NR_KEPT; i++) {
 		if (kept[i]) {
 			dxs_tree_destroy(&kept[i]->tree);

@@ -24,7 +24,7 @@
 bool dxs_sees_all;
 
 static _Atomic(const struct dxs_index_node *) maps, files; // published
-static struct dxs_mutex registry;
+static struct dxs_mutex registry = {.rank = DXS_RANK_REGISTRY};
 static _Atomic uint32_t epoch;
 static _Atomic uint32_t readers[2];
 

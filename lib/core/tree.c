@@ -40,6 +40,7 @@
 
 #include "base/space.h"
 #include "base/sys.h"
+#include "base/witness.h"
 
 #define WAYS 64
 #define HALF 32 // children per summary word: SET in the low half, CLEARING in the high half
@@ -464,6 +465,7 @@ void dxs_leaf_lock(struct dxs_leaf *leaf, uint64_t mask)
 {
 	uint64_t old = atomic_load(&leaf->locks);
 
+	dxs_witness_take(DXS_RANK_PAGE, true);
 	for (;;) {
 		if (old & mask) {
 			leaf_wait(leaf, &leaf->locks, mask);
@@ -476,6 +478,7 @@ void dxs_leaf_lock(struct dxs_leaf *leaf, uint64_t mask)
 
 void dxs_leaf_unlock(struct dxs_leaf *leaf, uint64_t mask)
 {
+	dxs_witness_release(DXS_RANK_PAGE);
 	atomic_fetch_and(&leaf->locks, ~mask); // release (part of seq_cst); partner: dxs_leaf_lock
 	dxs_leaf_wake(leaf);
 }

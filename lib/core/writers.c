@@ -78,9 +78,9 @@
 static struct dxs_registry nobody; // nothing is ever announced here
 static const char unusable[] = "the registry of writers cannot be used";
 static const char others[] = "another process writes it as well";
-static unsigned nr_fds;        // of places that rest or have rested
-static struct dxs_mutex mutex; // one thread at a time opens, renews or leaves
-static _Atomic uint32_t forks; // under way
+static unsigned nr_fds;                                     // of places that rest or have rested
+static struct dxs_mutex mutex = {.rank = DXS_RANK_WRITERS}; // one thread at a time opens, renews or leaves
+static _Atomic uint32_t forks;                              // under way
 
 struct name {
 	int dir;

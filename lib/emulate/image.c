@@ -61,7 +61,7 @@ struct stage {
 };
 
 static struct stage *unused_stages;
-static struct dxs_mutex stages_mutex;
+static struct dxs_mutex stages_mutex = {.rank = DXS_RANK_STAGES};
 static DXS_THREAD struct stage *stage;
 
 struct dxs_due *dxs_image_stage(void)

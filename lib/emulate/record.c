@@ -25,7 +25,7 @@
 
 static int staged_fd = -1; // of whom has the ear
 static struct dxs_run_site *_Atomic sites;
-static struct dxs_mutex sites_mutex;
+static struct dxs_mutex sites_mutex = {.rank = DXS_RANK_SITES};
 
 // The processes of a run share these words, and one may die: so nobody sleeps for long without a look.
 static void word_wait(_Atomic uint32_t *word, uint32_t seen)

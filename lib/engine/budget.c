@@ -24,7 +24,7 @@
 static _Atomic int64_t used, limit = LEAST, counted_at;
 static _Atomic uintptr_t reserve;
 static _Atomic unsigned reserve_left; // pages
-static struct dxs_mutex mutex;
+static struct dxs_mutex mutex = {.rank = DXS_RANK_BUDGET};
 
 static int64_t max_map_count(void)
 {

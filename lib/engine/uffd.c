@@ -50,7 +50,7 @@
 #define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_SIGBUS)
 
 static _Atomic int uffd = -1;
-static struct dxs_mutex opening;
+static struct dxs_mutex opening = {.rank = DXS_RANK_UFFD};
 static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry
 
 // The kernel need not serve its own faults: no privilege is asked for (Linux 5.11).
@@ -433,7 +433,7 @@ void dxs_uffd_reset(void)
 {
 	int fd = atomic_exchange(&uffd, -1);
 
-	opening = (struct dxs_mutex){0};
+	opening = (struct dxs_mutex){.rank = DXS_RANK_UFFD};
 
 	if (fd >= 0)
 		dxs_fd_close(fd);

@@ -13,7 +13,7 @@
 #include "signal/signals.h"
 
 static struct dxs_flusher flusher; // written once, under `mutex`, before `ready`
-static struct dxs_mutex mutex;
+static struct dxs_mutex mutex = {.rank = DXS_RANK_FLUSHER};
 static _Atomic bool ready;
 static _Atomic(const char *) reason = "libpmem2 was not loaded: there was no persistent memory when the program began";
 

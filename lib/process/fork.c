@@ -117,14 +117,9 @@ static void file_begin(struct dxs_file *file)
 {
 	dxs_file_to_kernel(file, "inherited by a fork");
 	dxs_writers_in_child(&file->writers);
-	file->maps_lock = (struct dxs_shared){0};
-	file->turn = (struct dxs_shared){0};
-	file->turn_mutex = (struct dxs_mutex){0};
-	file->group = (struct dxs_group){0};
+	dxs_file_locks_begin(file);
 	file->changing = false;
 	file->kwriters = 0;
-	file->kwrite_mutex = (struct dxs_mutex){0};
-	file->pin_mutex = (struct dxs_mutex){0};
 	file->nr_pins = 0;
 	dxs_tree_reset_locks(&file->tree);
 }
@@ -132,7 +127,7 @@ static void file_begin(struct dxs_file *file)
 // F.2. False: the child has no such mapping, or does not know how far it had come.
 static bool map_begin(struct dxs_map *map, bool half_done)
 {
-	map->mutex = (struct dxs_mutex){0};
+	map->mutex = (struct dxs_mutex){.rank = DXS_RANK_MAP};
 	if (!atomic_load(&map->going) && (!half_done || map->file->writers.registered)) {
 		if (map->engine)
 			map->engine->in_child(map);

@@ -20,7 +20,7 @@ static struct held {
 	siginfo_t info;
 } held[NR_HELD]; // under `mutex`
 static _Atomic unsigned nr_held;
-static struct dxs_mutex mutex;
+static struct dxs_mutex mutex = {.rank = DXS_RANK_SIGMASK};
 
 unsigned dxs_sigmask_bits(const sigset_t *set)
 {

@@ -26,7 +26,7 @@ bool (*dxs_fault_check)(void);
 
 // What the application has set: of SIGBUS and SIGSEGV once `installed`, of another signal while on_other stands for it.
 static struct sigaction app_action[NR_SIGNALS]; // under `mutex`
-static struct dxs_mutex mutex;
+static struct dxs_mutex mutex = {.rank = DXS_RANK_SIGNALS};
 static _Atomic bool installed;
 _Atomic(bool (*)(uintptr_t addr, bool is_trap)) dxs_fault_answer;
 DXS_THREAD void *dxs_fault_context;

@@ -53,6 +53,7 @@ static struct dxs_map *map_part(const struct dxs_map *map, uintptr_t addr, uintp
 
 	if (!part)
 		return NULL;
+	part->mutex.rank = DXS_RANK_MAP;
 	part->addr = addr;
 	part->len = end - addr;
 	part->first = dxs_map_pgoff(map, addr);

@@ -201,6 +201,7 @@ struct dxs_map *dxs_map_make(struct dxs_file *file, uintptr_t addr, size_t len, 
 
 	if (!map)
 		return NULL;
+	map->mutex.rank = DXS_RANK_MAP;
 	map->addr = addr;
 	map->len = (len + size - 1) & ~(size - 1);
 	map->first = (uint64_t)off >> file->page_shift;

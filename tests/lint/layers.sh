@@ -12,7 +12,7 @@ lint_begin layers "$@"
 layers='base proc report signal flush core engine call space process . emulate'
 # What compiles with these modules only: a reader can take it as it is.
 alone='
-core/tree:base/sys,base/space
+core/tree:base/sys,base/space,base/witness
 base/space:base/sys
 base/sys:
 base/utf8:
