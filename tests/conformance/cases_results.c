@@ -1057,22 +1057,25 @@ static void call_to(const struct result *result, char *to, struct outcome *outco
 	outcome->stored = memcmp(before, to, ROOM);
 }
 
+enum verdict { SAME, OTHER_BYTES, WRONG };
+
 // What is not the same at each call, like a time, has to be there only.
-static bool is_same(const struct outcome *seen, const struct outcome *first, const struct outcome *last)
+static enum verdict judge(const struct outcome *seen, const struct outcome *first, const struct outcome *last)
 {
 	bool is_constant = !memcmp(first->bytes, last->bytes, ROOM);
 
-	return seen->ret == first->ret && seen->stored == first->stored &&
-	       (!is_constant || !memcmp(seen->bytes, first->bytes, ROOM));
+	if (seen->ret != first->ret || seen->stored != first->stored)
+		return WRONG;
+	return is_constant && memcmp(seen->bytes, first->bytes, ROOM) ? OTHER_BYTES : SAME;
 }
 
 // On a page, and across two.
-static bool is_same_in_closed_pages(const struct result *result)
+static enum verdict in_closed_pages(const struct result *result)
 {
 	static _Alignas(64) char plain[16384];
 	static struct outcome first, last, seen[2];
 	char *map = map_closed(file_new(FILE_SIZE));
-	bool same = true;
+	enum verdict verdict = SAME;
 	size_t i;
 
 	call_to(result, plain, &first);
@@ -1085,15 +1088,27 @@ static bool is_same_in_closed_pages(const struct result *result)
 	call_to(result, plain, &last);
 	if (first.ret < 0 || !first.stored)
 		printf("%s: not to be seen here (%ld)\n", result->name, first.ret);
-	for (i = 0; i < 2; i++) {
-		if (is_same(&seen[i], &first, &last))
-			continue;
-		fprintf(stderr, "%s: %ld, stored %d, not %ld, %d; ", result->name, seen[i].ret, seen[i].stored,
-			first.ret, first.stored);
-		same = false;
+	for (i = 0; i < 2 && verdict == SAME; i++) {
+		verdict = judge(&seen[i], &first, &last);
+		if (verdict != SAME)
+			fprintf(stderr, "%s: %ld, stored %d, not %ld, %d%s; ", result->name, seen[i].ret,
+				seen[i].stored, first.ret, first.stored, verdict == OTHER_BYTES ? ", other bytes" : "");
 	}
 	CHECK(!munmap(map, FILE_SIZE));
-	return same;
+	return verdict;
+}
+
+// Some of what a call stores follows from the load of the machine, and changes now and then (the interval of
+// sched_rr_get_interval under CFS): it is asked for again. Wrong bytes stay wrong.
+static bool is_same_in_closed_pages(const struct result *result)
+{
+	enum verdict verdict;
+	int i = 0;
+
+	do
+		verdict = in_closed_pages(result);
+	while (verdict == OTHER_BYTES && ++i < 20);
+	return verdict == SAME;
 }
 
 static void results_into_closed_pages(size_t part, size_t nr_parts)
