@@ -21,7 +21,7 @@ struct dxs_injector {
 
 extern const struct dxs_injector *dxs_injector; // NULL: nobody
 
-// Context: init, before dxs_init().
+// Context: init, before dxs_init(); later while the process has one thread.
 void dxs_inject(const struct dxs_injector *injector);
 
 #pragma GCC visibility pop
