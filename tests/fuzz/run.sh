@@ -28,7 +28,7 @@ shift $((OPTIND - 1))
 here=$(cd "${0%/*}" && pwd)
 fuzz=$(cd "$1" && pwd)/fuzz
 shift
-[ $# -gt 0 ] || set -- config elf json log pattern proc stats writers api_uffd api_mprotect
+[ $# -gt 0 ] || set -- config elf json jsonread log pattern proc stats writers api_uffd api_mprotect
 target_of() { # NAME
 	echo "${1%_*}"
 }
@@ -67,7 +67,7 @@ runs_of() { # TARGET
 	case $1 in
 	log | pattern) echo 100000 ;;
 	elf | proc) echo 30000 ;;
-	config | json) echo 10000 ;;
+	config | json | jsonread) echo 10000 ;;
 	writers) echo 6000 ;;
 	stats) echo 2000 ;;
 	api) echo 1000 ;;
