@@ -105,6 +105,7 @@ and CMake, and the manual pages of the functions.")
 
 set(CPACK_DEBIAN_LAUNCHER_PACKAGE_SECTION utils)
 set(CPACK_DEBIAN_LAUNCHER_PACKAGE_DEPENDS "libdaxsync0 (= ${version})")
+set(CPACK_DEBIAN_LAUNCHER_PACKAGE_SUGGESTS "gnuplot-nox | gnuplot") # daxsync plot
 set(CPACK_DEBIAN_LAUNCHER_DESCRIPTION "syncs of files on persistent memory in user space
 daxsync makes msync and fsync of memory-mapped files on persistent memory
 (DAX) work in user space: it knows which pages a program has stored to,

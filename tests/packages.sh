@@ -22,6 +22,7 @@ test="$quickstart $package g++ clang libclang-rt-dev clang-tidy clang-format cpp
 	libeatmydata1 libgoogle-perftools-dev default-jre-headless libpmem-dev libpmemobj-dev
 	git strace gdb time procps
 	lintian mandoc zsh
+	gnuplot-nox
 	patch qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
 # for tests/bench/plot.sh, which no test runs

@@ -5,7 +5,7 @@
 
 // What the launcher itself answers; everything else is the program's own status (128 + signal if one killed it).
 enum dxs_exit {
-	DXS_EXIT_NOT_SERVED = 1,     // check: something asked for cannot be served
+	DXS_EXIT_NOT_SERVED = 1,     // check, plot: something asked for cannot be served, or drawn
 	DXS_EXIT_MISSED = 120,       // run: the program succeeded, but the verifier found missed pages
 	DXS_EXIT_NOT_VERIFIED = 121, // run: it succeeded, but nothing was verified that was to be
 	DXS_EXIT_NOT_CUT = 122,      // run: it succeeded, but the power was not cut that was to be
@@ -20,6 +20,7 @@ int dxs_cmd_check(char **argv);
 int dxs_cmd_stat(char **argv);
 int dxs_cmd_top(char **argv);
 int dxs_cmd_crashtest(char **argv);
+int dxs_cmd_plot(char **argv);
 
 // A process id, or 0: it is none.
 int dxs_pid_of(const char *arg);

@@ -15,6 +15,7 @@ static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMEN
 			   "       daxsync stat PID...\n"
 			   "       daxsync top PID\n"
 			   "       daxsync crashtest [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+			   "       daxsync plot FILE.json [-o OUT.svg]\n"
 			   "       daxsync --help | --version\n"
 			   "\n"
 			   "Serves the msync and fsync calls of programs that map files on persistent memory (DAX)\n"
@@ -25,6 +26,7 @@ static const char help[] = "Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMEN
 			   "  stat       prints the statistics of a running process\n"
 			   "  top        shows them, for people, every second\n"
 			   "  crashtest  tells what power cuts would leave of a program's files\n"
+			   "  plot       draws what these have written as JSON\n"
 			   "\n"
 			   "\"daxsync COMMAND --help\" tells more.\n";
 
@@ -40,6 +42,8 @@ static int run_command(const char *command, char **argv)
 		return dxs_cmd_top(argv);
 	if (!strcmp(command, "crashtest"))
 		return dxs_cmd_crashtest(argv);
+	if (!strcmp(command, "plot"))
+		return dxs_cmd_plot(argv);
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
 		fputs(help, stdout);
 		return 0;

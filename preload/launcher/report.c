@@ -114,7 +114,7 @@ static void print_pages(FILE *out)
 			count(DXS_missed_pages));
 }
 
-static void print_duration(FILE *out, uint64_t ns)
+void dxs_report_duration(FILE *out, uint64_t ns)
 {
 	static const char *const unit[] = {"ns", "us", "ms", "s"};
 	unsigned i = 0;
@@ -133,7 +133,7 @@ static void print_octave(FILE *out, unsigned octave, uint64_t most)
 
 	if (!text)
 		return;
-	print_duration(text, octave ? 1ULL << octave : 0);
+	dxs_report_duration(text, octave ? 1ULL << octave : 0);
 	fclose(text);
 	fprintf(out, "  %10s  %-*.*s %" PRIu64 "\n", from, BAR, nr && !len ? 1 : len,
 		"########################################", nr);
@@ -153,11 +153,11 @@ static void print_durations(FILE *out)
 	for (int i = first; i <= last; i++)
 		most = MAX(most, dxs_stats_octave((unsigned)i));
 	fprintf(out, "how long syncs took, from ... on (%" PRIu64 " timed): half up to ", ns.count);
-	print_duration(out, ns.p50);
+	dxs_report_duration(out, ns.p50);
 	fputs(", 99 of 100 up to ", out);
-	print_duration(out, ns.p99);
+	dxs_report_duration(out, ns.p99);
 	fputs(", the longest ", out);
-	print_duration(out, ns.max);
+	dxs_report_duration(out, ns.max);
 	fputc('\n', out);
 	for (int i = first; i <= last; i++)
 		print_octave(out, (unsigned)i, most);

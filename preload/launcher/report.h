@@ -4,6 +4,7 @@
 #define DXS_REPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct dxs_report {
@@ -14,5 +15,8 @@ struct dxs_report {
 
 // Prints what dxs_stats_read() has taken over. What is foreign text is shown without control characters.
 void dxs_report_print(FILE *out, const struct dxs_report *report);
+
+// In a unit in which it has at most four digits.
+void dxs_report_duration(FILE *out, uint64_t ns);
 
 #endif

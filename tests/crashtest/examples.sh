@@ -42,10 +42,11 @@ again() {
 	kept=$(jq -r .smallest.kept "$scratch/json")
 	run 1 "$daxsync" crashtest --replay="$kept" --model="$model" --cut="$(jq .smallest.moment "$scratch/json")" \
 		--draw="$(jq -r .smallest.draw "$scratch/json")" --check="${check:-header_mistake header.data}"
-	matches '^broke: the check failed after 1 of 1 power cuts, in 1 of 1 draws'
+	matches '^broke: the check failed after 1 of 1 power cut, in 1 of 1 draw of what arrives'
 }
 
 need jq jq
+need gnuplot gnuplot-nox
 PATH=$PATH:$examples
 # shellcheck disable=SC2016 # for the checker's shell
 for model in pmem disk; do

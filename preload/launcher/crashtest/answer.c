@@ -128,6 +128,11 @@ static void print_culprit(FILE *out, const struct dxs_answer *answer)
 	fprintf(out, "%s --check=...\n", answer->search->line == DXS_SECTOR ? " --tear=512" : "");
 }
 
+static const char *plural(uint64_t nr)
+{
+	return nr == 1 ? "" : "s";
+}
+
 void dxs_answer_print(FILE *out, const struct dxs_answer *answer)
 {
 	const struct dxs_findings *findings = answer->findings;
@@ -138,16 +143,16 @@ void dxs_answer_print(FILE *out, const struct dxs_answer *answer)
 		failed += findings->outcome[i].failed != 0;
 	}
 	if (findings->is_interrupted)
-		fprintf(out, "interrupted after %lu of %lu power cuts\n", (unsigned long)reached,
-			(unsigned long)findings->nr);
+		fprintf(out, "interrupted after %lu of %lu power cut%s\n", (unsigned long)reached,
+			(unsigned long)findings->nr, plural(findings->nr));
 	if (!failed) {
 		if (reached)
-			fprintf(out, "survived: %lu power cuts, %lu draws of what arrives\n", (unsigned long)reached,
-				(unsigned long)findings->tried);
+			fprintf(out, "survived: %lu power cut%s, %lu draw%s of what arrives\n", (unsigned long)reached,
+				plural(reached), (unsigned long)findings->tried, plural(findings->tried));
 		return;
 	}
-	fprintf(out, "broke: the check failed after %lu of %lu power cuts, in %lu of %lu draws of what arrives\n",
-		(unsigned long)failed, (unsigned long)reached, (unsigned long)findings->failed,
-		(unsigned long)findings->tried);
+	fprintf(out, "broke: the check failed after %lu of %lu power cut%s, in %lu of %lu draw%s of what arrives\n",
+		(unsigned long)failed, (unsigned long)reached, plural(reached), (unsigned long)findings->failed,
+		(unsigned long)findings->tried, plural(findings->tried));
 	print_culprit(out, answer);
 }

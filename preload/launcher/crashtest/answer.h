@@ -29,7 +29,4 @@ struct dxs_answer {
 void dxs_answer_print(FILE *out, const struct dxs_answer *answer);
 void dxs_answer_json(FILE *out, const struct dxs_answer *answer);
 
-// A picture: each moment's draws, those that were fine and those that failed.
-void dxs_answer_svg(FILE *out, const struct dxs_answer *answer);
-
 #endif

@@ -18,6 +18,8 @@
 #include "launcher.h"
 #include "library.h"
 #include "memory.h"
+#include "plot/gnuplot.h"
+#include "plot/plot.h"
 #include "recorder.h"
 #include "search.h"
 
@@ -68,7 +70,7 @@ static const char help[] =
 	"  --json=FILE\n"
 	"        write the answer for programs\n"
 	"  --svg=FILE\n"
-	"        draw a picture of it\n"
+	"        draw it, as \"daxsync plot\" draws the answer for programs; needs gnuplot\n"
 	"  --help\n"
 	"        print this\n"
 	"\n"
@@ -338,8 +340,7 @@ static int record(const struct options *options, const char *work)
 	return 0;
 }
 
-static int answer_write(const struct dxs_answer *answer, const char *path,
-			void (*write)(FILE *out, const struct dxs_answer *answer))
+static int json_write(const struct dxs_answer *answer, const char *path)
 {
 	FILE *out = path ? fopen(path, "we") : NULL;
 	int err = 0;
@@ -349,11 +350,32 @@ static int answer_write(const struct dxs_answer *answer, const char *path,
 	if (!out || ferror(out))
 		err = -errno;
 	if (out)
-		write(out, answer);
+		dxs_answer_json(out, answer);
 	if (out && fclose(out))
 		err = -errno;
 	if (err)
 		dxs_error("%s cannot be written: %s", path, strerrordesc_np(-err));
+	return err;
+}
+
+static int svg_write(const struct dxs_answer *answer, const char *path)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = path ? open_memstream(&text, &len) : NULL;
+	int err = 0;
+
+	if (!path)
+		return 0;
+	if (out)
+		dxs_answer_json(out, answer);
+	if (!out || fclose(out)) {
+		dxs_error("there is no memory for %s", path);
+		err = -ENOMEM;
+	} else {
+		err = dxs_plot_draw("the answer", text, len, path);
+	}
+	free(text);
 	return err;
 }
 
@@ -394,8 +416,8 @@ static int answer(const struct options *options, const struct dxs_findings *find
 	}
 	culprit_find(options, findings, work, &state, &answer.culprit);
 	dxs_answer_print(stdout, &answer);
-	err = answer_write(&answer, options->json, dxs_answer_json);
-	if (answer_write(&answer, options->svg, dxs_answer_svg) || err)
+	err = json_write(&answer, options->json);
+	if (svg_write(&answer, options->svg) || err)
 		return DXS_EXIT_ERROR;
 	if (findings->failed)
 		return 1;
@@ -447,6 +469,8 @@ int dxs_cmd_crashtest(char **argv)
 	}
 	if (ret || options_check(&options))
 		return 2;
+	if (options.svg && !dxs_gnuplot_is_there())
+		return DXS_EXIT_ERROR;
 	if (!options.replay && !dxs_library_has_emulator()) {
 		dxs_error("the library that emulates persistent memory is not there: install the whole of daxsync");
 		return DXS_EXIT_ERROR;
