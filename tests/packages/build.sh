@@ -30,7 +30,8 @@ holds libdaxsync-dev /usr/include/daxsync/daxsync.h "/usr/lib/$arch/libdaxsync.a
 	"/usr/lib/$arch/pkgconfig/daxsync-preload.pc" "/usr/lib/$arch/cmake/daxsync/daxsyncConfig.cmake" \
 	/usr/share/man/man3/daxsync_sync.3.gz
 holds daxsync /usr/bin/daxsync /usr/share/man/man1/daxsync-run.1.gz /usr/share/man/man7/daxsync.7.gz \
-	/usr/share/bash-completion/completions/daxsync /usr/share/zsh/vendor-completions/_daxsync
+	/usr/share/bash-completion/completions/daxsync /usr/share/zsh/vendor-completions/_daxsync \
+	/usr/share/doc/daxsync/screens.md /usr/share/doc/daxsync/screens/load.svg
 
 depends() { # PACKAGE PATTERN
 	dpkg-deb -f "$(deb_of "$1")" Depends | grep -Eq "$2" || fail "$1 depends on $(dpkg-deb -f "$(deb_of "$1")" Depends)"
