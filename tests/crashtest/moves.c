@@ -142,6 +142,23 @@ static void elsewhere(void)
 		_exit(2);
 }
 
+// A file that is longer, and has a line in what was added, which an msync is about to make durable.
+static void grows(void)
+{
+	char *data = map("grows");
+	int fd = open("grows", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, 0) || fsync(fd))
+		_exit(2);
+	for (int i = 0; i < 10; i++) {
+		if (ftruncate(fd, (off_t)(i + 1) * 4 * PAGE))
+			_exit(2);
+		data[i * 4 * PAGE] = 'g';
+		if (msync(data + (ptrdiff_t)i * 4 * PAGE, PAGE, MS_SYNC) || write(STDOUT_FILENO, "g", 1) != 1)
+			_exit(2);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -152,6 +169,8 @@ int main(int argc, char **argv)
 		writes();
 	} else if (!strcmp(what, "elsewhere")) {
 		elsewhere();
+	} else if (!strcmp(what, "grows")) {
+		grows();
 	} else if (!strcmp(what, "killed")) {
 		work(map("killed"), 'k');
 		raise(SIGKILL);

@@ -47,7 +47,7 @@ static int line_put(const struct dxs_state *state, const struct dxs_unit *unit, 
 
 	if (fate == DXS_FATE_LOST || unit->off >= end)
 		return 0;
-	if (fate == DXS_FATE_FLUSHED)
+	if (fate == DXS_FATE_FLUSHED || fate == DXS_FATE_STORED_OVER)
 		*size = dxs_max64(*size, end);
 	return put(fd, dxs_state_line(state, unit, fate, buf), end - unit->off, unit->off);
 }

@@ -59,17 +59,26 @@ static uint32_t lost_count(const struct dxs_state *state, const unsigned char *f
 	return nr;
 }
 
+// The one of the fates that leave the same of a unit which stands for them.
+static enum dxs_fate effect_of(const struct dxs_state *state, size_t i, enum dxs_fate fate)
+{
+	const struct dxs_unit *unit = &state->unit[i];
+	bool by_flush = fate == DXS_FATE_FLUSHED || fate == DXS_FATE_STORED_OVER;
+
+	if (dxs_state_is_lost(state, i, fate))
+		return fate;
+	return by_flush && unit->off + state->line > state->file[unit->file].durable.size ? DXS_FATE_STORED_OVER
+											  : DXS_FATE_STORED;
+}
+
 // Draws that leave the same as an earlier one are not tried again.
-static bool is_new(const struct dxs_state *state, unsigned char *fate, uint64_t *seen, unsigned *nr)
+static bool is_new(const struct dxs_state *state, const unsigned char *fate, uint64_t *seen, unsigned *nr)
 {
 	uint64_t hash = 1;
 	size_t i;
 
-	for (i = 0; i < state->nr_units; i++) {
-		if (!dxs_state_is_lost(state, i, fate[i]))
-			fate[i] = DXS_FATE_STORED;
-		hash = dxs_mix64(hash * 4 + fate[i] + 1);
-	}
+	for (i = 0; i < state->nr_units; i++)
+		hash = dxs_mix64(hash * 4 + effect_of(state, i, fate[i]) + 1);
 	for (i = 0; i < *nr; i++)
 		if (seen[i] == hash)
 			return false;
@@ -300,7 +309,7 @@ static bool still_fails(const struct dxs_search *search, const struct dxs_state 
 
 	for (i = from; i < to; i++) {
 		before[i - from] = fate[lost[i]];
-		fate[lost[i]] = DXS_FATE_STORED;
+		fate[lost[i]] = fate[lost[i]] == DXS_FATE_FLUSHED ? DXS_FATE_STORED_OVER : DXS_FATE_STORED;
 	}
 	trial = dxs_trial_run(search->checker, state, fate, dir);
 	fails = trial.verdict == DXS_VERDICT_BROKE || trial.verdict == DXS_VERDICT_HUNG;
@@ -326,8 +335,11 @@ unsigned dxs_search_shrink(const struct dxs_search *search, const struct dxs_sta
 {
 	size_t *lost = dxs_need(NULL, state->nr_units * sizeof(*lost)), from;
 	size_t nr = lost_list(state, fate, lost), part = nr;
-	unsigned trials = 0;
+	unsigned trials = 1;
 
+	*trial = dxs_trial_run(search->checker, state, fate, dir);
+	if (trial->verdict == DXS_VERDICT_FINE) // it says one thing now, and another then
+		part = 0;
 	while (part && trials < SHRINK_TRIALS && !dxs_interrupted()) {
 		bool any = false;
 
@@ -341,6 +353,8 @@ unsigned dxs_search_shrink(const struct dxs_search *search, const struct dxs_sta
 			part /= 2;
 	}
 	free(lost);
+	if (trials == 1)
+		return trials;
 	*trial = dxs_trial_run(search->checker, state, fate, dir);
 	return trials + 1;
 }

@@ -192,7 +192,7 @@ const unsigned char *dxs_state_line(const struct dxs_state *state, const struct 
 	const struct dxs_replayed *file = &state->file[unit->file];
 	const unsigned char *line;
 
-	if (fate == DXS_FATE_STORED)
+	if (fate >= DXS_FATE_STORED)
 		return dxs_content_at(&file->shown, unit->off, state->line, buf);
 	line = dxs_content_at(&file->durable, unit->off, state->line, buf);
 	if (fate == DXS_FATE_LOST)
@@ -208,7 +208,7 @@ bool dxs_state_is_lost(const struct dxs_state *state, size_t unit, enum dxs_fate
 	unsigned char one[DXS_PAGE_SIZE], other[DXS_PAGE_SIZE];
 	const struct dxs_unit *line = &state->unit[unit];
 
-	if (fate == DXS_FATE_STORED)
+	if (fate >= DXS_FATE_STORED)
 		return false;
 	return line->kind != DXS_UNIT_LINE ||
 	       memcmp(dxs_state_line(state, line, fate, one), dxs_state_line(state, line, DXS_FATE_STORED, other),
@@ -224,6 +224,18 @@ static void unit_add(struct dxs_state *state, const struct dxs_unit *unit)
 	state->unit[state->nr_units++] = *unit;
 }
 
+// Whether it matters that a line was flushed: it shows something else then, or makes the file longer, by zeros perhaps.
+static bool is_flushed(const struct dxs_state *state, const struct dxs_unit *unit)
+{
+	unsigned char one[DXS_PAGE_SIZE], other[DXS_PAGE_SIZE];
+	const struct dxs_replayed *file = &state->file[unit->file];
+
+	if (unit->off + state->line > file->durable.size && flushed_over(file, unit->off, state->line, one))
+		return true;
+	return memcmp(dxs_state_line(state, unit, DXS_FATE_FLUSHED, one),
+		      dxs_state_line(state, unit, DXS_FATE_LOST, other), state->line) != 0;
+}
+
 // The lines of one page. Whether any differs.
 static bool page_lines(struct dxs_state *state, uint32_t file, uint64_t page)
 {
@@ -232,8 +244,7 @@ static bool page_lines(struct dxs_state *state, uint32_t file, uint64_t page)
 	struct dxs_unit unit = {.kind = DXS_UNIT_LINE, .file = file, .off = page};
 
 	for (; unit.off < page + DXS_PAGE_SIZE; unit.off += state->line) {
-		unit.is_flushed = memcmp(dxs_state_line(state, &unit, DXS_FATE_FLUSHED, one),
-					 dxs_state_line(state, &unit, DXS_FATE_LOST, other), state->line) != 0;
+		unit.is_flushed = is_flushed(state, &unit);
 		if (unit.is_flushed || memcmp(dxs_state_line(state, &unit, DXS_FATE_STORED, one),
 					      dxs_state_line(state, &unit, DXS_FATE_LOST, other), state->line) != 0)
 			unit_add(state, &unit);
@@ -329,7 +340,7 @@ void dxs_state_toss(const struct dxs_state *state, uint64_t seed, unsigned char 
 			fate[i] = unit->is_flushed && dxs_coin(seed, DXS_COIN_FLUSHED, line) ? DXS_FATE_FLUSHED
 											     : DXS_FATE_LOST;
 			if (dxs_state_is_lost(state, i, fate[i]) && dxs_coin(seed, DXS_COIN_STORED, line))
-				fate[i] = DXS_FATE_STORED;
+				fate[i] = fate[i] == DXS_FATE_FLUSHED ? DXS_FATE_STORED_OVER : DXS_FATE_STORED;
 		}
 	}
 }

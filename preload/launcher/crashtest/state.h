@@ -25,8 +25,8 @@ struct dxs_replayed {
 enum dxs_unit_kind { DXS_UNIT_LINE, DXS_UNIT_SIZE, DXS_UNIT_NAMES };
 
 // What became of a unit: it is as it was when a sync last returned; as it was flushed since, by a sync that had not returned;
-// or as it was stored last.
-enum dxs_fate { DXS_FATE_LOST, DXS_FATE_FLUSHED, DXS_FATE_STORED };
+// or as it was stored last, in place of either. What arrives by a flush makes the file longer if need be, a store alone does not.
+enum dxs_fate { DXS_FATE_LOST, DXS_FATE_FLUSHED, DXS_FATE_STORED, DXS_FATE_STORED_OVER };
 
 struct dxs_unit {
 	enum dxs_unit_kind kind;
