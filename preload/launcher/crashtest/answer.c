@@ -66,7 +66,7 @@ static void print_piece(FILE *out, const struct dxs_state *state, const struct d
 		unit->is_flushed && piece->fate == DXS_FATE_LOST ? "flushed, and no sync of it had returned"
 								 : "not synced since they were stored");
 	dxs_stack_print(out, "stored by", piece->stored_by);
-	dxs_stack_print(out, "flushed by", piece->flushed_by);
+	dxs_stack_print(out, unit->is_flushed ? "flushed by" : "synced before", piece->flushed_by);
 }
 
 static void print_lost(FILE *out, const struct dxs_culprit *culprit)
@@ -90,7 +90,14 @@ static void print_said(FILE *out, const struct dxs_culprit *culprit)
 	unsigned nr = 0;
 	FILE *said;
 
-	if (culprit->trial.verdict == DXS_VERDICT_HUNG)
+	if (culprit->trial.verdict == DXS_VERDICT_ERROR) {
+		fprintf(out, "  the check could not be repeated: %s\n", strerrordesc_np(-culprit->trial.status));
+		return;
+	}
+	if (culprit->trial.verdict == DXS_VERDICT_FINE)
+		fputs("  the check failed, and was fine when it ran again on the same files: not only they decide",
+		      out);
+	else if (culprit->trial.verdict == DXS_VERDICT_HUNG)
 		fputs("  the check did not end in time", out);
 	else
 		fprintf(out, "  the check ended with status %d%s", culprit->trial.status,
@@ -110,6 +117,56 @@ static void print_said(FILE *out, const struct dxs_culprit *culprit)
 		fclose(said);
 }
 
+// As one word of a shell's.
+static void print_word(FILE *out, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,+@-";
+	size_t len;
+
+	if (*text && !text[strspn(text, plain)]) {
+		fputs(text, out);
+		return;
+	}
+	fputc('\'', out);
+	for (; *text; text += len) {
+		len = strcspn(text, "'\n");
+		print_clean(out, text, len);
+		if (text[len])
+			fputs(text[len++] == '\n' ? "\n" : "'\\''", out);
+	}
+	fputc('\'', out);
+}
+
+// The check, or the program that runs again, as a command of a shell's.
+static void print_check(FILE *out, const struct dxs_checker *checker)
+{
+	char *text = NULL, **word;
+	size_t size;
+	FILE *words = checker->command ? NULL : open_memstream(&text, &size);
+
+	for (word = checker->argv; words && *word; word++) {
+		fputs(word == checker->argv ? "" : " ", words);
+		print_word(words, *word);
+	}
+	if (words)
+		fclose(words);
+	fputs(" --check=", out);
+	print_word(out, checker->command ? checker->command : text ? text : "");
+	free(text);
+}
+
+// A command that fails in the same way.
+static void print_again(FILE *out, const struct dxs_answer *answer)
+{
+	fputs("  again: daxsync crashtest --replay=", out);
+	print_word(out, answer->culprit.kept);
+	fprintf(out, " --model=%s%s --cut=%lu --draw=", answer->model,
+		answer->search->line == DXS_SECTOR ? " --tear=512" : "", (unsigned long)answer->culprit.state->moment);
+	dxs_piece_draw(out, answer);
+	print_check(out, answer->search->checker);
+	fputc('\n', out);
+}
+
 static void print_culprit(FILE *out, const struct dxs_answer *answer)
 {
 	const struct dxs_culprit *culprit = &answer->culprit;
@@ -122,10 +179,7 @@ static void print_culprit(FILE *out, const struct dxs_answer *answer)
 	print_lost(out, culprit);
 	print_said(out, culprit);
 	fprintf(out, "  what the check found is in %s/" DXS_KEPT_DIR "/" DXS_FILES_DIR "\n", culprit->kept);
-	fprintf(out, "  again: daxsync crashtest --replay=%s --model=%s --cut=%lu --draw=", culprit->kept,
-		answer->model, (unsigned long)state->moment);
-	dxs_piece_draw(out, answer);
-	fprintf(out, "%s --check=...\n", answer->search->line == DXS_SECTOR ? " --tear=512" : "");
+	print_again(out, answer);
 }
 
 static const char *plural(uint64_t nr)
