@@ -18,7 +18,7 @@ quickstart="$build liblmdb-dev lmdb-utils unicode-data jq"
 # libclang-rt-dev and gcc's own dependencies bring the sanitizers.
 test="$quickstart $package g++ clang libclang-rt-dev clang-tidy clang-format cppcheck shellcheck
 	libcriterion-dev spin
-	python3 python3-lmdb kyotocabinet-utils tkrzw-utils fio slapd ldap-utils postgresql
+	python3 python3-lmdb kyotocabinet-utils libkyotocabinet-dev tkrzw-utils libtkrzw-dev fio slapd ldap-utils postgresql
 	libeatmydata1 libgoogle-perftools-dev default-jre-headless libpmem-dev libpmemobj-dev
 	git strace gdb time procps
 	lintian mandoc zsh

@@ -1,8 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# stores.sh [BUILD [LINES]]: real stores under `daxsync crashtest`. LMDB (with MDB_WRITEMAP) loads LINES lines in commits of two,
-# 700 if not given, and survives the cut at each of its fences on persistent memory, and 60 cuts on a disk. Python's mmap
-# survives with a flush, and breaks without.
+# stores.sh [BUILD [LINES [RECORDS]]]: real stores under `daxsync crashtest`. LMDB (with MDB_WRITEMAP) loads LINES lines in
+# commits of two, 700 if not given, and survives the cut at each of its fences on persistent memory, and 60 cuts on a disk.
+# Python's mmap survives with a flush, and breaks without. Kyoto Cabinet and tkrzw add RECORDS records, 40 if not given, and
+# acknowledge each: tkrzw's HashDBM survives, and Kyoto Cabinet's HashDB with hard transactions. With transactions that are not
+# hard it must break, since nothing of theirs is synced. Without RECORDS, what becomes of their trees, and of a HashDB without
+# transactions, is shown too, and decides nothing.
 set -eu
 
 # shellcheck source=tests/launcher/lib.sh
@@ -11,6 +14,7 @@ set -eu
 . "${0%/*}/lib.sh"
 crashtest_begin crashtest-stores "$@"
 lines=${2:-700}
+records=${3:-40}
 lmdb_unicode=$built/bin/examples/lmdb_unicode
 [ -x "$lmdb_unicode" ] || skip 'lmdb_unicode was not built (package liblmdb-dev)'
 table=$scratch/table
@@ -62,3 +66,43 @@ for model in pmem disk; do
 	place
 	crashtest 1 "python3 '$scratch/check.py' %o" --model=$model -- python3 "$scratch/store.py" forget
 done
+
+# Kyoto Cabinet and tkrzw. What the checker opens, it repairs first, as these stores do after a crash.
+added() { # STATUS MODEL PROGRAM FILE MODE-OF-THE-CHECK MODE
+	place
+	# shellcheck disable=SC2016 # for the checker's shell
+	crashtest "$1" 'a=$(tail -n 1 %o); [ -z "$a" ] || '"$5" --model="$2" --coins=1 -- "$3" "$4" "$6" "$records"
+}
+shown() { # WHAT MODEL PROGRAM FILE CHECK MODE
+	[ $# -eq 6 ] || fail "$# words"
+	what=$1
+	shift
+	echo "$what, $1:"
+	added '0|1' "$@"
+}
+kyoto=$built/bin/tests/store_kyoto
+if [ -x "$kyoto" ]; then
+	file='store.kch#bnum=101#msiz=1m' tree='store.kct#bnum=101#msiz=1m'
+	for model in pmem disk; do
+		for mode in hard auto; do
+			added 0 $model "$kyoto" "$file" "$kyoto '$file' check \$a" $mode
+			[ -n "${3:-}" ] || shown "TreeDB, $mode" $model "$kyoto" "$tree" "$kyoto '$tree' check \$a" $mode
+		done
+		[ -n "${3:-}" ] || shown 'HashDB, sync' $model "$kyoto" "$file" "$kyoto '$file' check \$a" sync
+	done
+	added 1 pmem "$kyoto" "$file" "$kyoto '$file' check \$a" soft
+	matches 'records were acknowledged'
+else
+	echo 'not tried: Kyoto Cabinet (package libkyotocabinet-dev)'
+fi
+tkrzw=$built/bin/tests/store_tkrzw
+if [ -x "$tkrzw" ]; then
+	options=file=MemoryMapParallelFile,num_buckets=101
+	for model in pmem disk; do
+		added 0 $model "$tkrzw" store.tkh "$tkrzw store.tkh dbm=HashDBM,$options \$a check" dbm=HashDBM,$options
+		[ -n "${3:-}" ] || shown TreeDBM $model "$tkrzw" store.tkt \
+			"$tkrzw store.tkt dbm=TreeDBM,$options \$a check" dbm=TreeDBM,$options
+	done
+else
+	echo 'not tried: tkrzw (package libtkrzw-dev)'
+fi
