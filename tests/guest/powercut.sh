@@ -13,8 +13,7 @@
 #   -w        with the CPU's caches: what was not written back and fenced is
 #             lost as well (cache/cache.c)
 #   -b NAME   with the library that cache/NAME.patch breaks; as with a fault
-#   -n        without the library, and without device DAX, whose kernel has no
-#             msync: whether the kernel keeps its promise by itself
+#   -n        without the library: whether the kernel keeps its promise by itself
 set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"
@@ -41,8 +40,7 @@ workload=$build/bin/tests/powercut_workload
 	skip "the library with $broken.patch was not built (package patch)"
 is_right=1
 [ "$fault$broken" = none ] || is_right=
-systems='ext4 xfs ext2 dax'
-[ -z "$native" ] || broken=kernel systems='ext4 xfs ext2'
+[ -z "$native" ] || broken=kernel
 
 scratch=$(mktemp -d "$guest/powercut.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -120,7 +118,7 @@ judge() { # CUTS
 cut=0
 while [ "$cut" -lt "$cuts" ]; do
 	jobs=
-	for fs in $systems; do
+	for fs in ext4 xfs ext2 dax; do
 		choose "$fs" "$cut"
 	done
 	random 3000

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# time.sh [BUILD [CUTS [RUNS]]]: how much faster it is to try CUTS power cuts (1000) from one record than by as many runs with
+# --powercut of the same load, each with the same check. RUNS of these are made, spread evenly over the load (100); the time of
+# the others is extrapolated, and said to be. RUNS=CUTS makes them all. Prints both times and their ratio. A command, and no test: a
+# time decides nothing on a machine that does something else too.
+set -eu
+
+# shellcheck source=tests/launcher/lib.sh
+. "${0%/*}/../launcher/lib.sh"
+# shellcheck source=tests/crashtest/lib.sh
+. "${0%/*}/lib.sh"
+crashtest_begin crashtest-time "$@"
+cuts=${2:-1000}
+runs=${3:-100}
+lmdb_unicode=$built/bin/examples/lmdb_unicode
+[ -x "$lmdb_unicode" ] || skip 'lmdb_unicode was not built (package liblmdb-dev)'
+need jq jq
+table=$scratch/table
+# Two fences for each commit of two lines.
+head -n "$cuts" /usr/share/unicode/UnicodeData.txt >"$table" 2>/dev/null || skip 'no UnicodeData.txt (package unicode-data)'
+
+# shellcheck disable=SC2016 # for the checker's shell
+check='a=$(sed -n "s/^committed //p" %o | tail -n 1); [ -z "$a" ] ||'" $lmdb_unicode check db $table \$a 2"
+now() { date +%s.%N; }
+since() { awk "BEGIN { print $(now) - $1 }"; }
+
+place
+mkdir db
+begin=$(now)
+# One draw of each moment, as each run has one seed.
+run 0 "$daxsync" crashtest --model=pmem --keep="$scratch/keep" --cuts="$cuts" --draw=7 --json="$scratch/json" \
+	--check="$check" -- "$lmdb_unicode" load db "$table" 2 1M
+replayed=$(since "$begin")
+tried=$(jq .draws "$scratch/json")
+
+# Runs at fences that lie evenly between the first and the last.
+jq -r '.cuts[] | select(.fence > 0) | .fence' "$scratch/json" >"$scratch/fences"
+all=$(wc -l <"$scratch/fences")
+[ "$runs" -le "$all" ] || runs=$all
+spent=0
+for i in $(seq "$runs"); do
+	fence=$(sed -n "$((1 + (i - 1) * all / runs))p" "$scratch/fences")
+	place
+	rm -rf "$scratch/images"
+	mkdir db "$scratch/images"
+	begin=$(now)
+	"$daxsync" run --emulate --policy=always-close --image-dir="$scratch/images" --powercut="$fence:7" -- \
+		"$lmdb_unicode" load db "$table" 2 1M >"$scratch/output" 2>"$scratch/err" || true
+	cp "$scratch"/images/data.mdb.* db/data.mdb 2>/dev/null || true
+	# shellcheck disable=SC2016 # for the shell of the check
+	DAXSYNC_OUTPUT=$scratch/output sh -c "$(printf %s "$check" | sed 's/%o/"$DAXSYNC_OUTPUT"/')" >"$scratch/out" ||
+		fail "fence $fence: the check fails after a real cut"
+	spent=$(awk "BEGIN { print $spent + $(since "$begin") }")
+done
+awk "BEGIN { real = $spent / $runs * $tried
+	printf \"%d cuts from one record: %.1f s\n%d runs with --powercut: %.1f s%s\nratio: %.1f\n\", $tried, $replayed, $tried, real,
+		$runs < $tried ? \" (extrapolated from $runs)\" : \"\", real / $replayed }"
