@@ -23,6 +23,7 @@ test="$quickstart $package g++ clang libclang-rt-dev clang-tidy clang-format cpp
 	git strace gdb time procps
 	lintian mandoc zsh
 	gnuplot-nox
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	patch qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
 # for tests/bench/plot.sh, which no test runs

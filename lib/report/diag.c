@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <ucontext.h>
 
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
@@ -16,12 +17,18 @@
 #define TEXT(x) TEXT2(x)
 
 struct unwind {
-	int (*getcontext)(unw_context_t *context);
 	int (*init_local)(unw_cursor_t *cursor, unw_context_t *context);
 	int (*init_local2)(unw_cursor_t *cursor, unw_context_t *context, int flags);
 	int (*step)(unw_cursor_t *cursor);
 	int (*get_reg)(unw_cursor_t *cursor, int reg, unw_word_t *value);
 	int (*get_proc_name)(unw_cursor_t *cursor, char *name, size_t size, unw_word_t *offset);
+};
+
+// They have the same layout, where libunwind does not use the system's type itself. Its own way to fill it is a function on
+// some CPUs and inline assembly on others.
+union registers {
+	ucontext_t os;
+	unw_context_t unwind;
 };
 
 // With UNW_LOCAL_ONLY the header's names are macros for the real ones (_ULx86_64_step): their text is what to look up.
@@ -31,25 +38,12 @@ static bool load(struct unwind *api)
 
 	if (!lib)
 		return false;
-#if defined(__x86_64__)
-	api->getcontext = (typeof(api->getcontext))dlsym(lib, "_Ux86_64_getcontext");
-#endif
 	api->init_local = (typeof(api->init_local))dlsym(lib, TEXT(unw_init_local));
 	api->init_local2 = (typeof(api->init_local2))dlsym(lib, TEXT(unw_init_local2));
 	api->step = (typeof(api->step))dlsym(lib, TEXT(unw_step));
 	api->get_reg = (typeof(api->get_reg))dlsym(lib, TEXT(unw_get_reg));
 	api->get_proc_name = (typeof(api->get_proc_name))dlsym(lib, TEXT(unw_get_proc_name));
 	return api->init_local && api->init_local2 && api->step && api->get_reg && api->get_proc_name;
-}
-
-static bool context_get(const struct unwind *api, unw_context_t *context)
-{
-#if defined(__x86_64__)
-	return api->getcontext && !api->getcontext(context);
-#else // elsewhere the header's macro is inline assembly and needs no symbol
-	(void)api;
-	return !unw_getcontext(context);
-#endif
 }
 
 static struct unwind api;
@@ -68,13 +62,13 @@ void dxs_diag_load(void)
 
 unsigned dxs_diag_stack(void *interrupted, uintptr_t *pc, unsigned nr)
 {
-	unw_context_t context;
+	union registers here;
 	unw_cursor_t cursor;
 	unw_word_t ip = 0;
 	unsigned depth = 0;
 
-	if (!atomic_load(&loaded) || (!interrupted && !context_get(&api, &context)) ||
-	    api.init_local2(&cursor, interrupted ? interrupted : &context, interrupted ? UNW_INIT_SIGNAL_FRAME : 0))
+	if (!atomic_load(&loaded) || (!interrupted && getcontext(&here.os)) ||
+	    api.init_local2(&cursor, interrupted ? interrupted : &here.unwind, interrupted ? UNW_INIT_SIGNAL_FRAME : 0))
 		return 0;
 	if (interrupted && nr && !api.get_reg(&cursor, UNW_REG_IP, &ip))
 		pc[depth++] = (uintptr_t)ip + 1;
@@ -88,12 +82,12 @@ unsigned dxs_diag_stack(void *interrupted, uintptr_t *pc, unsigned nr)
 void dxs_diag_backtrace(void)
 {
 	static atomic_flag done = ATOMIC_FLAG_INIT;
-	unw_context_t context;
+	union registers here;
 	unw_cursor_t cursor;
 	int depth;
 
-	if (!atomic_load(&loaded) || atomic_flag_test_and_set(&done) || !context_get(&api, &context) ||
-	    api.init_local(&cursor, &context))
+	if (!atomic_load(&loaded) || atomic_flag_test_and_set(&done) || getcontext(&here.os) ||
+	    api.init_local(&cursor, &here.unwind))
 		return;
 	for (depth = 0; depth < DEPTH && api.step(&cursor) > 0; depth++) {
 		unw_word_t ip = 0, offset = 0;

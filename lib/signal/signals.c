@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -14,11 +15,6 @@
 #include "signal/sigmask.h"
 
 #define NR_SIGNALS 65
-#ifdef __x86_64__
-#define RESTORER_FLAG 0x04000000 // libc sets it in every action, and shows it
-#else
-#define RESTORER_FLAG 0
-#endif
 
 int (*dxs_real_sigaction)(int, const struct sigaction *, struct sigaction *) = sigaction;
 
@@ -85,22 +81,14 @@ static struct sigaction as_kept(const struct sigaction *act)
 {
 	const int known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER |
 			  (int)SA_RESETHAND | 0x800; // SA_EXPOSE_TAGBITS
-	struct sigaction kept = {.sa_flags = (act->sa_flags & known) | RESTORER_FLAG};
+	// libc sets the restorer's flag in every action, and shows it
+	struct sigaction kept = {.sa_flags = (act->sa_flags & known) | (int)dxs_cpu_restorer_flag};
 
 	kept.sa_sigaction = act->sa_sigaction;
 	memcpy(&kept.sa_mask, &act->sa_mask, sizeof(dxs_sigset));
 	sigdelset(&kept.sa_mask, SIGKILL);
 	sigdelset(&kept.sa_mask, SIGSTOP);
 	return kept;
-}
-
-static void site_add(const ucontext_t *context)
-{
-#if defined(__x86_64__)
-	dxs_sites_store((uintptr_t)context->uc_mcontext.gregs[REG_RIP], (uintptr_t)context->uc_mcontext.gregs[REG_RSP]);
-#else // the caller of a function that calls nothing is in a register
-	dxs_sites_store((uintptr_t)context->uc_mcontext.pc, 0);
-#endif
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context);
@@ -316,18 +304,10 @@ static void recover_jump(int sig, const siginfo_t *info)
 	siglongjmp(to->env, 1);
 }
 
-// Whether a SIGSEGV comes from a store to a page without write permission (x86 page fault error
-// code, bit 1; arm64 ESR_EL1, exception class 0x24 or 0x25, WnR bit 6).
+// Whether a SIGSEGV can come from a store to a page without write permission.
 static bool is_write_fault(const siginfo_t *info, const ucontext_t *context)
 {
-	if (info->si_code != SEGV_ACCERR)
-		return false;
-#if defined(__x86_64__)
-	return context->uc_mcontext.gregs[REG_TRAPNO] == 14 && context->uc_mcontext.gregs[REG_ERR] & 2;
-#else
-	(void)context;
-	return true; // a load that is refused twice is the application's: dxs_trap_signal
-#endif
+	return info->si_code == SEGV_ACCERR && dxs_cpu_may_be_store(context);
 }
 
 static bool is_trap(int sig, const siginfo_t *info, const ucontext_t *context)
@@ -370,7 +350,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 			dxs_fault_check()) || // a child without fork handlers: its pages are open now
 		       handled(sig, info, context);
 		if (dxs_unlikely(dxs_sites_wanted) && ours)
-			site_add(context);
+			dxs_sites_store(dxs_cpu_pc(context), dxs_cpu_return_slot(context));
 	}
 	errno = saved;
 	if (!ours)

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/config.h"
+#include "base/cpu.h"
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -27,7 +28,7 @@
 // kernel ignores other bits, under MAP_SHARED_VALIDATE it refuses them.
 #define VALID_FLAGS                                                                                                    \
 	(MAP_FIXED | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |      \
-	 MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT)
+	 MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | DXS_CPU_MAP_FLAGS)
 
 struct sys_statx { // struct statx, which <sys/stat.h> and <linux/stat.h> cannot both give
 	uint32_t mask, blksize;
@@ -139,16 +140,27 @@ static bool pages_fit(void)
 	return getauxval(AT_PAGESZ) == DXS_PAGE_SIZE;
 }
 
+static bool is_wanted(void)
+{
+	return dxs_config.emulate || has_entries("/sys/bus/nd/devices") || has_entries("/sys/bus/dax/devices");
+}
+
 bool dxs_mode_is_possible(void)
 {
 	static _Atomic int answer; // 1: no, 2: yes
 
 	if (!atomic_load(&answer))
-		atomic_store(&answer, pages_fit() && (dxs_config.emulate || has_entries("/sys/bus/nd/devices") ||
-						      has_entries("/sys/bus/dax/devices"))
-					      ? 2
-					      : 1);
+		atomic_store(&answer, pages_fit() && is_wanted() ? 2 : 1);
 	return atomic_load(&answer) == 2;
+}
+
+// Once, and only where something would have been tracked.
+static void say_pages_do_not_fit(void)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&said) && is_wanted())
+		dxs_warn("the kernel's pages are of %lu bytes, not of 4096: nothing is tracked", getauxval(AT_PAGESZ));
 }
 
 static void look_at_file_system(struct dxs_candidate *out, int fd)
@@ -213,6 +225,7 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 	if (is_device || *dxs_config.include || *dxs_config.exclude)
 		dxs_fd_path(fd, out->path, sizeof(out->path));
 	if (!pages_fit()) {
+		say_pages_do_not_fit();
 		verdict(out, DXS_MODE_PASS, "the kernel's pages are not of 4 KiB");
 		return;
 	}

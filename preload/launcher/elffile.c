@@ -9,20 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
+
 #define MAX_NOTES 65536
 
-// What this program itself was built for.
-#if defined(__x86_64__)
-#define NATIVE_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_MACHINE EM_AARCH64
-#elif defined(__powerpc64__)
-#define NATIVE_MACHINE EM_PPC64
-#elif defined(__riscv)
-#define NATIVE_MACHINE EM_RISCV
-#else
-#define NATIVE_MACHINE EM_NONE
-#endif
 #define NATIVE_CLASS (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
 #define NATIVE_DATA (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB)
 
@@ -47,7 +37,7 @@ static int read_at(const struct file *file, void *buf, size_t len, uint64_t off)
 static bool is_native(const struct file *file)
 {
 	return file->header.e_ident[EI_CLASS] == NATIVE_CLASS && file->header.e_ident[EI_DATA] == NATIVE_DATA &&
-	       file->header.e_machine == NATIVE_MACHINE;
+	       file->header.e_machine == dxs_cpu_elf_machine;
 }
 
 // e_machine stands at the same place in every ELF file, in the file's own byte order.

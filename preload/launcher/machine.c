@@ -7,14 +7,11 @@
 #include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
+#include "base/cpu.h"
 #include "base/filter.h"
 #include "check.h"
 #include "engine/uffd.h"
@@ -53,22 +50,6 @@ static void say_pagemap(void)
 		dxs_check_say("PAGEMAP_SCAN", "available");
 	else
 		dxs_check_say("PAGEMAP_SCAN", "not available (Linux 6.7 and newer have it)");
-}
-
-static const char *flush_instruction(void)
-{
-#if defined(__x86_64__)
-	unsigned int a = 0, b = 0, c = 0, d = 0;
-
-	if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_CLWB))
-		return "clwb";
-	return b & bit_CLFLUSHOPT ? "clflushopt (the CPU has no clwb)"
-				  : "clflush (the CPU has neither clwb nor clflushopt)";
-#elif defined(__aarch64__)
-	return getauxval(AT_HWCAP) & (1UL << 16) ? "dc cvap" : "dc cvac (the CPU has no dc cvap)";
-#else
-	return "whatever libpmem2 knows for this CPU";
-#endif
 }
 
 static void say_library(const char *name, const char *file, const char *package)
@@ -159,7 +140,7 @@ bool dxs_check_machine(void)
 	say_kernel();
 	say_userfaultfd();
 	say_pagemap();
-	dxs_check_say("flush instruction", "%s", flush_instruction());
+	dxs_check_say("flush instruction", "%s", dxs_cpu_flush_instruction());
 	say_library("libpmem2", "libpmem2.so.1", "libpmem2-1");
 	say_library("libunwind", "libunwind.so.8", "libunwind8");
 	say_persistence();

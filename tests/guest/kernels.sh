@@ -9,6 +9,8 @@
 set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source=tests/apt.sh
+. "${0%/*}/../apt.sh"
 guest_begin "$@"
 guest_lock
 [ ! -f "$guest/version" ] || exit 0

@@ -6,6 +6,8 @@
 set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/../lib.sh"
+# shellcheck source=tests/apt.sh
+. "${0%/*}/../../apt.sh"
 guest_begin "$1" qemu
 guest_lock
 [ ! -x "$guest/run" ] || exit 0
