@@ -102,6 +102,7 @@ static void owed_count(struct dxs_file *file)
 	uint32_t causes = atomic_exchange_explicit(&file->causes, 0, memory_order_relaxed); // relaxed: a statistic
 
 	dxs_count(kernel_syncs, 1);
+	dxs_file_count(file, kernel_syncs, 1);
 	if (dxs_file_mode(file) == DXS_MODE_KERNEL)
 		dxs_count_add(mode_cause(file), 1);
 	for (unsigned i = 0; i < DXS_NR_CAUSES; i++)
@@ -167,6 +168,7 @@ static int kernel_msync(const struct part *part, int flags)
 	int ret = sys_msync(part->addr, part->next, flags);
 
 	dxs_count(kernel_syncs, 1);
+	dxs_file_count(file, kernel_syncs, 1);
 	dxs_count_add(mode_cause(file), 1);
 	dxs_asked_add(&asked, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
 	if (!ret && whole)
@@ -176,23 +178,62 @@ static int kernel_msync(const struct part *part, int flags)
 	return ret;
 }
 
-static int part_sync(const struct part *part, int flags)
+// Parts of one file, in ascending order, as ranges: those that overlap, or share a page, as one. Returns how many.
+static unsigned ranges_of(const struct part *part, unsigned nr, struct dxs_bytes *range)
+{
+	unsigned nr_ranges = 0;
+
+	for (unsigned i = 0; i < nr; i++) {
+		struct dxs_bytes *before = nr_ranges ? &range[nr_ranges - 1] : NULL;
+
+		if (before && part[i].off <= ((before->end - 1) | (DXS_PAGE_SIZE - 1)))
+			before->end = dxs_max64(before->end, part[i].end);
+		else
+			range[nr_ranges++] = (struct dxs_bytes){part[i].off, part[i].end};
+	}
+	return nr_ranges;
+}
+
+// The kernel's own syncs of parts: all of them, and the first error.
+static int kernel_msyncs(const struct part *part, unsigned nr, int flags)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < nr; i++) {
+		int ret = kernel_msync(&part[i], flags);
+
+		err = err ? err : ret;
+	}
+	return err;
+}
+
+// Parts of one file, in ascending order.
+static int parts_sync(const struct part *part, unsigned nr, int flags)
 {
 	struct dxs_file *file = part->file;
 	uint64_t kwrites = dxs_observed(file, 0, sync_asked, file);
-	int err = dxs_sync_range(file, part->off, part->end);
+	struct dxs_bytes range[DXS_SYNC_RANGES];
+	int err = dxs_sync_ranges(file, range, ranges_of(part, nr, range));
 	bool kernel = dxs_file_mode(file) == DXS_MODE_KERNEL; // once: it changes when other writers come and go
 	int ret = 0;
 
 	dxs_file_tell(file);
 	if (kernel && !err && !file->is_device)
-		return kernel_msync(part, flags);
+		return kernel_msyncs(part, nr, flags);
 	if (!kernel && !file->is_device && dxs_file_owes_kernel(file))
 		ret = owed_sync(file);
 	ret = err ? err : ret;
 	if (!ret && !kernel)
-		dxs_observe(file, sync_answered, file, kwrites, part->off >> file->page_shift,
-			    (part->end - 1) >> file->page_shift);
+		for (unsigned i = 0; i < nr; i++)
+			dxs_observe(file, sync_answered, file, kwrites, part[i].off >> file->page_shift,
+				    (part[i].end - 1) >> file->page_shift);
+	return ret;
+}
+
+static int part_sync(const struct part *part, int flags)
+{
+	int ret = parts_sync(part, 1, flags);
+
 	if (!ret && flags & MS_INVALIDATE) // the kernel knows whether it is locked, and has nothing else to do
 		ret = sys_msync(part->addr, part->next, MS_ASYNC | MS_INVALIDATE);
 	return ret;
@@ -251,6 +292,88 @@ int dxs_msync_bytes(uintptr_t start, uintptr_t end)
 	return dxs_near(start, end) ? sync_addresses(start, end, MS_SYNC) : DXS_PASS;
 }
 
+// What of several ranges is known, held until it is synced together; and what came of the others.
+struct gathered {
+	struct part part[DXS_SYNC_RANGES];
+	unsigned nr;
+	bool any, hole;
+	int err; // the first that is no hole
+};
+
+static void result_note(struct gathered *all, int ret)
+{
+	all->hole |= ret == -ENOMEM;
+	if (ret != -ENOMEM)
+		all->err = all->err ? all->err : ret;
+}
+
+static bool is_behind(const struct part *a, const struct part *b)
+{
+	return a->file != b->file ? a->file > b->file : a->off > b->off;
+}
+
+// By file, and by offset in it. They are few, and most programs give them in order.
+static void parts_sort(struct part *part, unsigned nr)
+{
+	for (unsigned i = 1; i < nr; i++) {
+		struct part moving = part[i];
+		unsigned at = i;
+
+		for (; at && is_behind(&part[at - 1], &moving); at--)
+			part[at] = part[at - 1];
+		part[at] = moving;
+	}
+}
+
+static void gathered_sync(struct gathered *all)
+{
+	unsigned from, to;
+
+	parts_sort(all->part, all->nr);
+	for (from = 0; from < all->nr; from = to) {
+		for (to = from + 1; to < all->nr && all->part[to].file == all->part[from].file; to++)
+			;
+		result_note(all, parts_sync(&all->part[from], to - from, MS_SYNC));
+	}
+	for (from = 0; from < all->nr; from++)
+		dxs_file_put(all->part[from].file);
+	all->nr = 0;
+}
+
+// What is not known of a range is the kernel's to sync, at once.
+static void range_gather(struct gathered *all, uintptr_t start, uintptr_t end)
+{
+	while (start < end) {
+		struct part *part = &all->part[all->nr];
+		bool known = part_find(start, end, part);
+
+		if (!known || part->addr > start)
+			result_note(all, sys_msync(start, known ? part->addr : end, MS_SYNC));
+		all->any |= known;
+		start = known ? part->next : end;
+		all->nr += known;
+		if (all->nr == DXS_SYNC_RANGES)
+			gathered_sync(all);
+	}
+}
+
+int dxs_msync_ranges(const struct iovec *range, size_t nr)
+{
+	dxs_sigset set = dxs_sig_block();
+	struct gathered all;
+
+	all.nr = 0;
+	all.any = all.hole = false;
+	all.err = 0;
+	for (size_t i = 0; i < nr; i++)
+		range_gather(&all, (uintptr_t)range[i].iov_base, (uintptr_t)range[i].iov_base + range[i].iov_len);
+	gathered_sync(&all);
+	dxs_sig_setmask(set);
+	if (all.err || all.hole)
+		return all.err ? all.err : -ENOMEM;
+	return all.any ? 0 : DXS_PASS;
+}
+
 // The known file behind a stat, held and with signals blocked, or NULL and nothing changed.
 static struct dxs_file *file_take(const struct stat *st, dxs_sigset *set)
 {
@@ -299,6 +422,7 @@ static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 				  : DXS_BEHIND(fsync, (fd), SYS_fsync, fd, 0, 0, 0, 0, 0));
 
 	dxs_count(kernel_syncs, 1);
+	dxs_file_count(file, kernel_syncs, 1);
 	dxs_count(kernel_syncs_fsync, 1);
 	if (dxs_file_own_mode(file) == DXS_MODE_KERNEL)
 		dxs_unserved_add(file->path, atomic_load(&file->reason));

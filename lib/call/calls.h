@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "core/observer.h"
 
@@ -22,6 +23,10 @@ struct dxs_file;
 int dxs_msync(void *addr, size_t len, int flags);
 int dxs_msync_bytes(uintptr_t start, uintptr_t end); // MS_SYNC at any alignment: only these bytes are promised
 int dxs_fsync(int fd, bool data_only);
+
+// The same of several ranges, with what is known of one file synced together. Goes on behind an error, and returns the first
+// that is not -ENOMEM; what is not known is synced by the kernel, so DXS_PASS means that all was done.
+int dxs_msync_ranges(const struct iovec *range, size_t nr);
 
 // Flushes bytes [off, end) of a descriptor's file, before somebody else's call of its fsync, or one that promises less.
 int dxs_flush_fd(int fd, uint64_t off, uint64_t end);

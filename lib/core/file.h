@@ -23,6 +23,11 @@ enum dxs_mode { DXS_MODE_PASS, DXS_MODE_KERNEL, DXS_MODE_EMULATED, DXS_MODE_DIRE
 
 const char *dxs_mode_name(enum dxs_mode mode);
 
+// What daxsync_map_stats_get() tells of a file, next to each other: a sync adds to most of them at once.
+struct dxs_file_counts {
+	_Atomic uint64_t syncs, pages_flushed, bytes_flushed, traps, kernel_syncs;
+};
+
 struct dxs_file {
 	dev_t dev;
 	ino_t ino;
@@ -68,6 +73,7 @@ struct dxs_file {
 	struct dxs_file *changing_next;
 	void *observed; // what the observer keeps of it; NULL: nobody looks (observer.h)
 	char path[256]; // where it was when first mapped, for people; cut if longer
+	struct dxs_file_counts counts;
 };
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.
@@ -109,6 +115,10 @@ void dxs_file_tell_closed(struct dxs_file *file, int err);
 
 // Logs and counts a change of the mode. Context: any with signals blocked.
 void dxs_file_tell(struct dxs_file *file);
+
+// relaxed: a counter orders nothing.
+#define dxs_file_count(file, name, nr)                                                                                 \
+	atomic_fetch_add_explicit(&(file)->counts.name, (uint64_t)(nr), memory_order_relaxed)
 
 enum dxs_cause { DXS_CAUSE_WRITE, DXS_CAUSE_RESIZE, DXS_CAUSE_MAPPING, DXS_CAUSE_UNSEEN, DXS_NR_CAUSES };
 

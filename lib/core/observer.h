@@ -45,9 +45,11 @@ struct dxs_observer {
 	int (*mapped)(const struct dxs_map *map);
 	bool (*shows_more)(struct dxs_file *file, uint64_t first, uint64_t last);
 
-	// Around a sync of [first, last]. NULL: no memory to observe it. `complete`: it has succeeded, and covers whole entries.
-	struct dxs_due *(*sync_begin)(struct dxs_file *file, uint64_t first, uint64_t last);
-	void (*sync_end)(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last, bool complete);
+	// Around a sync of stretches, in ascending order. NULL: no memory to observe it. `complete`: it has succeeded, and covers
+	// whole entries.
+	struct dxs_due *(*sync_begin)(struct dxs_file *file, const struct dxs_stretch *stretch, unsigned nr);
+	void (*sync_end)(struct dxs_file *file, struct dxs_due *due, const struct dxs_stretch *stretch, unsigned nr,
+			 bool complete);
 
 	// In a sync: bytes were flushed, or were a hole; the entries of `pages`, which stay open, were; the same thread has
 	// fenced; or another thread has fenced in its place, which is wrong.

@@ -45,17 +45,20 @@
 struct taken {
 	struct dxs_leaf *leaf;
 	uint64_t pages;
-	uint64_t closed; // of these, closed and unmarked; the others stay open
-	uint64_t failed; // not flushed: to be marked again (M6)
-	bool in_tree;    // a walk finds FLUSHING; otherwise it stands in the leaf only
+	uint64_t closed;   // of these, closed and unmarked; the others stay open
+	uint64_t failed;   // not flushed: to be marked again (M6)
+	bool in_tree;      // a walk finds FLUSHING; otherwise it stands in the leaf only
+	uint64_t off, end; // of the range, in bytes
 };
 
 struct sync {
 	struct dxs_file *file;
-	uint64_t off, end;            // bytes
+	const struct dxs_bytes *range; // in ascending order
+	unsigned nr_ranges;
+	uint64_t off, end;            // of the range that it is at: bytes
 	uint64_t first, last;         // entries, rounded outwards
 	int err;                      // the first error
-	bool partial;                 // the range begins or ends inside an entry
+	bool partial;                 // some range begins or ends inside an entry
 	bool close_all;               // the mapping is going: close whatever the policy says
 	bool alone;                   // no other sync of this file runs
 	bool checked;                 // the handlers are in place
@@ -259,8 +262,8 @@ static uint64_t entries_add(struct sync *sync, struct pieces *pieces, struct tak
 {
 	unsigned shift = sync->file->page_shift;
 	uintptr_t addr = entry_addr(sync, pgoff, &nr);
-	uint64_t start = dxs_max64(sync->off, pgoff << shift);
-	uint64_t end = dxs_min64(sync->end, (pgoff + nr) << shift);
+	uint64_t start = dxs_max64(taken->off, pgoff << shift);
+	uint64_t end = dxs_min64(taken->end, (pgoff + nr) << shift);
 
 	if (!addr)
 		failed_note(sync, taken, start, end - start, -EFAULT);
@@ -456,7 +459,7 @@ static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
 		dxs_leaf_release(leaf, claimed & ~dirty);
 	if (!dirty)
 		return;
-	*taken = (struct taken){.leaf = leaf, .pages = dirty};
+	*taken = (struct taken){.leaf = leaf, .pages = dirty, .off = sync->off, .end = sync->end};
 	nr = (unsigned)__builtin_popcountll(dirty);
 	sync->nr++;
 	sync->nr_taken += nr;
@@ -493,10 +496,15 @@ static void turn_alone(struct sync *sync)
 }
 
 // Waits until no other sync has pages of `range` FLUSHING. Those that are stored to and synced in a loop by others may be so
-// again whenever we look: after a few vain waits this sync runs alone.
+// again whenever we look: after a few vain waits this sync runs alone. A sync of several ranges may have met its own pages,
+// where two of them lie in one huge page.
 static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t range)
 {
+	bool own = sync->nr && sync->nr_ranges > 1;
+
 	complete(sync); // S.2
+	if (own)
+		return;
 	if (++sync->nr_waits > PATIENCE && !sync->alone)
 		turn_alone(sync);
 	else
@@ -588,8 +596,22 @@ static void discover(struct sync *sync)
 		all_is_dirty(sync);
 }
 
-// The durability argument, step by step. Caller holds maps_lock (shared or exclusive): no mapping comes or goes.
-static void sync_once(struct sync *sync)
+// Goes on to a range.
+static void range_enter(struct sync *sync, const struct dxs_bytes *range)
+{
+	unsigned shift = sync->file->page_shift;
+
+	sync->off = range->off;
+	sync->end = range->end;
+	sync->first = range->off >> shift;
+	sync->last = (range->end - 1) >> shift;
+}
+
+#define for_each_range(sync)                                                                                           \
+	for (const struct dxs_bytes *range_ = (sync)->range;                                                           \
+	     range_ < (sync)->range + (sync)->nr_ranges && (range_enter(sync, range_), true); range_++)
+
+static void walk(struct sync *sync)
 {
 	struct dxs_file *file = sync->file;
 	unsigned kinds = 1U << DXS_DIRTY | 1U << DXS_FLUSHING;
@@ -598,9 +620,19 @@ static void sync_once(struct sync *sync)
 
 	if (dxs_fault(DXS_FAULT_PASS_OVER))
 		kinds = 1U << DXS_FLUSHING;
+	while ((leaf = dxs_tree_walk(&file->tree, &cursor, sync->first, sync->last, kinds)))
+		sync_leaf(sync, leaf);
+}
+
+// The durability argument, step by step, for each page of any of the ranges. Caller holds maps_lock (shared or exclusive):
+// no mapping comes or goes.
+static void sync_once(struct sync *sync)
+{
 	// 1. A store that happened before this call was made to an open page. Open pages are DIRTY: new mappings start
-	//    open and unarmed (discover marks what was touched there), and a trap marks before it opens (M1).
-	discover(sync);
+	//    open and unarmed (discover marks what was touched there), and a trap marks before it opens (M1). All ranges
+	//    before the first walk: discover() waits for locks, and nothing is FLUSHING yet (S.2).
+	for_each_range (sync)
+		discover(sync);
 	// 2. So each such page is DIRTY now; or another sync has cleared the mark, after it had set FLUSHING, and has
 	//    not fenced yet; or it has fenced, and the store is durable; or its flush has failed (5).
 	// 3. That is so at any time until the walk comes by, and the walk reads DIRTY before FLUSHING: it meets every
@@ -608,9 +640,10 @@ static void sync_once(struct sync *sync)
 	//    and flushed by this thread, a batch at a time (complete). What is FLUSHING is waited for, then looked at
 	//    again: two syncs never have lines of a page between flush and fence, where the one that comes second would
 	//    find them clean and fence for nothing.
-	while ((leaf = dxs_tree_walk(&file->tree, &cursor, sync->first, sync->last, kinds)))
-		sync_leaf(sync, leaf);
-	// 4. The fence makes durable what this thread flushed; only then may others rely on it (FLUSHING released).
+	for_each_range (sync)
+		walk(sync);
+	// 4. The fence makes durable what this thread flushed; only then may others rely on it (FLUSHING released). One
+	//    fence for all ranges: what was taken of the first ones stays FLUSHING until then.
 	complete(sync);
 }
 
@@ -622,6 +655,8 @@ static void statistics_add(const struct sync *sync)
 	if (sync->nr_taken) {
 		dxs_count(pages_flushed, sync->nr_taken);
 		dxs_count(bytes_flushed, sync->nr_bytes);
+		dxs_file_count(sync->file, pages_flushed, sync->nr_taken);
+		dxs_file_count(sync->file, bytes_flushed, sync->nr_bytes);
 	}
 	if (sync->nr_closed)
 		dxs_count(pages_closed, sync->nr_closed);
@@ -634,7 +669,8 @@ static int sync_run(struct sync *sync)
 	uint64_t failed;
 
 	turn_begin(sync);
-	dxs_policy_sync(sync->file, sync->first, sync->last);
+	for_each_range (sync)
+		dxs_policy_sync(sync->file, sync->first, sync->last);
 	do {
 		failed = atomic_load(&sync->file->nr_failed);
 		sync_once(sync);
@@ -646,46 +682,53 @@ static int sync_run(struct sync *sync)
 	return sync->err;
 }
 
-static void sync_init(struct sync *sync, struct dxs_file *file, uint64_t off, uint64_t end)
+static void sync_init(struct sync *sync, struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
 {
+	uint64_t inside = dxs_file_page_size(file) - 1;
+	unsigned i;
+
 	memset(sync, 0, offsetof(struct sync, taken));
 	sync->file = file;
-	sync->off = off;
-	sync->end = end;
-	sync->first = off >> file->page_shift;
-	sync->last = (end - 1) >> file->page_shift;
-	sync->partial = (off | end) & (dxs_file_page_size(file) - 1);
+	sync->range = range;
+	sync->nr_ranges = nr;
+	for (i = 0; i < nr; i++)
+		sync->partial |= (range[i].off | range[i].end) & inside;
 }
 
 static int run_observed(struct sync *sync)
 {
+	struct dxs_stretch stretch[DXS_SYNC_RANGES];
+	unsigned nr = 0;
 	int err;
 
 	if (dxs_likely(!sync->file->observed))
 		return sync_run(sync);
-	sync->due = dxs_observer->sync_begin(sync->file, sync->first, sync->last);
+	for_each_range (sync)
+		stretch[nr++] = (struct dxs_stretch){sync->first, sync->last};
+	sync->due = dxs_observer->sync_begin(sync->file, stretch, nr);
 	if (!sync->due)
 		return -ENOMEM; // what nobody keeps, no fence makes durable
 	err = sync_run(sync);
-	dxs_observer->sync_end(sync->file, sync->due, sync->first, sync->last, !err && !sync->partial);
+	dxs_observer->sync_end(sync->file, sync->due, stretch, nr, !err && !sync->partial);
 	return err;
 }
 
 int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end)
 {
+	const struct dxs_bytes range = {off, end};
 	struct sync sync;
 
-	sync_init(&sync, file, off, end);
+	sync_init(&sync, file, &range, 1);
 	sync.close_all = true;
 	return run_observed(&sync);
 }
 
-static int sync_shared(struct dxs_file *file, uint64_t off, uint64_t end)
+static int sync_shared(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
 {
 	struct sync sync;
 	int err;
 
-	sync_init(&sync, file, off, end);
+	sync_init(&sync, file, range, nr);
 	dxs_shared_lock(&file->maps_lock);
 	err = run_observed(&sync);
 	dxs_shared_unlock(&file->maps_lock);
@@ -694,7 +737,9 @@ static int sync_shared(struct dxs_file *file, uint64_t off, uint64_t end)
 
 static int sync_pages(struct dxs_file *file, uint64_t first, uint64_t last)
 {
-	return sync_shared(file, first << file->page_shift, (last + 1) << file->page_shift);
+	const struct dxs_bytes range = {first << file->page_shift, (last + 1) << file->page_shift};
+
+	return sync_shared(file, &range, 1);
 }
 
 // Bytes that a file can have in its tree; with entries of 1 GiB that is more than a file can have at all.
@@ -703,27 +748,54 @@ static uint64_t bytes_most(const struct dxs_file *file)
 	return dxs_min64(DXS_TREE_PAGES, (1ULL << 63) >> file->page_shift) << file->page_shift;
 }
 
-int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
+// The large ranges one by one, as groups do, then the small ones together.
+static int ranges_sync(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
+{
+	struct dxs_bytes small[DXS_SYNC_RANGES];
+	uint64_t most = bytes_most(file);
+	unsigned i, nr_small = 0;
+	int err = 0, ret = 0;
+
+	for (i = 0; i < nr; i++) {
+		uint64_t end = dxs_min64(range[i].end, most);
+		uint64_t first = range[i].off >> file->page_shift, last = (end - 1) >> file->page_shift;
+
+		if (range[i].off >= end)
+			continue;
+		if (last - first < GROUP_PAGES)
+			small[nr_small++] = (struct dxs_bytes){range[i].off, end};
+		else
+			ret = dxs_group_sync(&file->group, file, first, last, sync_pages);
+		err = err ? err : ret;
+	}
+	if (nr_small)
+		ret = sync_shared(file, small, nr_small);
+	return err ? err : ret;
+}
+
+int dxs_sync_ranges(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
 {
 	bool is_timed = dxs_sites_wanted || dxs_counter_get(DXS_syncs) % DXS_STATS_SYNCS_TIMED == 0;
 	uint64_t begin = is_timed ? dxs_now_ns() : 0;
-	uint64_t first, last;
 	int err = 0;
 
-	end = dxs_min64(end, bytes_most(file));
-	if (dxs_file_mode(file) == DXS_MODE_BYTE) {
+	if (dxs_file_mode(file) == DXS_MODE_BYTE)
 		dxs_flush_drain(); // of the store buffer: what is in the caches is durable
-	} else if (off < end) {
-		first = off >> file->page_shift;
-		last = (end - 1) >> file->page_shift;
-		err = last - first < GROUP_PAGES ? sync_shared(file, off, end)
-						 : dxs_group_sync(&file->group, file, first, last, sync_pages);
-	}
+	else
+		err = ranges_sync(file, range, nr);
 	dxs_count(syncs, 1);
+	dxs_file_count(file, syncs, 1);
 	dxs_file_account(file);
 	if (err)
 		dxs_count(sync_errors, 1);
 	if (is_timed)
 		dxs_stats_sync_ns(dxs_now_ns() - begin);
 	return err;
+}
+
+int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
+{
+	const struct dxs_bytes range = {off, end};
+
+	return dxs_sync_ranges(file, &range, 1);
 }

@@ -119,6 +119,7 @@ static enum dxs_trap trap_store(uintptr_t addr)
 		result = DXS_TRAP_GOING;
 	} else {
 		dxs_count(traps, 1);
+		dxs_file_count(map->file, traps, 1);
 		if (!mark_and_open(map, addr))
 			result = DXS_TRAP_FOREIGN; // rather than trap for ever
 	}

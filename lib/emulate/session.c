@@ -47,20 +47,25 @@ static int mapped(const struct dxs_map *map)
 	return map->file->is_device ? dxs_image_cover(map) : 0;
 }
 
-static struct dxs_due *sync_begin(struct dxs_file *file, uint64_t first, uint64_t last)
+static struct dxs_due *sync_begin(struct dxs_file *file, const struct dxs_stretch *stretch, unsigned nr)
 {
 	struct dxs_due *due = dxs_image_stage();
 
-	if (due)
-		dxs_verify_begin(file, due, first, last);
+	if (!due)
+		return NULL;
+	dxs_verify_begin(due);
+	for (unsigned i = 0; i < nr; i++)
+		dxs_verify_due(file, due, stretch[i].first, stretch[i].last);
 	return due;
 }
 
-static void sync_end(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last, bool complete)
+static void sync_end(struct dxs_file *file, struct dxs_due *due, const struct dxs_stretch *stretch, unsigned nr,
+		     bool complete)
 {
 	if (complete)
 		dxs_verify_end(file, due);
-	dxs_verify_range(file, due, first, last);
+	for (unsigned i = 0; i < nr; i++)
+		dxs_verify_range(file, due, stretch[i].first, stretch[i].last);
 	dxs_image_unstage();
 }
 

@@ -274,16 +274,29 @@ void dxs_verify_taken(struct dxs_file *file, struct dxs_due *due, struct dxs_lea
 	}
 }
 
-void dxs_verify_begin(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last)
+void dxs_verify_begin(struct dxs_due *due)
+{
+	due->event = dxs_history_next();
+	due->nr = due->nr_missed = 0;
+}
+
+// Each leaf once: the range before may have ended in it.
+static void due_add(struct dxs_due *due, struct dxs_leaf *leaf, uint64_t pages)
+{
+	if (!due->nr || due->leaf[due->nr - 1].leaf != leaf) {
+		due->leaf[due->nr].leaf = leaf;
+		due->leaf[due->nr++].pages = 0;
+	}
+	due->leaf[due->nr - 1].pages |= pages;
+}
+
+void dxs_verify_due(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last)
 {
 	struct dxs_leaf *leaf;
 
-	due->event = dxs_history_next();
-	due->nr = due->nr_missed = 0;
 	while (dxs_config.verify && due->nr < DXS_DUE_LEAVES &&
 	       (leaf = dxs_tree_next(&file->tree, first, last, 1U << DXS_DIRTY))) {
-		due->leaf[due->nr].leaf = leaf;
-		due->leaf[due->nr++].pages = dxs_leaf_get(leaf, DXS_DIRTY) & dxs_leaf_mask(leaf, first, last);
+		due_add(due, leaf, dxs_leaf_get(leaf, DXS_DIRTY) & dxs_leaf_mask(leaf, first, last));
 		first = leaf->first + DXS_LEAF_PAGES;
 		if (first > last)
 			break;

@@ -16,7 +16,7 @@ struct dxs_leaf;
 //   V2 open in any mapping: marked DIRTY, or in a part that was never closed and is open by definition.
 //   V3 (dxs_verify_taken) taken up by a sync: flushed by it before its fence, or equal to its image all the same. That
 //      finds a flush left out on a page that stays open and marked, of which V1 and V2 say nothing.
-//   V4 (dxs_verify_begin, dxs_verify_end) DIRTY when a sync began: flushed by some sync since, or equal to its image. That
+//   V4 (dxs_verify_due, dxs_verify_end) DIRTY when a sync began: flushed by some sync since, or equal to its image. That
 //      finds a sync that passes over pages, whatever the reason. Not looked at in a sync with more than 1024 dirty leaves,
 //      or during which thousands of other events happened.
 //   V5 (dxs_verify_kernel) written by the kernel (KWRITE) before an msync began, in its range: published by a kernel sync.
@@ -26,8 +26,9 @@ struct dxs_leaf;
 // Caller holds maps_lock. Pages written by write(2) and not yet synced by the kernel are not the tracker's.
 void dxs_verify_range(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last);
 
-// V4, around a sync: notes what is DIRTY in [first, last]; checks it.
-void dxs_verify_begin(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last);
+// V4, around a sync: notes what is DIRTY in [first, last], of each of its ranges, in ascending order; checks it.
+void dxs_verify_begin(struct dxs_due *due);
+void dxs_verify_due(struct dxs_file *file, struct dxs_due *due, uint64_t first, uint64_t last);
 void dxs_verify_end(struct dxs_file *file, struct dxs_due *due);
 
 // V5, around an msync of [first, last] outside of mode `kernel`, which has succeeded. kwrites: what the first call has
