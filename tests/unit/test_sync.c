@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "core/dirty.h"
 #include "core/engine.h"
 #include "core/file.h"
 #include "core/sync.h"
@@ -114,6 +115,17 @@ static bool fake_is_alive(void)
 	return alive;
 }
 
+static uint64_t nr_unknown;    // of the first entries of each mapping
+static void (*on_known)(void); // called by known()
+
+static uintptr_t fake_known(const struct dxs_map *at, uintptr_t *start, uintptr_t end)
+{
+	if (on_known)
+		on_known();
+	*start = dxs_min64(end, dxs_max64(*start, at->addr + nr_unknown * 4096));
+	return end;
+}
+
 static bool fake_is_short(void)
 {
 	return false;
@@ -122,6 +134,7 @@ static bool fake_is_short(void)
 static const struct dxs_engine fake = {
 	.close = fake_close,
 	.discover = fake_discover,
+	.known = fake_known,
 	.is_alive = fake_is_alive,
 	.is_short = fake_is_short,
 };
@@ -512,6 +525,102 @@ Test(sync, more_pages_than_a_batch_are_all_flushed)
 	cr_expect_eq(bytes_flushed(), BYTES);
 	cr_expect_eq(nr_calls, 2 * PAGES / DXS_LEAF_PAGES);
 	cr_expect(is_clean(0, PAGES - 1));
+}
+
+Test(sync, an_entry_is_dirty_while_it_is_marked_or_flushing_or_unknown)
+{
+	uint64_t fences = dxs_counter_get(DXS_fences);
+
+	cr_expect_eq(dxs_dirty(file, 64, 127), 0);
+	dirty(66, 66);
+	dxs_leaf_claim(leaf_of(64), bit_of(70));
+	cr_expect_eq(dxs_dirty(file, 64, 127), 1 << 2 | 1 << 6);
+	cr_expect_eq(dxs_dirty(file, 67, 69), 0, "in the range only");
+	dxs_leaf_release(leaf_of(64), bit_of(70));
+	nr_unknown = 67;
+	cr_expect_eq(dxs_dirty(file, 65, 127), 1 << 1 | 1 << 2);
+	nr_unknown = 0;
+	cr_expect_eq(nr_calls, 0);
+	cr_expect_eq(dxs_counter_get(DXS_fences), fences);
+}
+
+static void fail_one(void)
+{
+	atomic_fetch_add(&file->nr_failed, 1);
+}
+
+Test(sync, nothing_is_known_clean_while_a_flush_fails_or_the_kernel_is_owed_a_sync)
+{
+	on_known = fail_one;
+	cr_expect_eq(dxs_dirty(file, 1, 2), 6, "a mark may have been put back after it was looked for");
+	on_known = NULL;
+	alive = false;
+	cr_expect_eq(dxs_dirty(file, 1, 2), 6);
+	alive = true;
+	cr_expect_eq(dxs_dirty(file, 1, 2), 0);
+	dxs_file_changed(file, DXS_CAUSE_WRITE);
+	cr_expect_eq(dxs_dirty(file, 1, 2), 6);
+	atomic_store(&file->kernel_synced, atomic_load(&file->kernel_changes));
+	cr_expect_eq(dxs_dirty(file, 1, 2), 0);
+	atomic_store(&file->mode, DXS_MODE_KERNEL);
+	cr_expect_eq(dxs_dirty(file, 0, 63), ~0ULL);
+	atomic_store(&file->mode, DXS_MODE_BYTE);
+	dirty(1, 1);
+	cr_expect_eq(dxs_dirty(file, 0, 63), 0, "what is in the caches is durable");
+}
+
+Test(sync, several_ranges_are_flushed_before_one_fence)
+{
+	const struct dxs_bytes range[] = {{8, 16}, {4096UL * 5, 4096UL * 6}, {4096UL * 200 + 1, 4096UL * 203}};
+	uint64_t fences = dxs_counter_get(DXS_fences), syncs = dxs_counter_get(DXS_syncs);
+
+	dirty(0, 300);
+	cr_expect_eq(dxs_sync_ranges(file, range, 3), 0);
+	cr_expect_eq(dxs_counter_get(DXS_fences) - fences, 1);
+	cr_expect_eq(dxs_counter_get(DXS_syncs) - syncs, 1);
+	cr_expect_eq(bytes_flushed(), 8 + 4096 + 3 * 4096 - 1, "no byte but theirs");
+	cr_expect(has(DXS_DIRTY, 0), "covered in part");
+	cr_expect(has(DXS_DIRTY, 200), "covered in part");
+	cr_expect_not(has(DXS_DIRTY, 5));
+	cr_expect_not(has(DXS_DIRTY, 201) || has(DXS_DIRTY, 202));
+	cr_expect(has(DXS_DIRTY, 4) && has(DXS_DIRTY, 6) && has(DXS_DIRTY, 203));
+	for (uint64_t at = 0; at < 300; at++)
+		cr_assert_not(has(DXS_FLUSHING, at));
+}
+
+Test(sync, ranges_that_share_a_page_do_not_wait_for_each_other)
+{
+	const struct dxs_bytes range[] = {{0, 8}, {64, 72}, {128, 136}, {4096, 8192}};
+
+	dirty(0, 1);
+	cr_expect_eq(dxs_sync_ranges(file, range, 4), 0);
+	cr_expect_eq(bytes_flushed(), 3 * 8 + 4096);
+	cr_expect_not(has(DXS_FLUSHING, 0) || has(DXS_FLUSHING, 1));
+}
+
+Test(sync, large_ranges_among_several_are_flushed_too)
+{
+	const struct dxs_bytes range[] = {{8, 16}, {4096UL * 64, 4096UL * 1024}, {4096UL * 2000, 4096UL * 2001}};
+
+	dirty(0, PAGES - 1);
+	cr_expect_eq(dxs_sync_ranges(file, range, 3), 0);
+	cr_expect_eq(bytes_flushed(), 8 + 4096UL * (1024 - 64) + 4096);
+	cr_expect(is_clean(64, 1023) && is_clean(2000, 2000));
+}
+
+Test(sync, an_error_in_one_of_several_ranges_is_returned_and_the_others_are_clean)
+{
+	const struct dxs_bytes range[] = {{0, 4096}, {4096UL * 100, 4096UL * 101}};
+
+	dirty(0, 0);
+	dirty(100, 100);
+	fault("flush-error@1");
+	cr_expect_eq(dxs_sync_ranges(file, range, 2), -EIO);
+	cr_expect(has(DXS_DIRTY, 0));
+	cr_expect(is_clean(100, 100));
+	fault("");
+	cr_expect_eq(dxs_sync_ranges(file, range, 2), 0);
+	cr_expect(is_clean(0, 100));
 }
 
 Test(sync, an_error_of_the_flush_is_returned_and_puts_the_marks_back)
