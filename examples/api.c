@@ -25,6 +25,8 @@ int main(int argc, char **argv)
 {
 	struct daxsync_opts opts = {.size = sizeof(opts), .flags = DAXSYNC_OPT_EMULATE};
 	struct daxsync_stats stats = {.size = sizeof(stats)};
+	unsigned char dirty[3];
+	struct iovec range[2];
 	void *addr;
 	char *text;
 	int fd, err;
@@ -51,6 +53,13 @@ int main(int argc, char **argv)
 			return fail("daxsync_sync", err);
 	}
 	memset(text + LEN / 2, 1, 3 * 4096);
+	range[0] = (struct iovec){text + LEN / 2, 4096};
+	range[1] = (struct iovec){text + LEN / 2 + 2 * 4096, 4096};
+	err = daxsync_syncv(range, 2); // two of the three pages, with one fence
+	if (err)
+		return fail("daxsync_syncv", err);
+	daxsync_dirty(text + LEN / 2, sizeof(dirty) * 4096, dirty);
+	printf("to be flushed: %d %d %d\n", dirty[0], dirty[1], dirty[2]);
 	err = daxsync_sync_file(fd); // all of the file, size and all
 	if (err)
 		return fail("daxsync_sync_file", err);

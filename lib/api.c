@@ -5,10 +5,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "api.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "call/calls.h"
 #include "core/file.h"
+#include "core/mapping.h"
 #include "core/sync.h"
 #include "daxsync/daxsync.h"
 #include "emulator.h"
@@ -17,7 +19,6 @@
 #include "report/stats.h"
 #include "space/track.h"
 
-#define EXPORT __attribute__((visibility("default")))
 #define TEXT2(x) #x
 #define TEXT(x) TEXT2(x)
 
@@ -39,6 +40,43 @@ static int opts_read(const struct daxsync_opts *opts, unsigned *flags)
 	if (*flags & DAXSYNC_OPT_EMULATE && !dxs_emulator_load())
 		*flags &= ~DAXSYNC_OPT_EMULATE;
 	return 0;
+}
+
+// Whether the library knows what is set in a structure of the caller's, which may be longer than its own.
+static bool is_known(const void *given, size_t size, size_t known)
+{
+	const unsigned char *byte = given;
+
+	while (size > known && !byte[size - 1])
+		size--;
+	return size <= known;
+}
+
+static void configure_locked(const struct daxsync_config *config)
+{
+	if (!dxs_config.has_engine)
+		dxs_config.engine = config->engine ? (int)config->engine - 1 : DXS_ENGINE_AUTO;
+	if (!dxs_config.has_policy)
+		dxs_config.policy = config->policy ? (int)config->policy - 1 : DXS_POLICY_ADAPTIVE;
+}
+
+EXPORT int daxsync_configure(const struct daxsync_config *config)
+{
+	dxs_sigset set;
+	bool busy;
+
+	if (config->size < sizeof(*config) || config->engine > DAXSYNC_ENGINE_MPROTECT ||
+	    config->policy > DAXSYNC_POLICY_NEVER_CLOSE || !is_known(config, config->size, sizeof(*config)))
+		return -EINVAL;
+	dxs_init();
+	set = dxs_sig_block();
+	dxs_registry_lock(); // who reads them has a mapping, or is about to make one
+	busy = dxs_maps_any();
+	if (!busy)
+		configure_locked(config);
+	dxs_registry_unlock();
+	dxs_sig_setmask(set);
+	return busy ? -EBUSY : 0;
 }
 
 static int track(void *addr, size_t len, int prot, int fd, off_t off, unsigned flags)
@@ -111,6 +149,20 @@ EXPORT int daxsync_sync(const void *addr, size_t len)
 	return (int)dxs_sys6(SYS_msync, (long)page, (long)(start + len - page), MS_SYNC, 0, 0, 0);
 }
 
+EXPORT int daxsync_syncv(const struct iovec *range, size_t nr_ranges)
+{
+	int err;
+
+	for (size_t i = 0; i < nr_ranges; i++)
+		if ((uintptr_t)range[i].iov_base + range[i].iov_len < (uintptr_t)range[i].iov_base)
+			return -EOVERFLOW;
+	dxs_fork_check();
+	err = dxs_msync_ranges(range, nr_ranges);
+	if (err != DXS_PASS)
+		dxs_sites_sync(__builtin_return_address(0));
+	return err == DXS_PASS ? 0 : err;
+}
+
 EXPORT int daxsync_sync_file(int fd)
 {
 	int err;
@@ -120,53 +172,6 @@ EXPORT int daxsync_sync_file(int fd)
 	if (err != DXS_PASS)
 		dxs_sites_sync(__builtin_return_address(0));
 	return err == DXS_PASS ? (int)dxs_sys6(SYS_fsync, fd, 0, 0, 0, 0, 0) : err;
-}
-
-// The file of the mapping at an address, held, or NULL.
-static struct dxs_file *file_at(const void *addr)
-{
-	dxs_sigset set = dxs_sig_block();
-	unsigned section = dxs_maps_enter();
-	struct dxs_map *map = dxs_maps_find((uintptr_t)addr);
-	struct dxs_file *file = map ? map->file : NULL;
-
-	if (file)
-		dxs_file_get(file);
-	dxs_maps_exit(section);
-	dxs_sig_setmask(set);
-	return file;
-}
-
-static void file_let(struct dxs_file *file)
-{
-	dxs_sigset set = dxs_sig_block();
-
-	dxs_file_put(file);
-	dxs_sig_setmask(set);
-}
-
-EXPORT int daxsync_mode_of(const void *addr)
-{
-	struct dxs_file *file = file_at(addr);
-	int mode = DAXSYNC_MODE_PASS;
-
-	if (file) {
-		mode = (int)dxs_file_mode(file);
-		file_let(file);
-	}
-	return mode;
-}
-
-EXPORT const char *daxsync_reason_of(const void *addr)
-{
-	struct dxs_file *file = file_at(addr);
-	const char *reason = "nothing is tracked there";
-
-	if (file) {
-		reason = dxs_file_reason(file);
-		file_let(file);
-	}
-	return reason;
 }
 
 EXPORT int daxsync_stats_get(struct daxsync_stats *stats)
@@ -194,6 +199,25 @@ EXPORT int daxsync_stats_json(int fd)
 	return dxs_stats_write_json(fd);
 }
 
+EXPORT int daxsync_log_set(int level, daxsync_log_fn *fn, void *arg)
+{
+	dxs_sigset set;
+	int err;
+
+	if (fn && (level < DAXSYNC_LOG_ERROR || level > DAXSYNC_LOG_DEBUG))
+		return -EINVAL;
+	set = dxs_sig_block();
+	dxs_registry_lock();
+	err = dxs_log_to(fn, arg);
+	dxs_registry_unlock();
+	dxs_sig_setmask(set);
+	if (err)
+		return err;
+	dxs_init(); // after it: fn hears what is wrong with the settings
+	dxs_log_level = fn ? (enum dxs_log_level)level : (enum dxs_log_level)dxs_config.log;
+	return 0;
+}
+
 EXPORT const char *daxsync_strerror(int err)
 {
 	switch (err) {
@@ -204,6 +228,10 @@ EXPORT const char *daxsync_strerror(int err)
 		       "that file";
 	case -EOPNOTSUPP:
 		return "this file cannot be tracked";
+	case -EBUSY:
+		return "something is tracked already";
+	case -ENOENT:
+		return "nothing is tracked there";
 	case -EEXIST:
 		return "a part of the range is tracked already";
 	case -EIO:

@@ -15,6 +15,7 @@
  *    the library's back is undefined.
  *  - The library handles SIGSEGV and SIGBUS once the first mapping is tracked. Handlers that the program installs
  *    before are called for what is not the library's; without the shim, a program must not install new ones later.
+ *  - Structures that begin with their size may grow: set `size` to the sizeof that the program was built with.
  *  - All functions return 0 (or a value) or a negative errno; errno itself is not changed. Unless a function says
  *    otherwise it may be called from any thread, may sleep, and is not async-signal-safe.
  */
@@ -24,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,6 +54,41 @@ struct daxsync_opts {
 
 #define DAXSYNC_OPT_EMULATE 1u /* track files that are not on persistent memory (as DAXSYNC_EMULATE=1) */
 #define DAXSYNC_OPT_STRICT 2u  /* fail with -EOPNOTSUPP rather than fall back to `kernel` or `pass` */
+
+/** How stores to write-protected pages are noticed, and which pages a sync write-protects again (daxsync(7)). */
+enum daxsync_engine {
+	DAXSYNC_ENGINE_DEFAULT = 0, /* no choice of the program's */
+	DAXSYNC_ENGINE_AUTO = 1,
+	DAXSYNC_ENGINE_UFFD = 2,
+	DAXSYNC_ENGINE_MPROTECT = 3
+};
+
+enum daxsync_policy {
+	DAXSYNC_POLICY_DEFAULT = 0, /* no choice of the program's */
+	DAXSYNC_POLICY_ADAPTIVE = 1,
+	DAXSYNC_POLICY_ALWAYS_CLOSE = 2,
+	DAXSYNC_POLICY_NEVER_CLOSE = 3
+};
+
+/** What daxsync_configure() sets. Set `size` to sizeof(struct daxsync_config), and what is not chosen to 0. */
+struct daxsync_config {
+	size_t size;
+	unsigned engine; /* enum daxsync_engine */
+	unsigned policy; /* enum daxsync_policy */
+};
+
+/**
+ * Chooses the engine and the policy of this process, before it maps anything that is tracked.
+ *
+ * Guarantee: mappings made from now on have them, unless the environment says otherwise: DAXSYNC_ENGINE and
+ * DAXSYNC_POLICY go first, because they are of whoever runs the program. A member that is 0 goes back to the default.
+ * Not guaranteed: that the engine can track a file; ask daxsync_mode_of(). What is correct depends on neither.
+ *
+ * Return: 0; -EINVAL (`config->size` too small, an unknown value, or something set in a member that the library does
+ * not know); -EBUSY (something is tracked already, by this call of the program's or by its shim). On an error nothing
+ * has changed.
+ */
+int daxsync_configure(const struct daxsync_config *config);
 
 /**
  * Maps `len` bytes of a file from byte `off` on, shared, readable and writable, and tracks stores to them.
@@ -115,6 +152,26 @@ int daxsync_release(void *addr, size_t len);
 int daxsync_sync(const void *addr, size_t len);
 
 /**
+ * Makes stores to several ranges durable, as daxsync_sync() does for each, but with fewer fences: one for each file,
+ * and more only for large amounts (over 64 pieces of 256 KiB, over 4 MiB, over 32 ranges at once). The ranges may be of
+ * any alignment, in any order, in any number; they may lie in different mappings and files, overlap, or be empty.
+ *
+ * @param range  nr_ranges ranges of memory; not changed, and not to be changed meanwhile
+ *
+ * Guarantee: when it returns 0, what daxsync_sync() guarantees for one range is so for each of them. On an error it
+ * goes on with the other ranges. Some are durable then and some are not, and there is no telling which; what is not
+ * stays dirty, and the next sync tries again.
+ * Not guaranteed: any order in which ranges become durable, or that they become so together. A power cut during the call
+ * may leave any of them.
+ *
+ * Context: as daxsync_sync().
+ *
+ * Return: 0; -EOVERFLOW (a range wraps; nothing was done); else the first error that is not -ENOMEM, as of
+ * daxsync_sync(): -EIO, or of the kernel's msync(); else -ENOMEM (a part of a range is not mapped; the rest was synced).
+ */
+int daxsync_syncv(const struct iovec *range, size_t nr_ranges);
+
+/**
  * Makes the file durable as fsync() does: tracked stores through any mapping, then the kernel's fsync().
  *
  * Context: async-signal-safe. May sleep.
@@ -130,6 +187,56 @@ int daxsync_mode_of(const void *addr);
  * Why the mapping at an address has its mode: static text, never NULL.
  */
 const char *daxsync_reason_of(const void *addr);
+
+/**
+ * A mapping, and what was counted for its file: syncs and write faults are of the file, through whichever mapping. Set
+ * `size` to sizeof(struct daxsync_map_stats) before the call; fields may be added.
+ */
+struct daxsync_map_stats {
+	size_t size;
+	uint64_t addr;          /* where the tracked mapping begins */
+	uint64_t len;           /* bytes */
+	uint64_t off;           /* bytes: where it begins in the file */
+	uint64_t page_size;     /* bytes: the unit that is tracked */
+	uint64_t mode;          /* enum daxsync_mode, now */
+	uint64_t syncs;         /* sync calls that met the file */
+	uint64_t traps;         /* stores to closed pages */
+	uint64_t pages_flushed; /* pages of page_size */
+	uint64_t bytes_flushed; /* bytes */
+	uint64_t kernel_syncs;  /* sync calls passed on to the kernel */
+};
+
+/**
+ * Fills the first stats->size bytes of the statistics of the mapping at an address.
+ *
+ * Guarantee: each counter by itself is right; they are not all of one moment. They count from when the file became known.
+ * Not guaranteed: whether that goes on when the last mapping of the file has gone and a new one comes. A part of a mapping
+ * that was unmapped, released or protected differently leaves two mappings.
+ *
+ * Return: 0; -EINVAL (size unknown); -ENOENT (nothing is tracked there).
+ */
+int daxsync_map_stats_get(const void *addr, struct daxsync_map_stats *stats);
+
+/**
+ * Which pages of [addr, addr + len) a sync would have to deal with, as mincore() tells which are in memory. One byte for
+ * each page of 4096 bytes, len rounded up (nothing is tracked where the system's pages have another size): bit 0 is 1 if
+ * the page may hold stores that are not durable. The other bits are 0, and may get a meaning.
+ *
+ * @param addr  a multiple of 4096
+ * @param vec   (len + 4095) / 4096 bytes
+ *
+ * Guarantee: where the bit is 0, every store to the page that happened before the call, by any thread of this process
+ * through any tracked mapping of the same file bytes, is durable, as far as the mode goes. 1 says nothing for sure: it
+ * stands for all that is not known to be durable. So all of a mapping is 1 in the modes `kernel` and `pass`, where the
+ * engine knows nothing of it before its first sync, and while its file is owed a sync of the kernel's (after write(2), ftruncate(2) and the like); so is what
+ * is not tracked, or not mapped; and pages that the library keeps writable are 1 for as long as it does. In mode `byte`
+ * nothing has to be flushed: 0.
+ * Not guaranteed: that it is still so when the call returns. It is a snapshot, page by page, and stops nobody.
+ *
+ * Return: 0; -EINVAL (addr is not a multiple of 4096); -EOVERFLOW (addr + len wraps). On an error vec is left
+ * alone.
+ */
+int daxsync_dirty(const void *addr, size_t len, unsigned char *vec);
 
 /** Counters since start. Set `size` to sizeof(struct daxsync_stats) before the call; fields may be added. */
 struct daxsync_stats {
@@ -148,6 +255,36 @@ int daxsync_stats_get(struct daxsync_stats *stats);
 
 /** Writes the whole statistics as a JSON object to a descriptor. Return: 0, or the error of write(). */
 int daxsync_stats_json(int fd);
+
+/** What a line of the log is about, from the most important on. */
+enum daxsync_log_level { DAXSYNC_LOG_ERROR = 0, DAXSYNC_LOG_WARN = 1, DAXSYNC_LOG_INFO = 2, DAXSYNC_LOG_DEBUG = 3 };
+
+/**
+ * Gets a line of the log: `text` has neither prefix nor newline nor control characters, and is the callee's until it
+ * returns.
+ *
+ * Context: any thread, at any time, in several threads at once; in the middle of the program's own calls and in the
+ * handler of a write fault; with all signals blocked but SIGSEGV and SIGBUS, and with locks of the library's held. So it
+ * must be async-signal-safe. It must not call functions of this library, nor store to or sync tracked memory, nor leave by
+ * longjmp() or an exception. It may change errno.
+ */
+typedef void daxsync_log_fn(int level, const char *text, void *arg);
+
+/**
+ * Has the lines of the log given to a function, in the place of standard error.
+ *
+ * @param level  enum daxsync_log_level: lines of this level and of more important ones. With fn NULL it has no meaning
+ * @param fn     NULL: standard error again, at the level that DAXSYNC_LOG says
+ * @param arg    handed to fn
+ *
+ * Guarantee: lines that are written after the call has returned go to fn, also those about settings if this is the
+ * process's first call of the library. Not guaranteed: that the function that was set before is not called any more: in
+ * another thread it may be under way. Both stay valid for as long as the process lives, so a library with such a function
+ * is never unloaded. A forked child keeps it; a program that is executed does not.
+ *
+ * Return: 0; -EINVAL (level unknown); -ENOMEM. On an error nothing has changed.
+ */
+int daxsync_log_set(int level, daxsync_log_fn *fn, void *arg);
 
 /**
  * What an error of this library means: static text in plain English for a value that a function here has returned;

@@ -226,8 +226,11 @@ static void load_row(const struct dxs_config_row *row)
 	if (!value || !*value)
 		return;
 	dxs_text_init(&why, buf, sizeof(buf));
-	if (!parse(row, value, &dxs_config, &why))
+	if (!parse(row, value, &dxs_config, &why)) {
+		dxs_config.has_engine |= row->offset == offsetof(struct dxs_config, engine);
+		dxs_config.has_policy |= row->offset == offsetof(struct dxs_config, policy);
 		return;
+	}
 	if (*row->fallback)
 		dxs_error("%s: %s; %s is used instead of \"%s\"", row->name, buf, row->fallback, value);
 	else

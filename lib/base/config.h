@@ -42,8 +42,9 @@ struct dxs_config {
 	char stats[PATH_MAX];     // "-" or absolute with %p, or empty
 	char include[PATH_MAX];   // path patterns, ':' between them; empty: every file
 	char exclude[PATH_MAX];
-	char keeper[64]; // no setting: where the launcher takes the statistics (report/keeper.h), or empty
-	bool watch;      // no setting: it wants a report, for which syncs are timed and call sites counted
+	char keeper[64];             // no setting: where the launcher takes the statistics (report/keeper.h), or empty
+	bool watch;                  // no setting: it wants a report, for which syncs are timed and call sites counted
+	bool has_engine, has_policy; // no settings: the environment has said which
 };
 
 // By which the launcher tells of it. It does not begin with DAXSYNC_, as it is none of the settings.

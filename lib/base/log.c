@@ -2,11 +2,14 @@
 // log.c: a formatter of a few conversions on caller's memory, and the one-line log on top of it.
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cells.h"
 #include "base/sys.h"
 #include "base/utf8.h"
 
@@ -215,17 +218,72 @@ bool dxs_log_is_heard(void)
 	       (dxs_sys6(SYS_fcntl, STDERR_FILENO, F_GETFL, 0, 0, 0, 0) & O_ACCMODE) == O_WRONLY;
 }
 
+// A function and its argument, which belong together. None is ever freed: a line that is under way may still go to an old one.
+struct listener {
+	struct listener *next;
+	daxsync_log_fn *fn;
+	void *arg;
+};
+
+static struct listener *listeners;        // all that there have been; the registry's lock
+static struct listener *_Atomic listener; // NULL: standard error
+
+static struct listener *listener_find(daxsync_log_fn *fn, const void *arg)
+{
+	struct listener *at = listeners;
+
+	while (at && (at->fn != fn || at->arg != arg))
+		at = at->next;
+	return at;
+}
+
+static struct listener *listener_new(daxsync_log_fn *fn, void *arg)
+{
+	struct listener *made = dxs_cell_new(sizeof(*made));
+
+	if (!made)
+		return NULL;
+	*made = (struct listener){listeners, fn, arg};
+	listeners = made;
+	return made;
+}
+
+int dxs_log_to(daxsync_log_fn *fn, void *arg)
+{
+	struct listener *to = fn ? listener_find(fn, arg) : NULL;
+
+	if (fn && !to)
+		to = listener_new(fn, arg);
+	if (fn && !to)
+		return -ENOMEM;
+	atomic_store(&listener, to);
+	return 0;
+}
+
+static void listener_call(const struct listener *to, enum dxs_log_level level, const char *text)
+{
+	int saved = errno;
+
+	to->fn((int)level, text, to->arg);
+	errno = saved;
+}
+
 void dxs_log(enum dxs_log_level level, const char *fmt, ...)
 {
+	const struct listener *to;
 	char line[DXS_LOG_LINE];
 	struct dxs_text text;
 	struct args args;
 
-	if (level > dxs_log_level || !dxs_log_is_heard())
+	if (level > dxs_log_level)
+		return;
+	to = atomic_load(&listener);
+	if (!to && !dxs_log_is_heard())
 		return;
 	dxs_text_init(&text, line, sizeof(line));
 	text.longest = DXS_LOG_STRING;
-	add_string(&text, "daxsync: ");
+	if (!to)
+		add_string(&text, "daxsync: ");
 	va_start(args.list, fmt);
 	add_format(&text, fmt, &args);
 	va_end(args.list);
@@ -233,6 +291,10 @@ void dxs_log(enum dxs_log_level level, const char *fmt, ...)
 		mark_cut(&text);
 	// Last: the cut may have left a part of a character.
 	text.len = dxs_utf8_plain(line);
+	if (to) {
+		listener_call(to, level, line);
+		return;
+	}
 	line[text.len] = '\n'; // in place of the NUL
 	write_line(line, text.len + 1);
 }

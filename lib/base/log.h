@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// log.h: one line to stderr, without malloc or stdio and with one write, from every context.
+// log.h: one line to stderr, without malloc or stdio and with one write, from every context; or to a function of the
+// program's.
 #ifndef DXS_LOG_H
 #define DXS_LOG_H
 
+#include <daxsync/daxsync.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #pragma GCC visibility push(default) // the shim uses these
 
-enum dxs_log_level { DXS_LOG_ERROR, DXS_LOG_WARN, DXS_LOG_INFO, DXS_LOG_DEBUG };
+enum dxs_log_level {
+	DXS_LOG_ERROR = DAXSYNC_LOG_ERROR,
+	DXS_LOG_WARN = DAXSYNC_LOG_WARN,
+	DXS_LOG_INFO = DAXSYNC_LOG_INFO,
+	DXS_LOG_DEBUG = DAXSYNC_LOG_DEBUG,
+};
 
 extern enum dxs_log_level dxs_log_level;
 
@@ -22,6 +29,10 @@ void dxs_log_init(void);
 
 // Whether standard error still is what it was then, or a log. Context: every one.
 bool dxs_log_is_heard(void);
+
+// Who gets the lines in the place of standard error, without "daxsync: " and the newline; NULL: nobody. 0 or -ENOMEM, and
+// nothing has changed. Context: api, with the registry's lock.
+int dxs_log_to(daxsync_log_fn *fn, void *arg);
 
 // Writes "daxsync: ", the formatted text and a newline. Control characters (a path may hold a newline) and bytes that are
 // no UTF-8 become '?' (utf8.h), so that a call is always one line, and in the order in which it was written. Understands what dxs_text_add does. errno is kept. Context: every one.

@@ -142,6 +142,49 @@ static void call_sync(struct input *input)
 	}
 }
 
+static void call_syncv(struct input *input)
+{
+	struct iovec range[40];
+	size_t nr = take_byte(input) % (NR(range) + 1);
+	uint8_t what = take_byte(input);
+
+	for (size_t i = 0; i < nr; i++)
+		range[i].iov_base = take_range(input, &range[i].iov_len);
+	if (nr && what >= 0xf8)
+		range[what % nr] = (struct iovec){arena, SIZE_MAX - take_byte(input)};
+	else if (nr && what >= 0xf0)
+		range[what % nr] = (struct iovec){NULL, 1 + take_byte(input)};
+	PROMISE_ONE_OF(daxsync_syncv(range, nr), !nr || what < 0xf0 ? 0 : what < 0xf8 ? -ENOMEM : -EOVERFLOW);
+}
+
+// After a sync of a mapping nothing of it is dirty but what stays writable; what is stored to then is.
+static void call_dirty(struct input *input)
+{
+	const struct map *at = &map[take_byte(input) % NR_MAPS];
+	unsigned char vec[FILE_PAGES + 3];
+	size_t page = take_byte(input);
+	uint8_t what = take_byte(input);
+
+	if (what >= 0xf0) {
+		PROMISE_ONE_OF(daxsync_dirty(arena + 1 + what, PAGE, vec), -EINVAL);
+		PROMISE_ONE_OF(daxsync_dirty(arena, SIZE_MAX - what, vec), -EOVERFLOW);
+		PROMISE_ONE_OF(daxsync_dirty(arena, PAGE, vec), 0);
+		PROMISE(vec[0] == 1);
+	}
+	if (!at->addr)
+		return;
+	page %= at->pages;
+	if (at->pgoff + page < FILE_PAGES && !(at->released >> page & 1)) {
+		at->addr[page * PAGE] = (char)what;
+		shadow[(at->pgoff + page) * PAGE] = what;
+	}
+	memset(vec, 0xff, sizeof(vec));
+	PROMISE_ONE_OF(daxsync_dirty(at->addr, at->pages * PAGE, vec), 0);
+	PROMISE(at->pgoff + page >= FILE_PAGES || vec[page] == 1);
+	for (size_t i = 0; i < sizeof(vec); i++)
+		PROMISE(i < at->pages ? vec[i] <= 1 : vec[i] == 0xff);
+}
+
 static void call_sync_file(struct input *input)
 {
 	uint8_t what = take_byte(input);
@@ -241,23 +284,37 @@ static void promise_file(void)
 	PROMISE(!daxsync_stats_get(&stats) && !stats.missed_pages);
 }
 
+static void log_line(int level, const char *text, void *arg)
+{
+	(void)level;
+	(void)text;
+	(void)arg;
+}
+
 static void call_questions(struct input *input)
 {
 	const void *addr = (const void *)take_number(input, 8);
 	size_t len;
 	struct daxsync_stats stats = {.size = take_byte(input)};
+	struct daxsync_map_stats map_stats = {.size = take_byte(input)};
+	struct daxsync_config config = {take_byte(input), take_byte(input) % 8, take_byte(input) % 8};
 	int mode = daxsync_mode_of(addr), err = daxsync_stats_get(&stats);
 
 	PROMISE(mode >= DAXSYNC_MODE_PASS && mode <= DAXSYNC_MODE_BYTE && *daxsync_reason_of(addr));
 	PROMISE(*daxsync_reason_of(take_range(input, &len)));
 	PROMISE(*daxsync_strerror((int)take_number(input, 4)));
 	PROMISE_ONE_OF(err, 0, -EINVAL);
+	PROMISE_ONE_OF(daxsync_map_stats_get(arena, &map_stats), -EINVAL, -ENOENT);
+	if (config.size <= sizeof(config))
+		PROMISE_ONE_OF(daxsync_configure(&config), 0, -EINVAL, -EBUSY);
+	PROMISE_ONE_OF(daxsync_log_set(4 + (int)config.engine, log_line, NULL), -EINVAL);
 	PROMISE_ONE_OF(daxsync_stats_json(-1), -EBADF);
 	promise_file();
 }
 
 static void (*const calls[])(struct input *) = {
-	call_map, store, store, store, call_sync, call_sync_file, call_unmap, call_release, call_adopt, call_questions,
+	call_map,   store,        store,      store,          call_sync,  call_sync_file,
+	call_unmap, call_release, call_adopt, call_questions, call_syncv, call_dirty,
 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

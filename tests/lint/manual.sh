@@ -61,7 +61,7 @@ done <"$scratch/commands"
 awk '/^\/\*\*/ { text = ""; on = 1 }
 	on { text = text " " $0 }
 	/\*\// { on = 0 }
-	!on && /^[a-z].*daxsync_[a-z_]*\(.*;/ {
+	!on && !/^typedef/ && /^[a-z].*daxsync_[a-z_]*\(.*;/ {
 		name = $0
 		sub(/\(.*/, "", name)
 		sub(/.*[ *]/, "", name)

@@ -75,7 +75,8 @@ Test(api, the_version_is_that_of_the_header)
 
 Test(api, every_error_has_a_text_of_its_own)
 {
-	static const int known[] = {0, -EINVAL, -EOPNOTSUPP, -EEXIST, -EIO, -ENOMEM, -EOVERFLOW, -EBADF, -EACCES};
+	static const int known[] = {0,          -EINVAL, -EOPNOTSUPP, -EEXIST, -EIO,   -ENOMEM,
+				    -EOVERFLOW, -EBADF,  -EACCES,     -EBUSY,  -ENOENT};
 	size_t nr = sizeof(known) / sizeof(known[0]);
 
 	for (size_t i = 0; i < nr; i++) {
@@ -377,6 +378,312 @@ Test(api, adopt_keeps_the_protection)
 #ifdef __x86_64__
 	((void (*)(void))addr)(); // a return
 #endif
+}
+
+Test(api, syncv_makes_ranges_of_several_files_durable_with_one_fence_each)
+{
+	char *one = map(), *two;
+	struct iovec range[] = {{one + 40 * PAGE, 9}, {NULL, 8}, {one + 3 * PAGE + 100, 1}, {NULL, 8}, {one, 0}};
+	uint64_t fences, syncs, pages;
+
+	fd = memfd_create("test_api_two", MFD_CLOEXEC);
+	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES));
+	two = map();
+	cr_expect_eq(daxsync_sync(one, BYTES), 0);
+	cr_expect_eq(daxsync_sync(two, BYTES), 0);
+	range[1].iov_base = two + 7 * PAGE;
+	range[3].iov_base = two + 7 * PAGE + 4;
+	store(one + 40 * PAGE, 1);
+	store(one + 3 * PAGE + 100, 1);
+	store(one + 50 * PAGE, 1); // in no range
+	store(two + 7 * PAGE + 5, 1);
+	fences = stats().fences;
+	syncs = stats().syncs;
+	pages = stats().pages_flushed;
+	cr_expect_eq(daxsync_syncv(range, 5), 0);
+	cr_expect_eq(stats().fences - fences, 2, "one for each file");
+	cr_expect_eq(stats().syncs - syncs, 2);
+	cr_expect_eq(stats().pages_flushed - pages, 3);
+	cr_expect_eq(daxsync_sync(one, BYTES), 0);
+	cr_expect_geq(stats().pages_flushed - pages, 4, "what is in no range is still dirty");
+}
+
+Test(api, syncv_takes_more_ranges_than_it_holds_at_once)
+{
+	static struct iovec range[PAGES + 2];
+	char *addr = map();
+	uint64_t pages;
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	for (size_t i = 0; i < PAGES; i++) {
+		range[i] = (struct iovec){addr + (PAGES - 1 - i) * PAGE, PAGE}; // in descending order
+		store(addr + i * PAGE, 1);
+	}
+	range[PAGES] = range[PAGES + 1] = (struct iovec){addr, BYTES};
+	pages = stats().pages_flushed;
+	cr_expect_eq(daxsync_syncv(range, PAGES + 2), 0);
+	cr_expect_eq(stats().pages_flushed - pages, PAGES, "each once: whole pages were closed");
+	cr_expect_eq(daxsync_syncv(range, 0), 0);
+	cr_expect_eq(daxsync_syncv(NULL, 0), 0);
+}
+
+Test(api, syncv_goes_on_behind_a_hole_and_refuses_what_wraps)
+{
+	char *addr = map();
+	struct iovec range[] = {{addr + 8 * PAGE, 2 * PAGE}, {addr + 20 * PAGE, 1}, {NULL, 0}};
+	uint64_t pages;
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(daxsync_unmap(addr + 9 * PAGE, PAGE), 0);
+	store(addr + 8 * PAGE, 1);
+	store(addr + 20 * PAGE, 1);
+	pages = stats().pages_flushed;
+	range[2] = (struct iovec){addr, SIZE_MAX};
+	cr_expect_eq(daxsync_syncv(range, 3), -EOVERFLOW);
+	cr_expect_eq(stats().pages_flushed, pages, "nothing was done");
+	cr_expect_eq(daxsync_syncv(range, 2), -ENOMEM);
+	cr_expect_eq(stats().pages_flushed - pages, 2, "both parts that are mapped");
+	range[0] = (struct iovec){NOWHERE, 1};
+	cr_expect_eq(daxsync_syncv(range, 1), -ENOMEM);
+}
+
+Test(api, syncv_leaves_what_is_not_tracked_to_the_kernel)
+{
+	char *addr = map_by_hand(PROT_READ | PROT_WRITE);
+	struct iovec range = {addr + 5, BYTES - 5};
+
+	store(addr, 1);
+	cr_expect_eq(daxsync_syncv(&range, 1), 0);
+	cr_expect_eq(stats().syncs, 0);
+}
+
+// The pages of the mapping that are dirty, as bits.
+static uint64_t dirty(const char *addr)
+{
+	unsigned char vec[PAGES];
+	uint64_t bits = 0;
+
+	memset(vec, 0xff, sizeof(vec));
+	cr_assert_eq(daxsync_dirty(addr, BYTES, vec), 0);
+	for (size_t i = 0; i < PAGES; i++) {
+		cr_assert_leq(vec[i], 1);
+		bits |= (uint64_t)vec[i] << i;
+	}
+	return bits;
+}
+
+Test(api, dirty_is_what_was_stored_to)
+{
+	char *addr = map();
+
+	store(addr + 2 * PAGE, 1);
+	cr_expect(dirty(addr) & 1ULL << 2, "before the first sync");
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(dirty(addr), 0);
+	store(addr + 5 * PAGE, 1);
+	store(addr + 63 * PAGE, 1);
+	cr_expect_eq(dirty(addr), 1ULL << 5 | 1ULL << 63);
+	cr_expect_eq(daxsync_sync(addr + 5 * PAGE, PAGE), 0);
+	cr_expect_eq(dirty(addr), 1ULL << 63);
+	cr_expect_eq(daxsync_sync(addr + 63 * PAGE, 1), 0);
+	cr_expect_eq(dirty(addr), 1ULL << 63, "open still: only a part of it was synced");
+	cr_expect_eq(stats().syncs, 3, "to ask is no sync");
+}
+
+Test(api, dirty_sees_stores_through_another_mapping)
+{
+	char *one = map(), *two;
+
+	cr_expect_eq(daxsync_sync(one, BYTES), 0);
+	cr_expect_eq(dirty(one), 0);
+	two = map();
+	store(two + 4 * PAGE, 1);
+	cr_expect(dirty(one) & 1ULL << 4, "through a mapping that was never synced");
+	cr_expect_eq(daxsync_sync(one, BYTES), 0);
+	cr_expect_eq(dirty(one), 0);
+	store(two + 9 * PAGE, 1);
+	cr_expect_eq(dirty(one), 1ULL << 9);
+}
+
+Test(api, dirty_is_all_of_what_is_not_tracked_or_owed_to_the_kernel)
+{
+	char *addr = map(), *hand = map_by_hand(PROT_READ | PROT_WRITE);
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(daxsync_release(addr + 8 * PAGE, PAGE), 0);
+	cr_expect(dirty(addr) & 1ULL << 8, "released");
+	cr_expect_eq(daxsync_release(hand, BYTES), -EINVAL);
+	cr_expect_eq(dirty(hand), ~0ULL);
+	cr_expect_eq(munmap(hand, BYTES), 0);
+	cr_expect_eq(dirty(hand), ~0ULL, "nothing there");
+}
+
+Test(api, dirty_refuses_bad_arguments)
+{
+	unsigned char vec[2] = {7, 7};
+	char *addr = map();
+
+	store(addr, 1);
+	cr_expect_eq(daxsync_dirty(addr + 1, PAGE, vec), -EINVAL);
+	cr_expect_eq(daxsync_dirty(addr, SIZE_MAX, vec), -EOVERFLOW);
+	cr_expect_eq(daxsync_dirty(addr, SIZE_MAX - BYTES, vec), -EOVERFLOW);
+	cr_expect_eq(daxsync_dirty(addr, 0, vec), 0);
+	cr_expect(vec[0] == 7 && vec[1] == 7);
+	cr_expect_eq(daxsync_dirty(addr, 1, vec), 0);
+	cr_expect(vec[0] == 1 && vec[1] == 7, "a length is rounded up to one page");
+}
+
+Test(api, map_stats_are_those_of_the_mapping_and_its_file)
+{
+	char *addr = map();
+	struct daxsync_map_stats now = {.size = sizeof(now)};
+
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	store(addr + 3 * PAGE, 1);
+	cr_expect_eq(daxsync_sync(addr + 3 * PAGE, 8), 0);
+	cr_expect_eq(daxsync_sync_file(fd), 0);
+	cr_expect_eq(daxsync_map_stats_get(addr + BYTES - 1, &now), 0);
+	cr_expect_eq(now.addr, (uintptr_t)addr);
+	cr_expect_eq(now.len, BYTES);
+	cr_expect_eq(now.off, 0);
+	cr_expect_eq(now.page_size, PAGE);
+	cr_expect_eq(now.mode, DAXSYNC_MODE_EMULATED);
+	cr_expect_eq(now.syncs, 3);
+	cr_expect_eq(now.traps, 1);
+	cr_expect_eq(now.pages_flushed, stats().pages_flushed);
+	cr_expect_eq(now.bytes_flushed, stats().bytes_flushed);
+	cr_expect_eq(now.kernel_syncs, stats().kernel_syncs);
+	cr_expect_eq(daxsync_unmap(addr, 8 * PAGE), 0);
+	cr_expect_eq(daxsync_map_stats_get(addr + 8 * PAGE, &now), 0);
+	cr_expect_eq(now.off, 8 * PAGE);
+	cr_expect_eq(now.len, BYTES - 8 * PAGE);
+}
+
+Test(api, map_stats_refuse_what_is_not_tracked_and_unknown_sizes)
+{
+	char *addr = map();
+	struct daxsync_map_stats now = {.size = sizeof(now), .syncs = 4711};
+
+	cr_expect_eq(daxsync_map_stats_get(addr + BYTES, &now), -ENOENT);
+	cr_expect_eq(daxsync_map_stats_get((void *)UINTPTR_MAX, &now), -ENOENT);
+	now.size = sizeof(now) + 1;
+	cr_expect_eq(daxsync_map_stats_get(addr, &now), -EINVAL);
+	now.size = sizeof(now.size) - 1;
+	cr_expect_eq(daxsync_map_stats_get(addr, &now), -EINVAL);
+	now.size = sizeof(now.size) + sizeof(now.addr);
+	cr_expect_eq(daxsync_map_stats_get(addr, &now), 0);
+	cr_expect_eq(now.syncs, 4711, "beyond the caller's size");
+}
+
+Test(api, configure_chooses_the_policy_until_something_is_tracked)
+{
+	struct daxsync_config config = {sizeof(config), 0, DAXSYNC_POLICY_NEVER_CLOSE};
+	char *addr;
+
+	cr_expect_eq(daxsync_configure(&config), 0);
+	addr = map();
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	store(addr, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(dirty(addr), 1, "never closed");
+	config.policy = DAXSYNC_POLICY_ALWAYS_CLOSE;
+	cr_expect_eq(daxsync_configure(&config), -EBUSY);
+	cr_expect_eq(daxsync_unmap(addr, BYTES), 0);
+	cr_expect_eq(daxsync_configure(&config), 0);
+	addr = map();
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	store(addr, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(dirty(addr), 0);
+}
+
+Test(api, configure_chooses_the_engine)
+{
+	struct daxsync_config config = {sizeof(config), DAXSYNC_ENGINE_MPROTECT, 0};
+	static struct capture out;
+
+	cr_expect_eq(daxsync_configure(&config), 0);
+	map();
+	capture_begin(&out, STDOUT_FILENO);
+	cr_expect_eq(daxsync_stats_json(STDOUT_FILENO), 0);
+	cr_expect_not_null(strstr(capture_end(&out), "\"engine\":\"mprotect\""));
+}
+
+Test(api, the_environment_goes_before_what_the_program_configures)
+{
+	struct daxsync_config config = {sizeof(config), 0, DAXSYNC_POLICY_NEVER_CLOSE};
+	char *addr;
+
+	setenv("DAXSYNC_POLICY", "always-close", 1);
+	cr_expect_eq(daxsync_configure(&config), 0);
+	addr = map();
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	store(addr, 1);
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(dirty(addr), 0);
+}
+
+Test(api, configure_refuses_what_it_does_not_know)
+{
+	struct {
+		struct daxsync_config config;
+		uint64_t newer;
+	} more = {.config = {sizeof(more), 0, 0}};
+
+	cr_expect_eq(daxsync_configure(&more.config), 0, "nothing is set there");
+	more.newer = 1ULL << 63;
+	cr_expect_eq(daxsync_configure(&more.config), -EINVAL);
+	more.config.size = sizeof(more.config);
+	cr_expect_eq(daxsync_configure(&more.config), 0);
+	more.config.size--;
+	cr_expect_eq(daxsync_configure(&more.config), -EINVAL);
+	more.config = (struct daxsync_config){sizeof(more.config), DAXSYNC_ENGINE_MPROTECT + 1, 0};
+	cr_expect_eq(daxsync_configure(&more.config), -EINVAL);
+	more.config = (struct daxsync_config){sizeof(more.config), 0, DAXSYNC_POLICY_NEVER_CLOSE + 1};
+	cr_expect_eq(daxsync_configure(&more.config), -EINVAL);
+}
+
+struct heard {
+	unsigned nr;
+	int level;
+	char text[512];
+};
+
+static void hear(int level, const char *text, void *arg)
+{
+	struct heard *heard = arg;
+
+	heard->nr++;
+	heard->level = level;
+	snprintf(heard->text, sizeof(heard->text), "%s", text);
+	errno = EXDEV;
+}
+
+Test(api, the_log_goes_to_a_function)
+{
+	struct heard heard = {0};
+	static struct capture out;
+
+	setenv("DAXSYNC_POLICY", "sometimes", 1);
+	capture_begin(&out, STDERR_FILENO);
+	errno = 0;
+	cr_expect_eq(daxsync_log_set(DAXSYNC_LOG_WARN, hear, &heard), 0, "and hears of the settings");
+	cr_expect_eq(errno, 0);
+	cr_expect_str_eq(capture_end(&out), "");
+	cr_expect_eq(heard.nr, 1);
+	cr_expect_eq(heard.level, DAXSYNC_LOG_ERROR);
+	cr_expect_eq(strncmp(heard.text, "DAXSYNC_POLICY: not one of ", 27), 0, "%s", heard.text);
+	cr_expect_null(strchr(heard.text, '\n'));
+}
+
+Test(api, log_set_refuses_unknown_levels)
+{
+	struct heard heard = {0};
+
+	cr_expect_eq(daxsync_log_set(-1, hear, &heard), -EINVAL);
+	cr_expect_eq(daxsync_log_set(DAXSYNC_LOG_DEBUG + 1, hear, &heard), -EINVAL);
+	cr_expect_eq(daxsync_log_set(4711, NULL, NULL), 0, "without a function the level has no meaning");
+	cr_expect_eq(heard.nr, 0);
 }
 
 Test(api, stats_are_filled_as_far_as_the_caller_knows_them)

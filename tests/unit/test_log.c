@@ -127,6 +127,53 @@ Test(log, level_above_the_threshold_is_silent)
 	cr_expect_str_eq(capture_end(&out), "daxsync: this\ndaxsync: and this\n");
 }
 
+struct heard {
+	unsigned nr;
+	int level;
+	char text[DXS_LOG_LINE];
+};
+
+static void hear(int level, const char *text, void *arg)
+{
+	struct heard *heard = arg;
+
+	heard->nr++;
+	heard->level = level;
+	snprintf(heard->text, sizeof(heard->text), "%s", text);
+}
+
+Test(log, a_function_gets_the_lines_without_prefix_and_newline_until_it_is_taken_away)
+{
+	struct heard one = {0}, two = {0};
+
+	dxs_log_level = DXS_LOG_WARN;
+	capture_begin(&out, STDERR_FILENO);
+	cr_expect_eq(dxs_log_to(hear, &one), 0);
+	dxs_warn("a\nb %d", 7);
+	dxs_info("not this");
+	cr_expect_eq(dxs_log_to(hear, &two), 0);
+	dxs_error("to the other");
+	cr_expect_eq(dxs_log_to(NULL, NULL), 0);
+	dxs_error("again");
+	cr_expect_str_eq(capture_end(&out), "daxsync: again\n");
+	cr_expect_eq(one.nr, 1);
+	cr_expect_eq(one.level, DXS_LOG_WARN);
+	cr_expect_str_eq(one.text, "a?b 7");
+	cr_expect_eq(two.nr, 1);
+	cr_expect_str_eq(two.text, "to the other");
+}
+
+Test(log, a_function_hears_where_standard_error_is_closed)
+{
+	struct heard heard = {0};
+
+	dxs_log_init();
+	close(STDERR_FILENO);
+	cr_expect_eq(dxs_log_to(hear, &heard), 0);
+	dxs_error("%s", "x");
+	cr_expect_eq(heard.nr, 1);
+}
+
 static const char *logged_halves(const char *text)
 {
 	capture_begin(&out, STDERR_FILENO);
