@@ -36,8 +36,11 @@ cases() { # NAME [ENGINE]: a program of tests/cases, with each engine
 }
 conformance() { # NAME [ENGINE [MEMORY]]: a case of the conformance suite
 	for engine in ${2:-uffd mprotect}; do
+		status=0
 		limited "$build/bin/daxsync" run --emulate --verify --engine="$engine" --policy=always-close -- \
-			"$build/bin/tests/conformance" -m "${3:-tmpfs}" "$1" || return
+			"$build/bin/tests/conformance" -m "${3:-tmpfs}" "$1" || status=$?
+		# 121: the case has left no sync to the library, and the verifier nothing to say.
+		[ "$status" -eq 121 ] || [ "$status" -eq 0 ] || return "$status"
 	done
 }
 arguments() { # every pointer by which the kernel stores
