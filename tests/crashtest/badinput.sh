@@ -117,7 +117,7 @@ crashtest 1 --cut=3 --check='/no/such/check' -- "$moves" forks
 matches 'ended with status 127 (a command was not found)'
 place
 crashtest 1 --cut=3 --tear=512 --check=false -- "$moves" forks
-matches 'again: .* --tear=512 --check='
+matches 'again: .* --tear=512 .*--check='
 place
 crashtest 1 --cut=3 --check='kill -SEGV $$' -- "$moves" forks
 matches 'the check ended with status 139'

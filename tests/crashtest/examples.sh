@@ -32,7 +32,7 @@ breaks() { # MODEL CHECK SOURCE LINE WHAT PROGRAM...
 		"$scratch/json" >/dev/null || fail "not what was to be found: $(cat "$scratch/json")"
 	[ "$model" = disk ] || jq -e '.smallest.lost[0] | .to - .from == 64' "$scratch/json" >/dev/null ||
 		fail "more than a line is lost: $(cat "$scratch/json")"
-	grep -q '<svg.*>' "$scratch/svg" || fail 'no picture'
+	grep -q '</svg>' "$scratch/svg" || fail 'no picture'
 	again
 	rm -rf "${TMPDIR:?}"/*
 }

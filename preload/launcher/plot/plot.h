@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "jsonread.h"
+#include "../jsonread.h"
 
 // A picture in the making.
 struct dxs_plot {
