@@ -39,6 +39,8 @@ configurations() {
 	two-pages-stop      sync clean -DNP=2 -DNW=1 -DBATCHES -DSTOP
 	two-pages-later     sync clean -DNP=2 -DNW=1 -DLATER -DBATCHES -DSTOP
 	one-page-discover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DERRORS -DSTOP
+	one-page-handover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DHANDOVER -DSTOP
+	one-page-handover-errors  sync clean -DNP=1 -DNW=1 -DDISCOVER -DHANDOVER -DERRORS
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	M1                  sync lost  -DNP=1 -DBREAK_M1
 	M1_ALIAS            sync lost  -DNP=1 -DBREAK_M1_ALIAS -DALIAS
@@ -72,6 +74,13 @@ configurations() {
 	OPEN_FORGET         sync lost  -DNP=1 -DBREAK_OPEN_FORGET -DDISCOVER
 	ARM_FIRST           sync lost  -DNP=1 -DBREAK_ARM_FIRST -DDISCOVER
 	LEFT_MARK           sync lost  -DNP=1 -DBREAK_LEFT_MARK -DDISCOVER
+	HANDED_FLUSH        sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_FLUSH -DDISCOVER -DHANDOVER
+	HANDED_BEFORE       sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_BEFORE -DDISCOVER -DHANDOVER
+	HANDED_RELEASED     sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_RELEASED -DDISCOVER -DHANDOVER
+	HANDED_MARKS        sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_MARKS -DDISCOVER -DHANDOVER
+	HANDED_TURN         sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_TURN -DDISCOVER -DHANDOVER
+	HANDED_CUT          sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_CUT -DDISCOVER -DHANDOVER
+	TAKEN_CLEAN         sync lost  -DNP=1 -DNW=1 -DBREAK_TAKEN_CLEAN -DDISCOVER -DHANDOVER
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
 	PLAIN_CLEAR         tree lost  -DBREAK_PLAIN_CLEAR
 	CLEAR_AFTER         tree lost  -DBREAK_CLEAR_AFTER

@@ -31,6 +31,10 @@
  *               unmark only one
  *   DISCOVER    all of the mapping is open at first, and a trap may open all of
  *               it again; a sync then closes it and looks what was touched
+ *   HANDOVER    with DISCOVER: at any time the file is handed over to the kernel,
+ *               whose own marks and page tables are modelled then, and taken
+ *               back; and sync thread 0 cuts the file, at which the kernel
+ *               forgets its marks (Linux 6.15). No trap opens all then
  *   INVARIANTS  check V1 and V2 of the verify mode in every state
  *   BREAK_*     one deliberate bug
  */
@@ -81,7 +85,11 @@ byte reopened;			/* bit s: all was opened since sync s closed it;
 				   the code compares a count of the mapping */
 bool mutex;			/* of the mapping's protection */
 byte touched;			/* the pages that the page tables hold */
+#ifdef HANDOVER
+#define KNOWN (!open_all && !handed)
+#else
 #define KNOWN !open_all
+#endif
 #ifdef BREAK_REOPENED
 #define KNOW open_all = false
 #else
@@ -96,6 +104,23 @@ byte touched;			/* the pages that the page tables hold */
 #endif
 #else
 #define KNOWN true
+#endif
+
+/*
+ * What the kernel keeps of a DAX file (fs/dax.c). A store completes only if both
+ * the mapping and the page table allow it.
+ */
+#ifdef HANDOVER
+byte KTAG;			/* PAGECACHE_TAG_DIRTY */
+byte KLOCK;			/* the entry lock */
+byte pte;			/* writable in the page table */
+bool handed;			/* the file is handed over */
+byte inside;			/* syncs that hold the file's turn, shared */
+bool turning;			/* it is held exclusively */
+bool cutting;			/* the file is about to be cut: not handed over */
+#define WRITABLE(m, p) (HAS(open[m], p) && HAS(pte, p))
+#else
+#define WRITABLE(m, p) HAS(open[m], p)
 #endif
 
 /* ---- Memory ----------------------------------------------------------- */
@@ -184,7 +209,7 @@ inline store()
 #endif
 		fi;
 		if
-		:: HAS(open[m], p) ->
+		:: WRITABLE(m, p) ->
 			at(NEWEST, p) = CACHE;
 #ifdef DISCOVER
 			SET(touched, p);
@@ -194,7 +219,14 @@ inline store()
 		fi
 	}
 
-#ifdef DISCOVER
+#ifdef HANDOVER			/* the kernel's write fault: tagged, then writable */
+	if
+	:: atomic { HAS(open[m], p) && !HAS(KLOCK, p) -> SET(KTAG, p); SET(pte, p) };
+		goto stored
+	:: !HAS(open[m], p)
+	fi;
+#endif
+#if defined(DISCOVER) && !defined(HANDOVER)
 	if
 	:: skip
 	:: goto all
@@ -239,7 +271,7 @@ wide:
 #endif
 	unlock(p);
 #endif
-#ifdef DISCOVER
+#if defined(DISCOVER) && !defined(HANDOVER)
 	goto stored;
 all:				/* open_all(): no page lock, and no mark */
 	atomic { !mutex -> mutex = true };
@@ -437,16 +469,64 @@ inline discover()
 known:	left = 0
 }
 
+#ifdef HANDOVER
+/*
+ * The kernel's msync, by thread t (dax_writeback_one): under the entry lock it
+ * takes away the write permission, flushes, and unmarks. To unlock is a locked
+ * instruction, which fences.
+ */
+inline kernel_sync()
+{
+	do
+	:: atomic { p < NP && !HAS(KLOCK, p) && !HAS(KTAG, p) -> p++ }
+	:: atomic { p < NP && !HAS(KLOCK, p) && HAS(KTAG, p) -> SET(KLOCK, p); CLR(pte, p) };
+		clwb(p);
+		atomic { sfence(t); CLR(KTAG, p); CLR(KLOCK, p); p++ }
+	:: p == NP -> break
+	od
+}
+#endif
+
 inline sync()
 {
 	call();
 #if defined(SIGNALS) && !defined(BREAK_SIGNALS)
 	SET(blocked, s);
 #endif
+#ifdef HANDOVER
+#ifdef BREAK_HANDED_BEFORE
+	mine = handed;
+	atomic { !turning -> inside++ };
+#else
+	atomic { !turning -> inside++; mine = handed };
+#endif
+	if
+	:: mine ->
+		if		/* a new mapping is looked at all the same */
+		:: skip
+		:: discover()
+		fi;
+#ifndef BREAK_HANDED_FLUSH
+#ifdef BREAK_HANDED_RELEASED
+		inside--;
+#endif
+		kernel_sync();
+		goto over
+#endif
+	:: !mine
+	fi;
+#endif
 
 again:	atomic { CLR(errseen, s); p = 0 }
 #ifdef DISCOVER
+#ifdef BREAK_HANDED_FLUSH
+	if
+	:: mine
+	:: !mine -> discover()
+	fi;
+#else
 	discover();
+#endif
 #endif
 
 	/* Walk: DIRTY is read before the summary of FLUSHING. What another
@@ -596,9 +676,25 @@ release:
 	/* A page that another sync has failed to flush since `again' may have
 	   had no DIRTY when that was looked at, and no FLUSHING after it. */
 	:: hand == 0 && p == NP && !err && HAS(errseen, s) -> goto again
+#ifdef HANDOVER
+	:: atomic { hand == 0 && p == NP && (err || !HAS(errseen, s)) -> break }
+#else
 	:: atomic { hand == 0 && p == NP && (err || !HAS(errseen, s)) -> return_(); break }
 #endif
+#endif
 	od
+#ifdef HANDOVER
+	;
+over:
+#ifdef BREAK_HANDED_RELEASED
+	if
+	:: mine -> return_()
+	:: !mine -> atomic { inside--; return_() }
+	fi
+#else
+	atomic { inside--; return_() }
+#endif
+#endif
 }
 
 /* ---- Processes -------------------------------------------------------- */
@@ -615,6 +711,69 @@ bool interrupted;		/* the handler runs, sync thread 0 does not */
 #define MAY_RUN provided (_pid != 1 || !interrupted)
 #else
 #define MAY_RUN
+#endif
+
+#ifdef HANDOVER
+#ifdef BREAK_HANDED_TURN
+#define ALONE !turning
+#else
+#define ALONE !turning && inside == 0
+#endif
+
+/*
+ * Both under the turn, held exclusively: nobody is inside a sync. What is marked
+ * is flushed, as the kernel may not know of it, then all of the mapping is open.
+ * Marks stay.
+ */
+inline hand_over()
+{
+	atomic { ALONE -> turning = true };
+	if
+#ifdef BREAK_HANDED_CUT
+	:: !handed ->
+#else
+	:: !handed && !cutting ->
+#endif
+#ifndef BREAK_HANDED_MARKS
+		do
+		:: atomic { p < NP && !HAS(DIRTY, p) -> p++ }
+		:: p < NP && HAS(DIRTY, p) -> clwb(p); p++
+		:: atomic { p == NP -> p = 0; sfence(t); break }
+		od;
+#endif
+		handed = true;
+		atomic { !mutex -> mutex = true };
+		open_all = true;
+		reopened = ALL(NS);
+		atomic { open[0] = ALL(NP); mutex = false }
+#ifdef BREAK_HANDED_CUT
+	:: handed
+#else
+	:: handed || cutting
+#endif
+	fi;
+	turning = false
+}
+
+inline take_back()
+{
+	atomic { ALONE -> turning = true };
+#ifdef BREAK_TAKEN_CLEAN
+	if
+	:: handed -> open_all = false
+	:: !handed
+	fi;
+#endif
+	handed = false;
+	turning = false
+}
+
+/* ftruncate(): page tables are emptied and marks forgotten, whatever was stored
+   since our sync. */
+inline forget()
+{
+	atomic { KLOCK == 0 -> KTAG = 0; pte = 0; touched = 0; cutting = false }
+}
 #endif
 
 proctype Storer(byte lowest)
@@ -639,11 +798,42 @@ proctype Syncer(byte s) MAY_RUN
 #ifdef DISCOVER
 	byte left;
 #endif
+#ifdef HANDOVER
+	bool mine, cut;			/* mine: handed over while it is inside */
+
+end:	do
+	:: GO
+		if
+		:: atomic { s == 0 -> cutting = true };
+			cut = true;
+			take_back()
+		:: skip
+		fi;
+		sync();
+		if
+		:: cut -> forget(); cut = false
+		:: !cut
+		fi
+	od
+#else
 
 end:	do
 	:: GO sync()
 	od
+#endif
 }
+
+#ifdef HANDOVER
+proctype Hander()
+{
+	byte t = NS, p;
+
+end:	do
+	:: GO hand_over()
+	:: GO take_back()
+	od
+}
+#endif
 
 #ifdef SIGNALS
 proctype Handler()
@@ -776,6 +966,9 @@ init
 #endif
 #ifdef ALIAS
 		run Mapper();
+#endif
+#ifdef HANDOVER
+		run Hander();
 #endif
 #ifdef STOP
 		run Stop();
