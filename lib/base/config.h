@@ -26,6 +26,7 @@ enum dxs_policy_choice {
 	DXS_POLICY_ADAPTIVE,
 	DXS_POLICY_ALWAYS_CLOSE,
 	DXS_POLICY_NEVER_CLOSE,
+	DXS_POLICY_KERNEL,
 };
 
 struct dxs_config {

@@ -23,6 +23,7 @@
 	X("no-trap-mark", NO_TRAP_MARK, "a trap opens a page without marking it")                                      \
 	X("one-mapping", ONE_MAPPING, "a sync closes a page in one of its mappings only")                              \
 	X("pass-over", PASS_OVER, "a sync passes over what is dirty")                                                  \
+	X("not-handed", NOT_HANDED, "a sync of a file that is handed over flushes what is marked, without the kernel") \
 	X("no-attach", NO_ATTACH, "no engine can track a mapping")                                                     \
 	X("no-memory", NO_MEMORY, "there is no memory for a mark")                                                     \
 	X("no-map-sync", NO_MAP_SYNC, "MAP_SYNC is not asked for, and the kernel is not called all the same")          \

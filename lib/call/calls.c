@@ -645,6 +645,7 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 
 static void resize_begin(struct dxs_file *file)
 {
+	dxs_handover_bar(file); // so that what is stored from now on is in our marks: the kernel may forget its own
 	dxs_sync_range(file, 0, UINT64_MAX);
 	if (dxs_tree_next(&file->tree, 0, UINT64_MAX, 1U << DXS_DIRTY)) // pages that were left open
 		atomic_store(&file->may_have_holes, true);
@@ -652,6 +653,14 @@ static void resize_begin(struct dxs_file *file)
 		owed_sync(file); // the kernel's part too, and other writers': it may forget it
 	dxs_file_changed(file, DXS_CAUSE_RESIZE);
 	atomic_fetch_add(&file->kwriters, 1);
+}
+
+static void resize_end(struct dxs_file *file)
+{
+	dxs_file_changed(file, DXS_CAUSE_RESIZE); // as in dxs_kwrite_end()
+	atomic_fetch_sub(&file->kwriters, 1);
+	dxs_handover_unbar(file);
+	dxs_file_put(file);
 }
 
 struct dxs_file *dxs_resize_begin(int fd)
@@ -721,9 +730,7 @@ void dxs_resize_end(struct dxs_file *file, bool done, off_t size)
 		atomic_store(&file->size, (uint64_t)size);
 		truncated(file, (uint64_t)size);
 	}
-	dxs_file_changed(file, DXS_CAUSE_RESIZE); // as in dxs_kwrite_end()
-	atomic_fetch_sub(&file->kwriters, 1);
-	dxs_file_put(file);
+	resize_end(file);
 	dxs_sig_setmask(set);
 }
 
@@ -741,9 +748,7 @@ void dxs_holes_end(struct dxs_file *file, off_t off, off_t len, off_t size)
 		size_reaches(file, (uint64_t)size);
 	if (end > (uint64_t)off)
 		dxs_observe(file, kernel_wrote, file, (uint64_t)off >> file->page_shift, (end - 1) >> file->page_shift);
-	dxs_file_changed(file, DXS_CAUSE_RESIZE); // as in dxs_kwrite_end()
-	atomic_fetch_sub(&file->kwriters, 1);
-	dxs_file_put(file);
+	resize_end(file);
 	dxs_sig_setmask(set);
 }
 

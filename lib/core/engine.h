@@ -18,6 +18,7 @@
 //   E.7 is_alive() is false from the moment on at which the engine may have lost the protection of any mapping.
 //   E.8 is_short() says that open pages use up something that the engine has little of, so that no further page is to be
 //       left open. Any context.
+//   E.9 is_small() says that the kernel maps no part of the mapping by an entry of more than 4 KiB, and never will.
 #ifndef DXS_ENGINE_H
 #define DXS_ENGINE_H
 
@@ -55,6 +56,7 @@ struct dxs_engine {
 	uintptr_t (*known)(const struct dxs_map *map, uintptr_t *start, uintptr_t end);
 	bool (*is_alive)(void);
 	bool (*is_short)(void);
+	bool (*is_small)(const struct dxs_map *map);
 };
 
 // E.3, for traps and pins.

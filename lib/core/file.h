@@ -12,6 +12,7 @@
 
 #include "base/lock.h"
 #include "core/group.h"
+#include "core/handover.h"
 #include "core/mapping.h"
 #include "core/tree.h"
 #include "core/writers.h"
@@ -47,6 +48,7 @@ struct dxs_file {
 	_Atomic uint64_t nr_failed; // leaves of which a flush failed
 	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
 	struct dxs_mutex turn_mutex;
+	struct dxs_handover handover;
 	_Atomic int mode; // enum dxs_mode, while nobody else writes; moves to KERNEL when something becomes uncertain
 	_Atomic(const char *) reason;
 	struct dxs_writers writers;

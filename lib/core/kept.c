@@ -38,6 +38,7 @@ bool dxs_kept_add(struct dxs_file *file)
 
 	if (!can_be_kept(file) || !dxs_writers_rest(&file->writers))
 		return false;
+	file->handover = (struct dxs_handover){0}; // of the mappings that are gone
 	dxs_mutex_lock(&mutex);
 	last = kept[NR_KEPT - 1];
 	for (i = NR_KEPT - 1; i; i--)

@@ -45,8 +45,8 @@ struct dxs_observer {
 	int (*mapped)(const struct dxs_map *map);
 	bool (*shows_more)(struct dxs_file *file, uint64_t first, uint64_t last);
 
-	// Around a sync of stretches, in ascending order. NULL: no memory to observe it. `complete`: it has succeeded, and covers
-	// whole entries.
+	// Around a sync of stretches, in ascending order. NULL: no memory to observe it. `complete`: it has succeeded, covers
+	// whole entries, and was not the kernel's.
 	struct dxs_due *(*sync_begin)(struct dxs_file *file, const struct dxs_stretch *stretch, unsigned nr);
 	void (*sync_end)(struct dxs_file *file, struct dxs_due *due, const struct dxs_stretch *stretch, unsigned nr,
 			 bool complete);
@@ -67,6 +67,8 @@ struct dxs_observer {
 	// The kernel has synced what was asked for, or everything (`all`). fd: a descriptor of the file, or -1. False: what was
 	// cut off is not durable yet.
 	bool (*kernel_synced)(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all);
+	// The same, of all that was asked for, in a sync of a file that is handed over; the caller holds maps_lock.
+	void (*synced_for_us)(struct dxs_file *file, const struct dxs_asked *asked);
 	// Around an msync of [first, last] outside of mode `kernel` that has succeeded: sync_asked's result goes to sync_answered.
 	uint64_t (*sync_asked)(struct dxs_file *file);
 	void (*sync_answered)(struct dxs_file *file, uint64_t asked, uint64_t first, uint64_t last);

@@ -30,7 +30,8 @@
 // SOON
 //   Syncs cover different parts of a file. Its clock counts them as the part of its mapped pages that they cover: the
 //   number of syncs that a page would have been flushed by, on average. Half K of these are an epoch. A leaf knows which
-//   of its pages were closed in this epoch and in the one before; what comes back from there is soon. For a page that is
+//   of its pages were closed in this epoch and in the one before; what comes back from there is soon. What was closed and had
+//   not trapped (a gap, or what was found when the mapping was looked at) does not come back: nothing was there. For a page that is
 //   covered by more syncs than others are, the clock is slow, and what comes back late is taken for soon; the factor of 9
 //   holds there, too.
 //
@@ -39,7 +40,7 @@
 //   no further page is kept; those that are have their stay.
 //
 // REPRESENTATION
-//   13 bits for each page, one in each of 13 words of its leaf (a counter of 64 pages is incremented in as many steps as
+//   14 bits for each page, one in each of 14 words of its leaf (a counter of 64 pages is incremented in as many steps as
 //   its carries go). Words are read and written without a lock. Of one page only a trap or a sync does so at a time: a trap
 //   that opens it while it is not DIRTY, or a sync that has it DIRTY and FLUSHING. An update of other pages' bits that is
 //   lost costs time only. Only `kept`, of which there is a sum, changes by locked instructions.
@@ -49,10 +50,10 @@
 #include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
+#include "core/handover.h"
 #include "report/stats.h"
 
-#define CLOCK_SHIFT 20 // of one sync of all that is mapped
-#define EPOCH_SHIFT 4  // half of WORTH
+#define EPOCH_SHIFT 4 // half of WORTH
 #define KEPT_MAX ((uint64_t)1 << 18)
 
 _Static_assert(DXS_POLICY_WORTH == 2 << EPOCH_SHIFT, "two epochs");
@@ -82,13 +83,13 @@ void dxs_policy_sync(struct dxs_file *file, uint64_t first, uint64_t last)
 	uint64_t all = file->nr_mapped, nr = dxs_min64(last - first + 1, all);
 
 	if (all)
-		atomic_fetch_add_explicit(&file->clock, (nr << CLOCK_SHIFT) / all, memory_order_relaxed);
+		atomic_fetch_add_explicit(&file->clock, (nr << DXS_CLOCK_SHIFT) / all, memory_order_relaxed);
 }
 
 // Forgets what was closed two epochs ago.
 static void epochs_turn(struct dxs_file *file, struct dxs_leaf *leaf)
 {
-	uint32_t now = (uint32_t)(get(&file->clock) >> (CLOCK_SHIFT + EPOCH_SHIFT));
+	uint32_t now = (uint32_t)(get(&file->clock) >> (DXS_CLOCK_SHIFT + EPOCH_SHIFT));
 	uint32_t then = atomic_load_explicit(&leaf->epoch, memory_order_relaxed);
 
 	if (now == then)
@@ -116,6 +117,9 @@ void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 		set(&leaf->age[i], get(&leaf->age[i]) & ~pages);
 	set(&leaf->closed, get(&leaf->closed) & ~pages);
 	set(&leaf->closed_before, get(&leaf->closed_before) & ~pages);
+	set(&leaf->stored, (get(&leaf->stored) & ~pages) | (pages & hit));
+	if (pages & hit)
+		dxs_handover_trapped(file, nr, soon);
 	if (soon)
 		dxs_count(pages_back_soon, count(soon));
 }
@@ -207,7 +211,8 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 	if (dxs_config.policy != DXS_POLICY_ADAPTIVE)
 		return;
 	epochs_turn(file, leaf);
-	set(&leaf->closed, get(&leaf->closed) | pages);
+	set(&leaf->closed, get(&leaf->closed) | (pages & get(&leaf->stored)));
+	set(&leaf->stored, get(&leaf->stored) & ~pages);
 	if (!(get(&leaf->kept) & pages))
 		return;
 	gone = count(atomic_fetch_and(&leaf->kept, ~pages) & pages);

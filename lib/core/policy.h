@@ -11,6 +11,8 @@
 struct dxs_file;
 struct dxs_leaf;
 
+#define DXS_CLOCK_SHIFT 20 // of struct dxs_file.clock: it counts a sync of all that is mapped as 1 << DXS_CLOCK_SHIFT
+
 #define DXS_POLICY_WORTH 32 // flushes of a page that cost as much as its write fault and its closing
 
 // A sync of entries [first, last] begins. Caller holds maps_lock.

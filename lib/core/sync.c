@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -60,8 +61,10 @@ struct sync {
 	int err;                      // the first error
 	bool partial;                 // some range begins or ends inside an entry
 	bool close_all;               // the mapping is going: close whatever the policy says
+	bool close_none;              // the file is being handed over
 	bool alone;                   // no other sync of this file runs
 	bool checked;                 // the handlers are in place
+	bool was_kernels;             // the file was handed over
 	struct dxs_due *due;          // of the observer
 	const struct dxs_map *map;    // through which it flushed last
 	uint64_t nr_taken, nr_closed; // pages, for the statistics
@@ -409,7 +412,7 @@ static uint64_t to_close(struct sync *sync, struct dxs_leaf *leaf, uint64_t dirt
 {
 	uint64_t closing = dirty & whole_pages(sync, leaf);
 
-	if (atomic_load(&leaf->pins)) // asked again under the lock
+	if (sync->close_none || atomic_load(&leaf->pins)) // asked again under the lock
 		return 0;
 	if (!sync->close_all)
 		closing = dxs_policy_close(sync->file, leaf, closing);
@@ -578,6 +581,8 @@ static void discover(struct sync *sync)
 	bool trusted = !all_is_marked(sync);
 	struct dxs_map *map;
 
+	if (sync->was_kernels) // planted: it should not be here
+		return;
 	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
 		uint64_t first = sync->first, last = sync->last;
 		int err;
@@ -611,16 +616,16 @@ static void range_enter(struct sync *sync, const struct dxs_bytes *range)
 	for (const struct dxs_bytes *range_ = (sync)->range;                                                           \
 	     range_ < (sync)->range + (sync)->nr_ranges && (range_enter(sync, range_), true); range_++)
 
+// Flushes what is marked in the range that it is at.
 static void walk(struct sync *sync)
 {
-	struct dxs_file *file = sync->file;
 	unsigned kinds = 1U << DXS_DIRTY | 1U << DXS_FLUSHING;
 	struct dxs_cursor cursor = {0};
 	struct dxs_leaf *leaf;
 
 	if (dxs_fault(DXS_FAULT_PASS_OVER))
 		kinds = 1U << DXS_FLUSHING;
-	while ((leaf = dxs_tree_walk(&file->tree, &cursor, sync->first, sync->last, kinds)))
+	while ((leaf = dxs_tree_walk(&sync->file->tree, &cursor, sync->first, sync->last, kinds)))
 		sync_leaf(sync, leaf);
 }
 
@@ -647,6 +652,49 @@ static void sync_once(struct sync *sync)
 	complete(sync);
 }
 
+// A file that is handed over (handover.h): the kernel's msync of the range, and nothing else. Why that is enough:
+//   H.1 The kernel's tag of a page is set before the page becomes writable in a page table, and taken away by a writeback
+//       that has made it unwritable in all of them first, under one lock (fs/dax.c dax_insert_pfn_mkwrite and
+//       dax_writeback_one, Linux 6.12). So what was stored is tagged, whatever protection of ours lies over it.
+//   H.2 But for what the kernel forgets at an ftruncate (from 6.15). That is marked here, as a file is not handed over then
+//       (dxs_handover_bar), and is flushed when it is handed over, before the first such sync.
+//   H.3 It is handed over and taken back with `turn` held exclusively. A sync finds it in one state from its first step
+//       to its last, the kernel's call included. Otherwise a sync of ours could flush lines that the kernel has flushed for
+//       another thread and not fenced: they look clean, as in M4 (model: HANDED_RELEASED).
+//   H.4 All of it is open then, so nothing is known clean when it is taken back: the first sync looks, as with a new
+//       mapping (E.4), and has the kernel follow. A mapping that comes meanwhile is closed and marked as ever, and
+//       marks are never taken away.
+static void kernels_range(struct sync *sync, struct dxs_asked *asked)
+{
+	struct dxs_file *file = sync->file;
+	uint64_t done = sync->first;
+	struct dxs_map *map;
+
+	for (map = NULL; done <= sync->last && (map = dxs_file_map_next(file, map, done, sync->last));) {
+		uint64_t from = dxs_max64(map->first, done), last = dxs_min64(dxs_map_last(map), sync->last);
+
+		sync->err = (int)dxs_sys6(SYS_msync, (long)dxs_map_addr(map, from),
+					  (long)((last - from + 1) << file->page_shift), MS_SYNC, 0, 0, 0);
+		if (sync->err)
+			break;
+		done = last + 1;
+		dxs_asked_add(asked, from, last);
+	}
+}
+
+static void kernels_part(struct sync *sync)
+{
+	struct dxs_asked asked = {0};
+
+	for_each_range (sync)
+		if (!sync->err)
+			kernels_range(sync, &asked);
+	dxs_count(kernel_syncs, 1);
+	dxs_count(kernel_syncs_policy, 1);
+	if (!sync->err)
+		dxs_observe(sync->file, synced_for_us, sync->file, &asked);
+}
+
 // Once for each sync: as atomic additions they would be felt at each page.
 static void statistics_add(const struct sync *sync)
 {
@@ -660,8 +708,10 @@ static void statistics_add(const struct sync *sync)
 	}
 	if (sync->nr_closed)
 		dxs_count(pages_closed, sync->nr_closed);
-	if (kept)
-		dxs_count(pages_kept_open, kept);
+	if (!kept)
+		return;
+	dxs_count(pages_kept_open, kept);
+	dxs_handover_kept(sync->file, kept);
 }
 
 static int sync_run(struct sync *sync)
@@ -671,6 +721,12 @@ static int sync_run(struct sync *sync)
 	turn_begin(sync);
 	for_each_range (sync)
 		dxs_policy_sync(sync->file, sync->first, sync->last);
+	sync->was_kernels = atomic_load(&sync->file->handover.is_over);
+	if (dxs_unlikely(sync->was_kernels) && !dxs_fault(DXS_FAULT_NOT_HANDED)) {
+		kernels_part(sync);
+		turn_end(sync);
+		return sync->err;
+	}
 	do {
 		failed = atomic_load(&sync->file->nr_failed);
 		sync_once(sync);
@@ -695,21 +751,21 @@ static void sync_init(struct sync *sync, struct dxs_file *file, const struct dxs
 		sync->partial |= (range[i].off | range[i].end) & inside;
 }
 
-static int run_observed(struct sync *sync)
+static int run_observed(struct sync *sync, int (*run)(struct sync *))
 {
 	struct dxs_stretch stretch[DXS_SYNC_RANGES];
 	unsigned nr = 0;
 	int err;
 
 	if (dxs_likely(!sync->file->observed))
-		return sync_run(sync);
+		return run(sync);
 	for_each_range (sync)
 		stretch[nr++] = (struct dxs_stretch){sync->first, sync->last};
 	sync->due = dxs_observer->sync_begin(sync->file, stretch, nr);
 	if (!sync->due)
 		return -ENOMEM; // what nobody keeps, no fence makes durable
-	err = sync_run(sync);
-	dxs_observer->sync_end(sync->file, sync->due, stretch, nr, !err && !sync->partial);
+	err = run(sync);
+	dxs_observer->sync_end(sync->file, sync->due, stretch, nr, !err && !sync->partial && !sync->was_kernels);
 	return err;
 }
 
@@ -720,7 +776,7 @@ int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end)
 
 	sync_init(&sync, file, &range, 1);
 	sync.close_all = true;
-	return run_observed(&sync);
+	return run_observed(&sync, sync_run);
 }
 
 static int sync_shared(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
@@ -730,7 +786,7 @@ static int sync_shared(struct dxs_file *file, const struct dxs_bytes *range, uns
 
 	sync_init(&sync, file, range, nr);
 	dxs_shared_lock(&file->maps_lock);
-	err = run_observed(&sync);
+	err = run_observed(&sync, sync_run);
 	dxs_shared_unlock(&file->maps_lock);
 	return err;
 }
@@ -746,6 +802,48 @@ static int sync_pages(struct dxs_file *file, uint64_t first, uint64_t last)
 static uint64_t bytes_most(const struct dxs_file *file)
 {
 	return dxs_min64(DXS_TREE_PAGES, (1ULL << 63) >> file->page_shift) << file->page_shift;
+}
+
+static int marked_flush(struct sync *sync)
+{
+	for_each_range (sync)
+		walk(sync);
+	complete(sync);
+	return sync->err;
+}
+
+// H.2, H.4. Nobody else is inside a sync. A file that cannot be handed over stays as it is: all that is open is marked, or in
+// a mapping of which nothing is known.
+static void hand_over(struct sync *sync)
+{
+	struct dxs_map *map;
+	int err;
+
+	sync->close_none = true;
+	err = run_observed(sync, marked_flush);
+	dxs_for_each_map_of (map, sync->file, 0, UINT64_MAX)
+		if (!err && map->engine)
+			err = map->engine->open_all(map);
+	if (!err)
+		dxs_handover_set(sync->file, true);
+}
+
+// H.3
+static void handover_turn(struct dxs_file *file)
+{
+	const struct dxs_bytes all = {0, bytes_most(file)};
+	struct sync sync;
+
+	sync_init(&sync, file, &all, 1);
+	dxs_shared_lock(&file->maps_lock);
+	turn_begin(&sync);
+	turn_alone(&sync);
+	if (dxs_handover_decide(file))
+		hand_over(&sync);
+	else
+		dxs_handover_set(file, false);
+	turn_end(&sync);
+	dxs_shared_unlock(&file->maps_lock);
 }
 
 // The large ranges one by one, as groups do, then the small ones together.
@@ -779,10 +877,13 @@ int dxs_sync_ranges(struct dxs_file *file, const struct dxs_bytes *range, unsign
 	uint64_t begin = is_timed ? dxs_now_ns() : 0;
 	int err = 0;
 
-	if (dxs_file_mode(file) == DXS_MODE_BYTE)
+	if (dxs_file_mode(file) == DXS_MODE_BYTE) {
 		dxs_flush_drain(); // of the store buffer: what is in the caches is durable
-	else
+	} else {
+		if (dxs_unlikely(dxs_handover_is_due(file)))
+			handover_turn(file);
 		err = ranges_sync(file, range, nr);
+	}
 	dxs_count(syncs, 1);
 	dxs_file_count(file, syncs, 1);
 	dxs_file_account(file);

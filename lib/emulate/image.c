@@ -794,7 +794,7 @@ static void mapped_publish_all(struct dxs_file *file, const struct dxs_asked *as
 		resident_publish(file, asked, all, cut);
 }
 
-bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all)
+bool dxs_image_kernel_synced_locked(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all)
 {
 	struct dxs_image *image = dxs_image_of(file);
 	uint64_t before = dxs_image_kwrites(file), cut = atomic_load(&file->cut);
@@ -804,15 +804,23 @@ bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_ask
 
 	if (cut != UINT64_MAX) // what was cut off goes with the size, which every sync takes along
 		dxs_asked_add(&what, (cut + dxs_file_page_size(file) - 1) >> file->page_shift, DXS_TREE_PAGES - 1);
-	dxs_shared_lock(&file->maps_lock);
 	walked = !image_walk(image, fd, all ? page_copy_asked : page_copy_kwrite, &what);
 	if (!walked)
 		mapped_publish_all(file, &what, all, cut);
-	dxs_shared_unlock(&file->maps_lock);
 	size_set(image, dxs_image_file_size(image));
 	for (i = 0; walked && i < what.nr; i++)
 		kwrite_clear(file, before, &what.stretch[i]);
 	if (atomic_load(&dxs_run()->frozen)) // I.1
 		dxs_run_halt();
+	return walked;
+}
+
+bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all)
+{
+	bool walked;
+
+	dxs_shared_lock(&file->maps_lock);
+	walked = dxs_image_kernel_synced_locked(file, fd, asked, all);
+	dxs_shared_unlock(&file->maps_lock);
 	return walked;
 }

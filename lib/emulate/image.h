@@ -62,6 +62,7 @@ void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last);
 // all of them if `all`, and the size with what was cut off. fd: a descriptor of the file, or -1. False: the file could not
 // be opened, and what was cut off is not zeros yet.
 bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all);
+bool dxs_image_kernel_synced_locked(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all);
 
 // Whether a new mapping of these entries shows what the kernel has written, and no sync has published.
 bool dxs_image_owes(struct dxs_file *file, uint64_t first, uint64_t last);

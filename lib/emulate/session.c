@@ -92,6 +92,11 @@ static bool kernel_synced(struct dxs_file *file, int fd, const struct dxs_asked 
 	return dxs_image_kernel_synced(file, fd, asked, all);
 }
 
+static void synced_for_us(struct dxs_file *file, const struct dxs_asked *asked)
+{
+	(void)dxs_image_kernel_synced_locked(file, -1, asked, true);
+}
+
 static void sync_answered(struct dxs_file *file, uint64_t asked, uint64_t first, uint64_t last)
 {
 	dxs_verify_kernel(file, asked, first, last);
@@ -120,6 +125,7 @@ const struct dxs_observer dxs_session = {
 	.event = event,
 	.kernel_wrote = dxs_image_written,
 	.kernel_synced = kernel_synced,
+	.synced_for_us = synced_for_us,
 	.others_synced = dxs_record_synced_fd,
 	.sync_asked = dxs_verify_kwrites,
 	.sync_answered = sync_answered,

@@ -240,6 +240,13 @@ static void protection_free(struct dxs_protection *protection)
 	dxs_cell_free(protection, sizeof(*protection));
 }
 
+// Whether a huge page fits somewhere: its place in the file and in memory are in step.
+static bool has_room_for_huge(const struct dxs_map *map)
+{
+	return map->file->page_shift == DXS_PAGE_SHIFT && (map->addr - (map->first << DXS_PAGE_SHIFT)) % REGION == 0 &&
+	       map->len >= REGION;
+}
+
 static int protection_alloc(struct dxs_map *map)
 {
 	struct dxs_protection *protection = dxs_cell_new(sizeof(*protection));
@@ -248,8 +255,7 @@ static int protection_alloc(struct dxs_map *map)
 		return -ENOMEM;
 	protection->base = region_of(map->addr);
 	protection->open = dxs_bitmap_new((dxs_map_end(map) - protection->base) >> map->file->page_shift);
-	protection->can_be_huge = map->file->page_shift == DXS_PAGE_SHIFT && dxs_pagemap_can_scan() &&
-				  (map->addr - (map->first << DXS_PAGE_SHIFT)) % REGION == 0 && map->len >= REGION;
+	protection->can_be_huge = has_room_for_huge(map) && dxs_pagemap_can_scan();
 	if (protection->can_be_huge)
 		protection->split = dxs_bitmap_new(region_nr(protection->base, dxs_map_end(map) - 1) + 1);
 	if (!protection->open || (protection->can_be_huge && !protection->split)) {
@@ -532,6 +538,11 @@ static bool mprotect_is_short(void)
 	return dxs_budget_used() >= dxs_budget_limit() / 4;
 }
 
+static bool mprotect_is_small(const struct dxs_map *map)
+{
+	return map->file->page_shift == DXS_PAGE_SHIFT && !has_room_for_huge(map);
+}
+
 const struct dxs_engine dxs_engine_mprotect = {
 	.name = "mprotect",
 	.attach = mprotect_attach,
@@ -549,4 +560,5 @@ const struct dxs_engine dxs_engine_mprotect = {
 	.known = mprotect_known,
 	.is_alive = mprotect_is_alive,
 	.is_short = mprotect_is_short,
+	.is_small = mprotect_is_small,
 };

@@ -412,6 +412,12 @@ static bool uffd_is_short(void)
 	return false;
 }
 
+static bool uffd_is_small(const struct dxs_map *map)
+{
+	(void)map;
+	return false; // nobody knows
+}
+
 static void uffd_truncated(struct dxs_map *map, uintptr_t addr)
 {
 	uintptr_t end = dxs_map_end(map), stop;
@@ -456,4 +462,5 @@ const struct dxs_engine dxs_engine_uffd = {
 	.known = uffd_known,
 	.is_alive = uffd_is_alive,
 	.is_short = uffd_is_short,
+	.is_small = uffd_is_small,
 };

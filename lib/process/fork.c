@@ -120,6 +120,7 @@ static void file_begin(struct dxs_file *file)
 	dxs_file_locks_begin(file);
 	file->changing = false;
 	file->kwriters = 0;
+	file->handover = (struct dxs_handover){0};
 	file->nr_pins = 0;
 	dxs_tree_reset_locks(&file->tree);
 }

@@ -42,9 +42,13 @@
 	X(kernel_syncs_unseen, "calls", "of these, because stores may have been made that only the kernel can find")   \
 	X(kernel_syncs_others, "calls", "of these, because another process wrote the file as well")                    \
 	X(kernel_syncs_stream, "calls", "of these, because a stdio stream or asynchronous I/O writes the file")        \
+	X(kernel_syncs_policy, "calls", "of these, while the file was handed over to the kernel")                      \
 	X(kernel_syncs_mode, "calls", "of these, in mode kernel for another reason, which `mappings` has")             \
 	X(to_kernel, "times", "a file went to mode kernel, because another process writes it as well or otherwise")    \
 	X(from_kernel, "times", "a file came back, after a kernel sync with no other writer left")                     \
+	X(handed_over, "times",                                                                                        \
+	  "a file was handed over to the kernel, as its pages do not come back, or for a setting")                     \
+	X(taken_back, "times", "such a file was tracked again, to look whether they do now, or for an ftruncate")      \
 	X(flush_faults, "runs", "flushes that ended in a SIGBUS: beyond the end of the file, or a bad block")          \
 	X(all_open, "times", "tracking was given up for a mapping and all of it taken as dirty")                       \
 	X(chunks_armed, "chunks", "2 MiB parts of a sparse mapping closed for the first time")                         \

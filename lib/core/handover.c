@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// handover.c: whether a file is left to the kernel for a time.
+//
+// THE PROBLEM
+//   A page that is stored to once costs a trap and a close (DXS_POLICY_WORTH flushes) with us. The kernel's own write fault
+//   and the writeback of an entry of 4 KiB cost some 10. Where pages come back soon we win, as they stay open and cost a
+//   flush each; where they do not, the kernel does. What it maps with an entry of 2 MiB it flushes as a whole: there it never
+//   wins (doc/measurements.md).
+//
+// THE ANSWER
+//   Traps and flushes are counted for a window of syncs. If most of them were traps for one page that had not been closed a
+//   moment ago, and all mappings have small entries, the file is handed over: all is opened, and a sync is the kernel's.
+//   Then nothing is seen of what comes back. So it is taken back for a window from time to time, to look. Such a trial costs
+//   a flush of each page that is mapped, which is not known clean, and a window of traps. The stay at the kernel is as long
+//   as makes that a tenth of what the kernel costs meanwhile, and each vain trial doubles it, up to 32 times.
+//   How soon is soon, and the clock by which syncs are counted, are the policy's (policy.c).
+//
+// What it costs to be wrong: time only. Why it is correct: sync.c, kernels_part().
+#include "core/handover.h"
+
+#include "base/config.h"
+#include "base/log.h"
+#include "core/engine.h"
+#include "core/file.h"
+#include "core/observer.h"
+#include "core/policy.h"
+#include "report/stats.h"
+
+#define SYNCS(nr) ((uint64_t)(nr) << DXS_CLOCK_SHIFT)
+#define WINDOW 8   // a page that is stored to between any two syncs has 2 traps in it, and then 6 flushes
+#define COLD_MIN 8 // traps that say anything
+#define FEW 4      // pages: of more, one trap is cheaper than the kernel's write fault for each
+#define STAY 192   // syncs of cold pages at the kernel: ten times what a window of their traps costs more
+#define STAY_MAX ((uint64_t)1 << 20)
+#define MOST_DOUBLED 5
+
+// relaxed, everywhere: statistics and guesses, but for is_over, which syncs read with `turn` held.
+static uint64_t get(_Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void set(_Atomic uint64_t *word, uint64_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+// In emulation the kernel wins nothing, so the adaptive policy never does it there. A record of crash tests knows what a
+// program was promised by flushes only.
+static bool may_be_over(struct dxs_file *file)
+{
+	enum dxs_mode mode = dxs_file_mode(file);
+
+	if (atomic_load(&file->handover.nr_barred) || file->is_device)
+		return false;
+	return mode == DXS_MODE_DIRECT || (mode == DXS_MODE_EMULATED && dxs_config.policy == DXS_POLICY_KERNEL &&
+					   !dxs_observed(file, false, is_told));
+}
+
+bool dxs_handover_is_due(struct dxs_file *file)
+{
+	bool is_over = atomic_load(&file->handover.is_over);
+
+	if (dxs_config.policy != DXS_POLICY_ADAPTIVE && dxs_config.policy != DXS_POLICY_KERNEL)
+		return false;
+	if (!may_be_over(file))
+		return is_over;
+	if (dxs_config.policy == DXS_POLICY_KERNEL)
+		return !is_over;
+	return get(&file->clock) >= get(&file->handover.next);
+}
+
+static bool has_small_entries(struct dxs_file *file)
+{
+	struct dxs_map *map;
+
+	dxs_for_each_map_of (map, file, 0, UINT64_MAX)
+		if (!map->engine || !map->engine->is_small(map))
+			return false;
+	return true;
+}
+
+static bool is_cold(struct dxs_file *file)
+{
+	uint64_t cold = get(&file->handover.nr_cold);
+
+	return cold >= COLD_MIN && cold > get(&file->handover.nr_hot) && has_small_entries(file);
+}
+
+static uint64_t stay(const struct dxs_file *file, uint64_t nr_cold)
+{
+	uint64_t look = nr_cold ? file->nr_mapped * WINDOW / nr_cold : 0;
+
+	return STAY + dxs_min64(look, STAY_MAX);
+}
+
+static bool decide_adaptive(struct dxs_file *file)
+{
+	struct dxs_handover *handover = &file->handover;
+	bool was_over = atomic_load(&handover->is_over), over = !was_over && is_cold(file);
+	uint64_t syncs = WINDOW;
+
+	if (over) {
+		syncs = stay(file, get(&handover->nr_cold)) << handover->nr_vain;
+		handover->nr_vain += handover->nr_vain < MOST_DOUBLED;
+	} else if (!was_over) {
+		handover->nr_vain = 0;
+	}
+	set(&handover->next, get(&file->clock) + SYNCS(syncs));
+	return over;
+}
+
+bool dxs_handover_decide(struct dxs_file *file)
+{
+	bool over = false;
+
+	if (may_be_over(file))
+		over = dxs_config.policy == DXS_POLICY_KERNEL || decide_adaptive(file);
+	else
+		set(&file->handover.next, get(&file->clock) + SYNCS(WINDOW));
+	set(&file->handover.nr_cold, 0);
+	set(&file->handover.nr_hot, 0);
+	return over;
+}
+
+void dxs_handover_set(struct dxs_file *file, bool is_over)
+{
+	const struct dxs_engine *engine = atomic_load(&file->engine);
+	const char *mode = dxs_mode_name(is_over ? DXS_MODE_KERNEL : dxs_file_mode(file));
+	const char *reason = is_over ? dxs_handover_reason() : dxs_file_reason(file);
+
+	if (atomic_exchange(&file->handover.is_over, is_over) == is_over)
+		return;
+	if (is_over)
+		dxs_count(handed_over, 1);
+	else
+		dxs_count(taken_back, 1);
+	dxs_stats_map_add(file->path, mode, engine ? engine->name : "any", reason, 0);
+	dxs_info("%s: mode %s: %s", file->path, mode, reason);
+}
+
+void dxs_handover_trapped(struct dxs_file *file, uint64_t nr, bool soon)
+{
+	if (nr >= FEW)
+		atomic_fetch_add_explicit(&file->handover.nr_hot, nr, memory_order_relaxed);
+	else if (!soon)
+		atomic_fetch_add_explicit(&file->handover.nr_cold, 1, memory_order_relaxed);
+}
+
+void dxs_handover_kept(struct dxs_file *file, uint64_t nr)
+{
+	atomic_fetch_add_explicit(&file->handover.nr_hot, nr, memory_order_relaxed);
+}
+
+// order: seq_cst. Whoever decides with `turn` held before this takes it sees no bar, and has done so when this has it; whoever
+// does after it sees the bar.
+void dxs_handover_bar(struct dxs_file *file)
+{
+	atomic_fetch_add(&file->handover.nr_barred, 1);
+	if (!atomic_load(&file->handover.is_over) && dxs_config.policy != DXS_POLICY_KERNEL &&
+	    dxs_config.policy != DXS_POLICY_ADAPTIVE)
+		return;
+	dxs_mutex_lock(&file->turn_mutex);
+	dxs_exclusive_lock(&file->turn);
+	dxs_handover_set(file, false);
+	dxs_exclusive_unlock(&file->turn);
+	dxs_mutex_unlock(&file->turn_mutex);
+}
+
+void dxs_handover_unbar(struct dxs_file *file)
+{
+	atomic_fetch_sub(&file->handover.nr_barred, 1);
+}
+
+const char *dxs_handover_reason(void)
+{
+	return dxs_config.policy == DXS_POLICY_KERNEL ? "policy kernel"
+						      : "pages do not come back: the kernel is cheaper";
+}
