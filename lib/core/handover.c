@@ -97,7 +97,8 @@ static uint64_t stay(const struct dxs_file *file, uint64_t nr_cold)
 static bool decide_adaptive(struct dxs_file *file)
 {
 	struct dxs_handover *handover = &file->handover;
-	bool was_over = atomic_load(&handover->is_over), over = !was_over && is_cold(file);
+	bool was_over = atomic_load(&handover->is_over), is_first = !get(&handover->next); // no window has passed
+	bool over = !was_over && !is_first && is_cold(file);
 	uint64_t syncs = WINDOW;
 
 	if (over) {
