@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // policy.h: which pages a sync closes again, and which it only flushes and leaves open.
+// (Whether it does either, or calls the kernel: handover.h.)
 //
 // Any answer is correct: what stays open stays DIRTY, and what is closed traps. A policy only decides what the next stores
 // and syncs cost.

@@ -13,9 +13,10 @@ complain() {
 	failed=1
 }
 
+policy=adaptive
 generate() { # FAULT ENGINE
 	status=0
-	"$build/bin/daxsync" run --emulate --engine="$2" --fault="$1" -- \
+	"$build/bin/daxsync" run --emulate --policy="$policy" --engine="$2" --fault="$1" -- \
 		"$build/bin/tests/generator" -e 2 -k 1 -s 1 -o "$work/program.c" >"$work/out" 2>"$work/err" || status=$?
 	words=$(sed -n 's/^shrunk: //p' "$work/out" | wc -w)
 	echo "$2, $1: $(sed -n 's/^shrunk: //p' "$work/out"):$(sed -n '/^shrunk/{n;p;}' "$work/out")"
@@ -47,5 +48,9 @@ for engine in uffd mprotect; do
 	done
 	generate flush-error $engine
 	grep -q 'errno 5.*the kernel: value 0, errno 0' "$work/out" || complain "flush-error on $engine: no difference"
+	policy=kernel
+	generate not-handed $engine
+	grep -q 'durable image differs' "$work/out" || complain "not-handed on $engine: no difference"
+	policy=adaptive
 done
 exit $failed

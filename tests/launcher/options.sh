@@ -89,6 +89,7 @@ in_environment DAXSYNC_EMULATE 1 --emulate
 in_environment DAXSYNC_ENGINE mprotect --engine mprotect
 in_environment DAXSYNC_ENGINE uffd --engine=mprotect --engine=uffd
 in_environment DAXSYNC_POLICY never-close --policy=never-close
+in_environment DAXSYNC_POLICY kernel --policy=kernel
 in_environment DAXSYNC_STRICT 1 --strict
 in_environment DAXSYNC_LOG debug --log=debug
 in_environment DAXSYNC_INCLUDE '/data/*:/mnt/*' --include='/data/*:/mnt/*'
