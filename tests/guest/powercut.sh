@@ -13,18 +13,21 @@
 #   -w        with the CPU's caches: what was not written back and fenced is
 #             lost as well (cache/cache.c)
 #   -b NAME   with the library that cache/NAME.patch breaks; as with a fault
-#   -n        without the library: whether the kernel keeps its promise by itself
+#   -p POLICY with this policy of the library's
+#   -n        without the library, and without device DAX, whose kernel has no
+#             msync: whether the kernel keeps its promise by itself
 set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"
 
-cuts=5 seed=$(date +%s) kinds='' fault=none broken='' simulated='' native=''
-while getopts c:s:k:f:wb:n option; do
+cuts=5 seed=$(date +%s) kinds='' fault=none policy=adaptive broken='' simulated='' native=''
+while getopts c:s:k:f:p:wb:n option; do
 	case $option in
 	c) cuts=$OPTARG ;;
 	s) seed=$OPTARG ;;
 	k) kinds=$OPTARG ;;
 	f) fault=$OPTARG ;;
+	p) policy=$OPTARG ;;
 	w) simulated=-w ;;
 	b) broken=$OPTARG ;;
 	n) native=1 ;;
@@ -32,7 +35,7 @@ while getopts c:s:k:f:wb:n option; do
 	esac
 done
 shift $((OPTIND - 1))
-[ $# -eq 2 ] || fail 'usage: powercut.sh [-c CUTS] [-s SEED] [-k KINDS] [-f FAULT] [-w] [-b NAME | -n] BUILD KERNEL'
+[ $# -eq 2 ] || fail 'usage: powercut.sh [-c CUTS] [-s SEED] [-k KINDS] [-f FAULT] [-p POLICY] [-w] [-b NAME | -n] BUILD KERNEL'
 guest_begin "$1" "$2"
 workload=$build/bin/tests/powercut_workload
 [ -x "$workload" ] || fail "$workload was not built"
@@ -40,7 +43,8 @@ workload=$build/bin/tests/powercut_workload
 	skip "the library with $broken.patch was not built (package patch)"
 is_right=1
 [ "$fault$broken" = none ] || is_right=
-[ -z "$native" ] || broken=kernel
+systems='ext4 xfs ext2 dax'
+[ -z "$native" ] || broken=kernel systems='ext4 xfs ext2'
 
 scratch=$(mktemp -d "$guest/powercut.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -86,7 +90,7 @@ boot() { # [OPTION...] -- FS:KIND...
 	[ -n "$is_right" ] || options="$options -q"
 	# shellcheck disable=SC2086 # several words
 	sh "$here/run.sh" -n -t 600 -i "$scratch/images" -p "$workload" $simulated $options "$build" "$kernel" \
-		"$here/jobs/powercut.sh" "$seed" "$fault" "${broken:-.}" "$@" >"$scratch/out" || status=$?
+		"$here/jobs/powercut.sh" "$seed" "$fault" "$policy" "${broken:-.}" "$@" >"$scratch/out" || status=$?
 	cat "$scratch/out" >>"$scratch/all"
 	if [ "$status" -eq 77 ]; then
 		cat "$scratch/out"
@@ -118,7 +122,7 @@ judge() { # CUTS
 cut=0
 while [ "$cut" -lt "$cuts" ]; do
 	jobs=
-	for fs in ext4 xfs ext2 dax; do
+	for fs in $systems; do
 		choose "$fs" "$cut"
 	done
 	random 3000

@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# powercut.sh SEED FAULT BROKEN [FS:KIND...]: the guest's part of ../powercut.sh, one
+# powercut.sh SEED FAULT POLICY BROKEN [FS:KIND...]: the guest's part of ../powercut.sh, one
 # boot. It recovers the file systems from the last cut, as a machine does that
 # comes up again, checks them and what they were promised to hold, says "ready",
 # and works until the power is cut. Without FS:KIND it ends after the checks.
-# FAULT is one for the library, or "none"; BROKEN the build of it below lib/broken,
+# FAULT is one for the library, or "none"; POLICY is the library's; BROKEN the build of it below lib/broken,
 # "." for the right one, or "kernel" for none: then the kernel alone keeps what it
 # has promised.
 #
 # Exit status: 0; 1 if something is lost; 2 if something else went wrong.
 set -u
-seed=$1 fault=$2 broken=$3
-shift 3
+seed=$1 fault=$2 policy=$3 broken=$4
+shift 4
 workload=powercut_workload
 
 complain() {
@@ -90,7 +90,7 @@ mkfifo /tmp/said
 exec 3<>/tmp/said
 [ "$1" = none ] || export DAXSYNC_FAULT="$1"
 shift
-run="$BUILD/bin/daxsync run --strict --"
+run="$BUILD/bin/daxsync run --strict --policy=$policy --"
 case $broken in
 .) ;;
 kernel) run= ;;
