@@ -198,6 +198,7 @@ case $verdict in
 	verdict=125
 	;;
 esac
+[ -z "$simulated" ] || grep '^promises: ' "$work/qemu.err" || true
 case $verdict in
 0 | 77 | 137) ;;
 *) [ -n "$quiet" ] || {

@@ -34,9 +34,12 @@
 #include "decode.h"
 #include "durable.h"
 #include "plugin_api.h"
+#include "promises.h"
+#include "simulation.h"
 
 #define MAX_CODE 15
 #define NR_GENERAL 16
+#define FRAME 0x000ffffffffff000ULL // the physical address in an entry of a page table, and in CR3
 
 EXPORTED int qemu_plugin_version = PLUGIN_VERSION;
 EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv);
@@ -95,47 +98,100 @@ static uint64_t ram_entry(uint64_t addr)
 // The physical address of a virtual one. False: nothing is mapped there.
 static bool walk(uint64_t vaddr, uint64_t *paddr)
 {
-	const uint64_t frame = 0x000ffffffffff000ULL;
 	uint64_t entry = register_get(CR3);
 	unsigned shift;
 
 	for (shift = 39;; shift -= 9) {
-		entry = ram_entry((entry & frame) + (vaddr >> shift & 511) * 8);
+		entry = ram_entry((entry & FRAME) + (vaddr >> shift & 511) * 8);
 		if (!(entry & 1))
 			return false;
 		if (shift == 12 || (shift < 39 && entry & 0x80)) { // a page of 4 KiB, 2 MiB or 1 GiB
 			uint64_t offset = (1ULL << shift) - 1;
 
-			*paddr = (entry & frame & ~offset) | (vaddr & offset);
+			*paddr = (entry & FRAME & ~offset) | (vaddr & offset);
 			return true;
 		}
 	}
 }
 
+// The NVDIMM at a physical address, or nr_nvdimms.
+static unsigned nvdimm_at(uint64_t paddr)
+{
+	unsigned i = 0;
+
+	while (i < nr_nvdimms && (paddr < nvdimms[i].start || paddr >= nvdimms[i].start + nvdimms[i].size))
+		i++;
+	return i;
+}
+
 // The line at a physical address is on its way: what it holds now becomes durable at this CPU's next fence.
 static void written_back(uint64_t paddr)
 {
-	unsigned i;
+	unsigned i = nvdimm_at(paddr);
+	struct pending_line *line;
 
-	paddr &= ~(uint64_t)(LINE - 1);
-	for (i = 0; i < nr_nvdimms; i++) {
-		const struct nvdimm *nvdimm = &nvdimms[i];
-		struct pending_line *line;
-
-		if (paddr < nvdimm->start || paddr >= nvdimm->start + nvdimm->size)
-			continue;
-		if (mine->nr == PENDING_LINES)
-			die("too many lines without a fence", "pending");
-		line = &mine->line[mine->nr];
-		line->nvdimm = i;
-		line->off = paddr - nvdimm->start;
-		pthread_mutex_lock(&lock);
-		line->time = ++pending->time;
-		memcpy(line->data, nvdimm->image + line->off, LINE);
-		pthread_mutex_unlock(&lock);
-		mine->nr++;
+	if (i == nr_nvdimms)
 		return;
-	}
+	if (mine->nr == PENDING_LINES)
+		die("too many lines without a fence", "pending");
+	line = &mine->line[mine->nr];
+	line->nvdimm = i;
+	line->off = (paddr & ~(uint64_t)(LINE - 1)) - nvdimms[i].start;
+	pthread_mutex_lock(&lock);
+	line->time = ++pending->time;
+	memcpy(line->data, nvdimms[i].image + line->off, LINE);
+	pthread_mutex_unlock(&lock);
+	mine->nr++;
+}
+
+uint64_t simulation_register(unsigned nr)
+{
+	return register_get(nr);
+}
+
+uint64_t simulation_process(void)
+{
+	return register_get(CR3) & FRAME;
+}
+
+bool simulation_place(uint64_t vaddr, struct place *place)
+{
+	uint64_t paddr;
+
+	if (!walk(vaddr, &paddr))
+		return false;
+	place->nvdimm = nvdimm_at(paddr);
+	if (place->nvdimm == nr_nvdimms)
+		return false;
+	place->off = paddr - nvdimms[place->nvdimm].start;
+	return true;
+}
+
+uint64_t simulation_time(void)
+{
+	uint64_t time;
+
+	pthread_mutex_lock(&lock);
+	time = pending->time;
+	pthread_mutex_unlock(&lock);
+	return time;
+}
+
+const uint8_t *simulation_image(const struct place *place)
+{
+	return nvdimms[place->nvdimm].image + place->off;
+}
+
+bool simulation_is_durable(const struct place *place, unsigned line, const uint8_t *data, uint64_t since)
+{
+	uint64_t off = place->off + (uint64_t)line * LINE;
+	bool is_durable;
+
+	pthread_mutex_lock(&lock);
+	is_durable = pending->durable_time[place->nvdimm][off / LINE] > since ||
+		     !memcmp(nvdimms[place->nvdimm].durable + off, data, LINE);
+	pthread_mutex_unlock(&lock);
+	return is_durable;
 }
 
 struct site {
@@ -177,9 +233,10 @@ static void on_non_temporal(unsigned vcpu, uint32_t info, uint64_t vaddr, void *
 
 	(void)vcpu;
 	(void)data;
-	if (!hwaddr || qemu_plugin_hwaddr_is_io(hwaddr))
+	if (hwaddr && !qemu_plugin_hwaddr_is_io(hwaddr))
+		paddr = qemu_plugin_hwaddr_phys_addr(hwaddr);
+	else if (hwaddr || !walk(vaddr, &paddr)) // QEMU may have dropped its own translation meanwhile
 		return;
-	paddr = qemu_plugin_hwaddr_phys_addr(hwaddr);
 	last = paddr + (1ULL << qemu_plugin_mem_size_shift(info)) - 1;
 	written_back(paddr);
 	if ((paddr ^ last) & ~(uint64_t)(LINE - 1))
@@ -194,6 +251,20 @@ static void become_durable(const struct pending_line *line)
 		return;
 	*time = line->time;
 	memcpy(nvdimms[line->nvdimm].durable + line->off, line->data, LINE);
+}
+
+static void on_promise(unsigned vcpu, void *data)
+{
+	(void)vcpu;
+	(void)data;
+	promises_told();
+}
+
+static void on_end(qemu_plugin_id_t id, void *data)
+{
+	(void)id;
+	(void)data;
+	promises_sum_up();
 }
 
 static void on_fence(unsigned vcpu, void *data)
@@ -228,11 +299,13 @@ static void instrument(struct qemu_plugin_insn *insn)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_write_back, QEMU_PLUGIN_CB_R_REGS, site);
 		break;
 	case NON_TEMPORAL:
-		qemu_plugin_register_vcpu_mem_cb(insn, on_non_temporal, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
-						 NULL);
+		qemu_plugin_register_vcpu_mem_cb(insn, on_non_temporal, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_MEM_W, NULL);
 		break;
 	case FENCE:
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_fence, QEMU_PLUGIN_CB_NO_REGS, NULL);
+		break;
+	case PROMISE:
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_promise, QEMU_PLUGIN_CB_R_REGS, NULL);
 		break;
 	case OTHER:
 		break;
@@ -345,5 +418,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int
 		die("ram=, pending= and nvdimm= are needed", "plugin");
 	qemu_plugin_register_vcpu_init_cb(id, on_cpu);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	qemu_plugin_register_atexit_cb(id, on_end, NULL);
 	return 0;
 }

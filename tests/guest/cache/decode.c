@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "promise.h"
+
 struct prefixes {
 	bool lock, operand_size, repeat, is_32bit;
 	char segment;
@@ -116,6 +118,16 @@ static bool is_memory(const uint8_t *modrm, size_t len)
 	return len && modrm[0] >> 6 != 3;
 }
 
+static bool is_promise(const uint8_t *modrm, size_t len)
+{
+	int32_t displacement;
+
+	if (len < 1 + sizeof(displacement) || modrm[0] != 0x80) // a displacement of 32 bits, RAX
+		return false;
+	memcpy(&displacement, modrm + 1, sizeof(displacement));
+	return displacement == PROMISE_DISPLACEMENT;
+}
+
 static enum kind two_bytes(const uint8_t *code, size_t len, const struct prefixes *prefixes, struct operand *operand)
 {
 	switch (code[0]) {
@@ -125,6 +137,8 @@ static enum kind two_bytes(const uint8_t *code, size_t len, const struct prefixe
 	case 0xc3: // MOVNTI
 	case 0xe7: // MOVNTQ, MOVNTDQ
 		return is_memory(code + 1, len - 1) ? NON_TEMPORAL : OTHER;
+	case 0x1f: // NOP
+		return is_promise(code + 1, len - 1) ? PROMISE : OTHER;
 	case 0xa2: // CPUID
 	case 0x30: // WRMSR
 	case 0x22: // MOV to a control register

@@ -11,6 +11,7 @@ enum kind {
 	OTHER,
 	WRITE_BACK,   // CLWB, CLFLUSHOPT, CLFLUSH: of the line that the operand is in
 	NON_TEMPORAL, // MOVNTI, MOVNTQ, MOVNTDQ, MOVNTPS, MOVNTPD, also as VEX: stores around the cache
+	PROMISE,      // the NOPL of promise.h
 	FENCE,        // SFENCE, MFENCE, locked, XCHG with memory, serialising (SDM volume 3, 9.2.5 and 9.3)
 };
 

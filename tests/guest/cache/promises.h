@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// promises.h: judges what syncs of the guest's programs have promised. See promise.h.
+#ifndef CACHE_PROMISES_H
+#define CACHE_PROMISES_H
+
+// The instruction of promise.h was executed. The CPU's registers can be read.
+void promises_told(void);
+
+// Says on standard error what was judged. Nothing if no promise was made.
+void promises_sum_up(void);
+
+#endif
