@@ -11,7 +11,8 @@
 #   -f FAULT  with this fault of the library's; then something must get lost
 #             within so many cuts
 #   -w        with the CPU's caches: what was not written back and fenced is
-#             lost as well (cache/cache.c)
+#             lost as well (cache/cache.c), and each sync is judged when it has
+#             returned (cache/promises.c)
 #   -b NAME   with the library that cache/NAME.patch breaks; as with a fault
 #   -p POLICY with this policy of the library's
 #   -n        without the library, and without device DAX, whose kernel has no
@@ -130,6 +131,8 @@ while [ "$cut" -lt "$cuts" ]; do
 	echo "cut $((cut + 1)) of $cuts, after $after s:$jobs" | tee -a "$scratch/all"
 	# shellcheck disable=SC2086 # several words
 	boot -c "$after" -- $jobs
+	! grep '^promises: BROKEN' "$scratch/out" || [ -z "$is_right" ] ||
+		fail "a sync has returned before all of it was durable (cut $((cut + 1)), seed $seed)"
 	[ "$status" -eq 137 ] || judge "$cut"
 	[ -z "$simulated" ] || caches_lost
 	cut=$((cut + 1))
