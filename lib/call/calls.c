@@ -207,13 +207,20 @@ static int kernel_msyncs(const struct part *part, unsigned nr, int flags)
 	return err;
 }
 
+// On its own, so that the array is not on the stack of each msync, which may be small.
+static __attribute__((noinline)) int several_flush(const struct part *part, unsigned nr)
+{
+	struct dxs_bytes range[DXS_SYNC_RANGES];
+
+	return dxs_sync_ranges(part->file, range, ranges_of(part, nr, range));
+}
+
 // Parts of one file, in ascending order.
 static int parts_sync(const struct part *part, unsigned nr, int flags)
 {
 	struct dxs_file *file = part->file;
 	uint64_t kwrites = dxs_observed(file, 0, sync_asked, file);
-	struct dxs_bytes range[DXS_SYNC_RANGES];
-	int err = dxs_sync_ranges(file, range, ranges_of(part, nr, range));
+	int err = nr == 1 ? dxs_sync_range(file, part->off, part->end) : several_flush(part, nr);
 	bool kernel = dxs_file_mode(file) == DXS_MODE_KERNEL; // once: it changes when other writers come and go
 	int ret = 0;
 

@@ -46,29 +46,29 @@
 struct taken {
 	struct dxs_leaf *leaf;
 	uint64_t pages;
-	uint64_t closed;   // of these, closed and unmarked; the others stay open
-	uint64_t failed;   // not flushed: to be marked again (M6)
-	bool in_tree;      // a walk finds FLUSHING; otherwise it stands in the leaf only
-	uint64_t off, end; // of the range, in bytes
+	uint64_t closed; // of these, closed and unmarked; the others stay open
+	uint64_t failed; // not flushed: to be marked again (M6)
+	bool in_tree;    // a walk finds FLUSHING; otherwise it stands in the leaf only
+	uint8_t range;   // which one of the sync's they are of
 };
 
 struct sync {
 	struct dxs_file *file;
 	const struct dxs_bytes *range; // in ascending order
-	unsigned nr_ranges;
-	uint64_t off, end;            // of the range that it is at: bytes
-	uint64_t first, last;         // entries, rounded outwards
-	int err;                      // the first error
-	bool partial;                 // some range begins or ends inside an entry
-	bool close_all;               // the mapping is going: close whatever the policy says
-	bool close_none;              // the file is being handed over
-	bool alone;                   // no other sync of this file runs
-	bool checked;                 // the handlers are in place
-	bool was_kernels;             // the file was handed over
-	struct dxs_due *due;          // of the observer
-	const struct dxs_map *map;    // through which it flushed last
-	uint64_t nr_taken, nr_closed; // pages, for the statistics
-	uint64_t nr_bytes;            // handed to the flush function
+	unsigned nr_ranges, at;        // how many; which one it is at
+	uint64_t off, end;             // of the range that it is at: bytes
+	uint64_t first, last;          // entries, rounded outwards
+	int err;                       // the first error
+	bool partial;                  // some range begins or ends inside an entry
+	bool close_all;                // the mapping is going: close whatever the policy says
+	bool close_none;               // the file is being handed over
+	bool alone;                    // no other sync of this file runs
+	bool checked;                  // the handlers are in place
+	bool was_kernels;              // the file was handed over
+	struct dxs_due *due;           // of the observer
+	const struct dxs_map *map;     // through which it flushed last
+	uint64_t nr_taken, nr_closed;  // pages, for the statistics
+	uint64_t nr_bytes;             // handed to the flush function
 	unsigned nr_waits;
 	unsigned nr, nr_flushed, nr_pages; // of `taken`; those that are flushed; pages of 4 KiB
 	struct taken taken[BATCH_LEAVES];  // the first nr; the rest is not set
@@ -265,8 +265,9 @@ static uint64_t entries_add(struct sync *sync, struct pieces *pieces, struct tak
 {
 	unsigned shift = sync->file->page_shift;
 	uintptr_t addr = entry_addr(sync, pgoff, &nr);
-	uint64_t start = dxs_max64(taken->off, pgoff << shift);
-	uint64_t end = dxs_min64(taken->end, (pgoff + nr) << shift);
+	const struct dxs_bytes *range = &sync->range[taken->range];
+	uint64_t start = dxs_max64(range->off, pgoff << shift);
+	uint64_t end = dxs_min64(range->end, (pgoff + nr) << shift);
 
 	if (!addr)
 		failed_note(sync, taken, start, end - start, -EFAULT);
@@ -462,7 +463,7 @@ static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
 		dxs_leaf_release(leaf, claimed & ~dirty);
 	if (!dirty)
 		return;
-	*taken = (struct taken){.leaf = leaf, .pages = dirty, .off = sync->off, .end = sync->end};
+	*taken = (struct taken){.leaf = leaf, .pages = dirty, .range = (uint8_t)sync->at};
 	nr = (unsigned)__builtin_popcountll(dirty);
 	sync->nr++;
 	sync->nr_taken += nr;
@@ -606,6 +607,7 @@ static void range_enter(struct sync *sync, const struct dxs_bytes *range)
 {
 	unsigned shift = sync->file->page_shift;
 
+	sync->at = (unsigned)(range - sync->range);
 	sync->off = range->off;
 	sync->end = range->end;
 	sync->first = range->off >> shift;
@@ -751,22 +753,40 @@ static void sync_init(struct sync *sync, struct dxs_file *file, const struct dxs
 		sync->partial |= (range[i].off | range[i].end) & inside;
 }
 
-static int run_observed(struct sync *sync, int (*run)(struct sync *))
+static int run_shown(struct sync *sync, int (*run)(struct sync *), const struct dxs_stretch *stretch, unsigned nr)
 {
-	struct dxs_stretch stretch[DXS_SYNC_RANGES];
-	unsigned nr = 0;
 	int err;
 
-	if (dxs_likely(!sync->file->observed))
-		return run(sync);
-	for_each_range (sync)
-		stretch[nr++] = (struct dxs_stretch){sync->first, sync->last};
 	sync->due = dxs_observer->sync_begin(sync->file, stretch, nr);
 	if (!sync->due)
 		return -ENOMEM; // what nobody keeps, no fence makes durable
 	err = run(sync);
 	dxs_observer->sync_end(sync->file, sync->due, stretch, nr, !err && !sync->partial && !sync->was_kernels);
 	return err;
+}
+
+// On its own, so that the array is not on the stack of each sync.
+static __attribute__((noinline)) int run_several_shown(struct sync *sync, int (*run)(struct sync *))
+{
+	struct dxs_stretch stretch[DXS_SYNC_RANGES];
+	unsigned nr = 0;
+
+	for_each_range (sync)
+		stretch[nr++] = (struct dxs_stretch){sync->first, sync->last};
+	return run_shown(sync, run, stretch, nr);
+}
+
+static int run_observed(struct sync *sync, int (*run)(struct sync *))
+{
+	struct dxs_stretch stretch;
+
+	if (dxs_likely(!sync->file->observed))
+		return run(sync);
+	if (sync->nr_ranges > 1)
+		return run_several_shown(sync, run);
+	range_enter(sync, sync->range);
+	stretch = (struct dxs_stretch){sync->first, sync->last};
+	return run_shown(sync, run, &stretch, 1);
 }
 
 int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end)
@@ -846,24 +866,32 @@ static void handover_turn(struct dxs_file *file)
 	dxs_shared_unlock(&file->maps_lock);
 }
 
-// The large ranges one by one, as groups do, then the small ones together.
-static int ranges_sync(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
+static bool is_small(const struct dxs_file *file, const struct dxs_bytes *range)
+{
+	return ((range->end - 1) >> file->page_shift) - (range->off >> file->page_shift) < GROUP_PAGES;
+}
+
+static int range_sync(struct dxs_file *file, const struct dxs_bytes *range)
+{
+	if (is_small(file, range))
+		return sync_shared(file, range, 1);
+	return dxs_group_sync(&file->group, file, range->off >> file->page_shift, (range->end - 1) >> file->page_shift,
+			      sync_pages);
+}
+
+// The large ranges one by one, as groups do, then the small ones together. On its own, so that the array is not on the stack
+// of each sync.
+static __attribute__((noinline)) int several_sync(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
 {
 	struct dxs_bytes small[DXS_SYNC_RANGES];
-	uint64_t most = bytes_most(file);
 	unsigned i, nr_small = 0;
 	int err = 0, ret = 0;
 
 	for (i = 0; i < nr; i++) {
-		uint64_t end = dxs_min64(range[i].end, most);
-		uint64_t first = range[i].off >> file->page_shift, last = (end - 1) >> file->page_shift;
-
-		if (range[i].off >= end)
-			continue;
-		if (last - first < GROUP_PAGES)
-			small[nr_small++] = (struct dxs_bytes){range[i].off, end};
+		if (is_small(file, &range[i]))
+			small[nr_small++] = range[i];
 		else
-			ret = dxs_group_sync(&file->group, file, first, last, sync_pages);
+			ret = range_sync(file, &range[i]);
 		err = err ? err : ret;
 	}
 	if (nr_small)
@@ -871,19 +899,30 @@ static int ranges_sync(struct dxs_file *file, const struct dxs_bytes *range, uns
 	return err ? err : ret;
 }
 
-int dxs_sync_ranges(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
+// What there is to flush of a range. False: nothing.
+static bool range_clip(const struct dxs_file *file, struct dxs_bytes *range)
+{
+	range->end = dxs_min64(range->end, bytes_most(file));
+	return range->off < range->end;
+}
+
+static int flushed(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
+{
+	if (dxs_file_mode(file) == DXS_MODE_BYTE) {
+		dxs_flush_drain(); // of the store buffer: what is in the caches is durable
+		return 0;
+	}
+	if (dxs_unlikely(dxs_handover_is_due(file)))
+		handover_turn(file);
+	return nr == 1 ? range_sync(file, range) : several_sync(file, range, nr);
+}
+
+static int counted(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
 {
 	bool is_timed = dxs_sites_wanted || dxs_counter_get(DXS_syncs) % DXS_STATS_SYNCS_TIMED == 0;
 	uint64_t begin = is_timed ? dxs_now_ns() : 0;
-	int err = 0;
+	int err = nr ? flushed(file, range, nr) : 0;
 
-	if (dxs_file_mode(file) == DXS_MODE_BYTE) {
-		dxs_flush_drain(); // of the store buffer: what is in the caches is durable
-	} else {
-		if (dxs_unlikely(dxs_handover_is_due(file)))
-			handover_turn(file);
-		err = ranges_sync(file, range, nr);
-	}
 	dxs_count(syncs, 1);
 	dxs_file_count(file, syncs, 1);
 	dxs_file_account(file);
@@ -894,9 +933,19 @@ int dxs_sync_ranges(struct dxs_file *file, const struct dxs_bytes *range, unsign
 	return err;
 }
 
+int dxs_sync_ranges(struct dxs_file *file, struct dxs_bytes *range, unsigned nr)
+{
+	unsigned i, nr_left = 0;
+
+	for (i = 0; i < nr; i++)
+		if (range_clip(file, &range[i]))
+			range[nr_left++] = range[i];
+	return counted(file, range, nr_left);
+}
+
 int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 {
-	const struct dxs_bytes range = {off, end};
+	struct dxs_bytes range = {off, end};
 
-	return dxs_sync_ranges(file, &range, 1);
+	return counted(file, &range, range_clip(file, &range));
 }

@@ -16,12 +16,12 @@ struct dxs_file;
 int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end);
 
 // The same of several ranges at once, with one fence for all of them where they are small. They are in ascending order, do
-// not overlap, and no two have bytes of one 4 KiB page, or there are more fences.
+// not overlap, and no two have bytes of one 4 KiB page, or there are more fences. What they hold afterwards is undefined.
 #define DXS_SYNC_RANGES 32 // at most
 struct dxs_bytes {
 	uint64_t off, end;
 };
-int dxs_sync_ranges(struct dxs_file *file, const struct dxs_bytes *range, unsigned nr);
+int dxs_sync_ranges(struct dxs_file *file, struct dxs_bytes *range, unsigned nr);
 
 // The same by a caller that holds the file's maps_lock exclusively: before the kernel changes a mapping.
 int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end);

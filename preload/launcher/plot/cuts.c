@@ -68,7 +68,7 @@ static void add_cuts(struct dxs_plot *plot, struct picture *picture, const struc
 // MOMENT FROM TO FAILED DRAWS UNITS, draws as the mean of a column's cuts.
 static void write_data(struct dxs_plot *plot, const struct picture *picture)
 {
-	double gap = picture->moments > COLUMNS / 2 ? 0 : 0.1;
+	double gap = picture->moments > COLUMNS / 2.0 ? 0 : 0.1;
 
 	fputs("$cuts << END\n", plot->script);
 	for (size_t i = 0; i < COLUMNS; i++) {

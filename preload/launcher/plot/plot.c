@@ -107,11 +107,14 @@ double dxs_plot_step(double most, double nr)
 {
 	static const double steps[] = {1, 2, 5};
 	double unit = 1;
+	size_t i = 0;
 
-	for (;; unit *= 10)
-		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-			if (most <= nr * unit * steps[i])
-				return unit * steps[i];
+	while (most > nr * unit * steps[i]) {
+		i = (i + 1) % (sizeof(steps) / sizeof(steps[0]));
+		if (!i)
+			unit *= 10;
+	}
+	return unit * steps[i];
 }
 
 static int draw(const struct kind *kind, const char *name, const struct dxs_value *value, const char *out)
