@@ -125,7 +125,7 @@ static unsigned nvdimm_at(uint64_t paddr)
 }
 
 // The line at a physical address is on its way: what it holds now becomes durable at this CPU's next fence.
-static void written_back(uint64_t paddr)
+static void written_back(uint64_t paddr, bool copied)
 {
 	unsigned i = nvdimm_at(paddr);
 	struct pending_line *line;
@@ -136,6 +136,7 @@ static void written_back(uint64_t paddr)
 		die("too many lines without a fence", "pending");
 	line = &mine->line[mine->nr];
 	line->nvdimm = i;
+	line->copied = copied;
 	line->off = (paddr & ~(uint64_t)(LINE - 1)) - nvdimms[i].start;
 	pthread_mutex_lock(&lock);
 	line->time = ++pending->time;
@@ -223,7 +224,7 @@ static void on_write_back(unsigned vcpu, void *data)
 
 	(void)vcpu;
 	if (walk(operand_addr(data), &paddr))
-		written_back(paddr);
+		written_back(paddr, false);
 }
 
 static void on_non_temporal(unsigned vcpu, uint32_t info, uint64_t vaddr, void *data)
@@ -238,9 +239,9 @@ static void on_non_temporal(unsigned vcpu, uint32_t info, uint64_t vaddr, void *
 	else if (hwaddr || !walk(vaddr, &paddr)) // QEMU may have dropped its own translation meanwhile
 		return;
 	last = paddr + (1ULL << qemu_plugin_mem_size_shift(info)) - 1;
-	written_back(paddr);
+	written_back(paddr, true);
 	if ((paddr ^ last) & ~(uint64_t)(LINE - 1))
-		written_back(last);
+		written_back(last, true);
 }
 
 static void become_durable(const struct pending_line *line)

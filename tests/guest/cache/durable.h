@@ -16,6 +16,7 @@ struct pending_line {
 	uint64_t nvdimm; // which one
 	uint64_t off;    // in it, bytes
 	uint64_t time;   // when: memory never goes back to what a line was before
+	uint64_t copied; // 1: by a non-temporal store
 	uint8_t data[LINE];
 };
 
