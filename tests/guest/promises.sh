@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # promises.sh [OPTION...] BUILD KERNEL [CASE...]: judges each msync, fsync and fdatasync of the conformance suite on ext4,
-# xfs, the ext2 format and device DAX. The program tells the simulation of the CPU's caches what a sync covers, and when it
+# xfs and the ext2 format. The program tells the simulation of the CPU's caches what a sync covers, and when it
 # has returned, each line of it must be durable (cache/wrap.c, cache/promises.c).
 #
 #   -p POLICY  of the library (always-close, which the cases expect; with another one only the promises are judged)

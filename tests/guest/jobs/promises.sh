@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# promises.sh POLICY BROKEN K/N [CASE...]: the guest's part of ../promises.sh. The conformance suite on each kind of DAX,
+# promises.sh POLICY BROKEN K/N [CASE...]: the guest's part of ../promises.sh. The conformance suite on each file system,
 # every N-th case from number K on; or these cases. BROKEN is the build of the library below lib/broken, "." for the right
 # one, or "kernel" for none.
 # Exit status: 0; 1 if a case fails under the right library and the policy that it is written for.
@@ -21,9 +21,8 @@ run() { # ARGUMENT-OF-CONFORMANCE...
 }
 
 failed=
-for place in ext4 xfs ext2 device; do
+for place in ext4 xfs ext2; do
 	where="directory -d /mnt/$place"
-	[ "$place" != device ] || where="device -d $(readlink /dev/dax)"
 	if [ $# -gt 0 ]; then
 		cases=$*
 	else
