@@ -571,7 +571,7 @@ Test(sync, nothing_is_known_clean_while_a_flush_fails_or_the_kernel_is_owed_a_sy
 
 Test(sync, several_ranges_are_flushed_before_one_fence)
 {
-	const struct dxs_bytes range[] = {{8, 16}, {4096UL * 5, 4096UL * 6}, {4096UL * 200 + 1, 4096UL * 203}};
+	struct dxs_bytes range[] = {{8, 16}, {4096UL * 5, 4096UL * 6}, {4096UL * 200 + 1, 4096UL * 203}};
 	uint64_t fences = dxs_counter_get(DXS_fences), syncs = dxs_counter_get(DXS_syncs);
 
 	dirty(0, 300);
@@ -590,7 +590,7 @@ Test(sync, several_ranges_are_flushed_before_one_fence)
 
 Test(sync, ranges_that_share_a_page_do_not_wait_for_each_other)
 {
-	const struct dxs_bytes range[] = {{0, 8}, {64, 72}, {128, 136}, {4096, 8192}};
+	struct dxs_bytes range[] = {{0, 8}, {64, 72}, {128, 136}, {4096, 8192}};
 
 	dirty(0, 1);
 	cr_expect_eq(dxs_sync_ranges(file, range, 4), 0);
@@ -600,7 +600,7 @@ Test(sync, ranges_that_share_a_page_do_not_wait_for_each_other)
 
 Test(sync, large_ranges_among_several_are_flushed_too)
 {
-	const struct dxs_bytes range[] = {{8, 16}, {4096UL * 64, 4096UL * 1024}, {4096UL * 2000, 4096UL * 2001}};
+	struct dxs_bytes range[] = {{8, 16}, {4096UL * 64, 4096UL * 1024}, {4096UL * 2000, 4096UL * 2001}};
 
 	dirty(0, PAGES - 1);
 	cr_expect_eq(dxs_sync_ranges(file, range, 3), 0);
@@ -610,7 +610,7 @@ Test(sync, large_ranges_among_several_are_flushed_too)
 
 Test(sync, an_error_in_one_of_several_ranges_is_returned_and_the_others_are_clean)
 {
-	const struct dxs_bytes range[] = {{0, 4096}, {4096UL * 100, 4096UL * 101}};
+	struct dxs_bytes range[] = {{0, 4096}, {4096UL * 100, 4096UL * 101}};
 
 	dirty(0, 0);
 	dirty(100, 100);
