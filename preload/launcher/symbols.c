@@ -102,7 +102,7 @@ bool dxs_symbols_find(const char *path, uint64_t offset, char *out, size_t size)
 {
 	const char *name = strrchr(path, '/'), *file;
 	char function[256], line[512];
-	uint64_t addr;
+	uint64_t addr = 0;
 
 	if (!find_address(path, offset, &addr) || !ask(path, addr, function, line, sizeof(function)))
 		return false;

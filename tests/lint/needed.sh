@@ -49,7 +49,7 @@ done
 # of what the header declares. What only the shim and the emulator use stands in
 # a node of its own, which names the release.
 exports_of "$library" >"$scratch/library"
-version=$(printf '#include <daxsync/daxsync.h>\nDAXSYNC_VERSION_MAJOR.DAXSYNC_VERSION_MINOR\n' | "${CC:-cc}" -E -P -Iinclude - |
+version=$(printf '#include <daxsync/daxsync.h>\nDAXSYNC_VERSION_MAJOR.DAXSYNC_VERSION_MINOR\n' | "${CC:-cc}" -E -P -Iinclude - | grep -v '^typedef' |
 	tail -n 1 | tr -d ' ')
 private=DAXSYNC_PRIVATE_$version
 grep -Evx "$private|DAXSYNC_[0-9.]+|daxsync_[a-z0-9_]+@@DAXSYNC_[0-9.]+|dxs_[a-z0-9_]+@@$private" \
@@ -58,7 +58,7 @@ while read -r symbol; do
 	complain "libdaxsync.so exports $symbol, which is neither daxsync_... in a version node nor private"
 done <"$scratch/odd"
 sed 's/@.*//' "$scratch/library" >"$scratch/names"
-echo '#include <daxsync/daxsync.h>' | "${CC:-cc}" -E -P -Iinclude - |
+echo '#include <daxsync/daxsync.h>' | "${CC:-cc}" -E -P -Iinclude - | grep -v '^typedef' |
 	grep -Eo '\bdaxsync_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$scratch/declared"
 [ -s "$scratch/declared" ] || complain 'no function found in daxsync.h'
 while read -r symbol; do
