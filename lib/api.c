@@ -66,7 +66,7 @@ EXPORT int daxsync_configure(const struct daxsync_config *config)
 	bool busy;
 
 	if (config->size < sizeof(*config) || config->engine > DAXSYNC_ENGINE_MPROTECT ||
-	    config->policy > DAXSYNC_POLICY_NEVER_CLOSE || !is_known(config, config->size, sizeof(*config)))
+	    config->policy > DAXSYNC_POLICY_KERNEL || !is_known(config, config->size, sizeof(*config)))
 		return -EINVAL;
 	dxs_init();
 	set = dxs_sig_block();

@@ -67,7 +67,8 @@ enum daxsync_policy {
 	DAXSYNC_POLICY_DEFAULT = 0, /* no choice of the program's */
 	DAXSYNC_POLICY_ADAPTIVE = 1,
 	DAXSYNC_POLICY_ALWAYS_CLOSE = 2,
-	DAXSYNC_POLICY_NEVER_CLOSE = 3
+	DAXSYNC_POLICY_NEVER_CLOSE = 3,
+	DAXSYNC_POLICY_KERNEL = 4 /* every sync is the kernel's */
 };
 
 /** What daxsync_configure() sets. Set `size` to sizeof(struct daxsync_config), and what is not chosen to 0. */
@@ -228,9 +229,10 @@ int daxsync_map_stats_get(const void *addr, struct daxsync_map_stats *stats);
  * Guarantee: where the bit is 0, every store to the page that happened before the call, by any thread of this process
  * through any tracked mapping of the same file bytes, is durable, as far as the mode goes. 1 says nothing for sure: it
  * stands for all that is not known to be durable. So all of a mapping is 1 in the modes `kernel` and `pass`, where the
- * engine knows nothing of it before its first sync, and while its file is owed a sync of the kernel's (after write(2), ftruncate(2) and the like); so is what
- * is not tracked, or not mapped; and pages that the library keeps writable are 1 for as long as it does. In mode `byte`
- * nothing has to be flushed: 0.
+ * engine knows nothing of it before its first sync, while its file is left to the kernel because its pages do not come
+ * back, and while its file is owed a sync of the kernel's (after write(2), ftruncate(2) and the like); so is what is not
+ * tracked, or not mapped; and pages that the library keeps writable are 1 for as long as it does. In mode `byte` nothing
+ * has to be flushed: 0.
  * Not guaranteed: that it is still so when the call returns. It is a snapshot, page by page, and stops nobody.
  *
  * Return: 0; -EINVAL (addr is not a multiple of 4096); -EOVERFLOW (addr + len wraps). On an error vec is left

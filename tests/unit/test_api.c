@@ -595,6 +595,12 @@ Test(api, configure_chooses_the_policy_until_something_is_tracked)
 	store(addr, 1);
 	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
 	cr_expect_eq(dirty(addr), 0);
+	cr_expect_eq(daxsync_unmap(addr, BYTES), 0);
+	config.policy = DAXSYNC_POLICY_KERNEL;
+	cr_expect_eq(daxsync_configure(&config), 0);
+	addr = map();
+	cr_expect_eq(daxsync_sync(addr, BYTES), 0);
+	cr_expect_eq(dirty(addr), ~0ULL >> (64 - PAGES), "the kernel's: nothing is known");
 }
 
 Test(api, configure_chooses_the_engine)
@@ -639,7 +645,7 @@ Test(api, configure_refuses_what_it_does_not_know)
 	cr_expect_eq(daxsync_configure(&more.config), -EINVAL);
 	more.config = (struct daxsync_config){sizeof(more.config), DAXSYNC_ENGINE_MPROTECT + 1, 0};
 	cr_expect_eq(daxsync_configure(&more.config), -EINVAL);
-	more.config = (struct daxsync_config){sizeof(more.config), 0, DAXSYNC_POLICY_NEVER_CLOSE + 1};
+	more.config = (struct daxsync_config){sizeof(more.config), 0, DAXSYNC_POLICY_KERNEL + 1};
 	cr_expect_eq(daxsync_configure(&more.config), -EINVAL);
 }
 
