@@ -10,9 +10,11 @@
 // THE ANSWER
 //   Traps and flushes are counted for a window of syncs. If most of them were traps for one page that had not been closed a
 //   moment ago, and all mappings have small entries, the file is handed over: all is opened, and a sync is the kernel's.
-//   Then nothing is seen of what comes back. So it is taken back for a window from time to time, to look. Such a trial costs
-//   a flush of each page that is mapped, which is not known clean, and a window of traps. The stay at the kernel is as long
-//   as makes that a tenth of what the kernel costs meanwhile, and each vain trial doubles it, up to 32 times.
+//   Of a file of which nothing is known the first window says nothing: each page that will come back traps once then, and
+//   once more (LMDB was handed over by its first 8 commits, and was slower at the kernel).
+//   Then nothing is seen of what comes back. So it is taken back from time to time, to look. Such a trial costs a flush of
+//   each page that is mapped, which is not known clean, and two windows of traps. The stay at the kernel is as long as makes
+//   that a tenth of what the kernel costs meanwhile, and each vain trial doubles it, up to 8 times.
 //   How soon is soon, and the clock by which syncs are counted, are the policy's (policy.c).
 //
 // What it costs to be wrong: time only. Why it is correct: sync.c, kernels_part().
@@ -27,12 +29,12 @@
 #include "report/stats.h"
 
 #define SYNCS(nr) ((uint64_t)(nr) << DXS_CLOCK_SHIFT)
-#define WINDOW 8   // a page that is stored to between any two syncs has 2 traps in it, and then 6 flushes
-#define COLD_MIN 8 // traps that say anything
+#define WINDOW 32  // as long as a page that comes back soon may be away
+#define COLD_MIN 4 // of a sync: of fewer, the kernel's sync costs more than its pages (a commit of the journal)
 #define FEW 4      // pages: of more, one trap is cheaper than the kernel's write fault for each
-#define STAY 192   // syncs of cold pages at the kernel: ten times what a window of their traps costs more
+#define STAY 1536  // syncs of cold pages at the kernel: ten times what two windows of their traps cost more
 #define STAY_MAX ((uint64_t)1 << 20)
-#define MOST_DOUBLED 5
+#define MOST_DOUBLED 3
 
 // relaxed, everywhere: statistics and guesses, but for is_over, which syncs read with `turn` held.
 static uint64_t get(_Atomic uint64_t *word)
@@ -84,7 +86,7 @@ static bool is_cold(struct dxs_file *file)
 {
 	uint64_t cold = get(&file->handover.nr_cold);
 
-	return cold >= COLD_MIN && cold > get(&file->handover.nr_hot) && has_small_entries(file);
+	return cold >= COLD_MIN * WINDOW && cold > get(&file->handover.nr_hot) && has_small_entries(file);
 }
 
 static uint64_t stay(const struct dxs_file *file, uint64_t nr_cold)
@@ -97,14 +99,15 @@ static uint64_t stay(const struct dxs_file *file, uint64_t nr_cold)
 static bool decide_adaptive(struct dxs_file *file)
 {
 	struct dxs_handover *handover = &file->handover;
-	bool was_over = atomic_load(&handover->is_over), is_first = !get(&handover->next); // no window has passed
-	bool over = !was_over && !is_first && is_cold(file);
+	bool was_over = atomic_load(&handover->is_over);
+	bool says_anything = !was_over && handover->nr_windows > 1, over = says_anything && is_cold(file);
 	uint64_t syncs = WINDOW;
 
+	handover->nr_windows += !was_over && handover->nr_windows < 2;
 	if (over) {
 		syncs = stay(file, get(&handover->nr_cold)) << handover->nr_vain;
 		handover->nr_vain += handover->nr_vain < MOST_DOUBLED;
-	} else if (!was_over) {
+	} else if (says_anything) {
 		handover->nr_vain = 0;
 	}
 	set(&handover->next, get(&file->clock) + SYNCS(syncs));
@@ -132,10 +135,12 @@ void dxs_handover_set(struct dxs_file *file, bool is_over)
 
 	if (atomic_exchange(&file->handover.is_over, is_over) == is_over)
 		return;
-	if (is_over)
+	if (is_over) {
 		dxs_count(handed_over, 1);
-	else
+	} else {
 		dxs_count(taken_back, 1);
+		file->handover.nr_windows = 1; // it begins now, and says nothing
+	}
 	dxs_stats_map_add(file->path, mode, engine ? engine->name : "any", reason, 0);
 	dxs_info("%s: mode %s: %s", file->path, mode, reason);
 }

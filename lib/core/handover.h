@@ -16,6 +16,7 @@ struct dxs_handover {
 	_Atomic uint64_t next;      // of the file's clock: when to decide again
 	_Atomic uint64_t nr_cold, nr_hot; // since the last decision: see dxs_handover_trapped(), dxs_handover_kept()
 	unsigned nr_vain;                 // times in a row that it was handed over; with `turn` held exclusively
+	unsigned nr_windows; // decisions since it is tracked, up to 2: the first one begins a window; likewise
 };
 
 // Whether a sync that is about to begin has to decide first: a few loads. Any context.

@@ -30,8 +30,7 @@
 // SOON
 //   Syncs cover different parts of a file. Its clock counts them as the part of its mapped pages that they cover: the
 //   number of syncs that a page would have been flushed by, on average. Half K of these are an epoch. A leaf knows which
-//   of its pages were closed in this epoch and in the one before; what comes back from there is soon. What was closed and had
-//   not trapped (a gap, or what was found when the mapping was looked at) does not come back: nothing was there. For a page that is
+//   of its pages were closed in this epoch and in the one before; what comes back from there is soon. For a page that is
 //   covered by more syncs than others are, the clock is slow, and what comes back late is taken for soon; the factor of 9
 //   holds there, too.
 //
@@ -117,9 +116,10 @@ void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 		set(&leaf->age[i], get(&leaf->age[i]) & ~pages);
 	set(&leaf->closed, get(&leaf->closed) & ~pages);
 	set(&leaf->closed_before, get(&leaf->closed_before) & ~pages);
-	set(&leaf->stored, (get(&leaf->stored) & ~pages) | (pages & hit));
+	// What had been opened as a gap, or found when the mapping was looked at, was not there before: it does not come back.
 	if (pages & hit)
-		dxs_handover_trapped(file, nr, soon);
+		dxs_handover_trapped(file, nr, soon & get(&leaf->stored));
+	set(&leaf->stored, (get(&leaf->stored) & ~pages) | (pages & hit));
 	if (soon)
 		dxs_count(pages_back_soon, count(soon));
 }
@@ -211,8 +211,7 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 	if (dxs_config.policy != DXS_POLICY_ADAPTIVE)
 		return;
 	epochs_turn(file, leaf);
-	set(&leaf->closed, get(&leaf->closed) | (pages & get(&leaf->stored)));
-	set(&leaf->stored, get(&leaf->stored) & ~pages);
+	set(&leaf->closed, get(&leaf->closed) | pages);
 	if (!(get(&leaf->kept) & pages))
 		return;
 	gone = count(atomic_fetch_and(&leaf->kept, ~pages) & pages);

@@ -40,7 +40,7 @@ struct dxs_leaf {
 	_Atomic uint64_t stay[2];               // for how many flushes an entry stays open: a number of 2 bits
 	_Atomic uint64_t age[DXS_AGE_BITS];     // flushes since it was opened: a number of 8 bits
 	_Atomic uint64_t closed, closed_before; // in this epoch, in the one before, and not opened since
-	_Atomic uint64_t stored;                // opened because they were stored to, and not closed since
+	_Atomic uint64_t stored;                // a store had them opened last, and not one beside them (handover.c)
 };
 
 struct dxs_chunk;

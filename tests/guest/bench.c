@@ -30,7 +30,7 @@
 #define PAGE ((size_t)4096)
 #define HUGE ((size_t)2 << 20)
 #define MAX_ROUNDS 64
-#define SETTLED 20 // rounds before those that are measured
+#define SETTLED 80 // rounds before those that are measured
 
 static const struct kind {
 	const char *name;
@@ -193,8 +193,8 @@ static void cell(const char *dir, const struct kind *kind, const size_t *order, 
 	size_t at = 0;
 	unsigned i;
 
-	for (i = 0; i < SETTLED;
-	     i++) // a first sync has more to do, the pages are hot only then, and cold ones are noticed
+	// A first sync has more to do, pages are hot only then, and cold ones have to be noticed.
+	for (i = 0; i < SETTLED; i++)
 		at = round_run(map, kind, order, hot ? 0 : at, pages, &store[0], &sync[0]);
 	before = counters_get();
 	for (i = 0; i < rounds; i++)
