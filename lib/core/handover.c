@@ -11,7 +11,7 @@
 //   Traps and flushes are counted for a window of syncs. If most of them were traps for one page that had not been closed a
 //   moment ago, and all mappings have small entries, the file is handed over: all is opened, and a sync is the kernel's.
 //   Of a file of which nothing is known the first window says nothing: each page that will come back traps once then, and
-//   once more (LMDB was handed over by its first 8 commits, and was slower at the kernel).
+//   once more.
 //   Then nothing is seen of what comes back. So it is taken back from time to time, to look. Such a trial costs a flush of
 //   each page that is mapped, which is not known clean, and two windows of traps. The stay at the kernel is as long as makes
 //   that a tenth of what the kernel costs meanwhile, and each vain trial doubles it, up to 8 times.
@@ -30,7 +30,7 @@
 
 #define SYNCS(nr) ((uint64_t)(nr) << DXS_CLOCK_SHIFT)
 #define WINDOW 32  // as long as a page that comes back soon may be away
-#define COLD_MIN 4 // of a sync: of fewer, the kernel's sync costs more than its pages (a commit of the journal)
+#define COLD_MIN 8 // traps that say anything
 #define FEW 4      // pages: of more, one trap is cheaper than the kernel's write fault for each
 #define STAY 1536  // syncs of cold pages at the kernel: ten times what two windows of their traps cost more
 #define STAY_MAX ((uint64_t)1 << 20)
@@ -86,7 +86,7 @@ static bool is_cold(struct dxs_file *file)
 {
 	uint64_t cold = get(&file->handover.nr_cold);
 
-	return cold >= COLD_MIN * WINDOW && cold > get(&file->handover.nr_hot) && has_small_entries(file);
+	return cold >= COLD_MIN && cold > get(&file->handover.nr_hot) && has_small_entries(file);
 }
 
 static uint64_t stay(const struct dxs_file *file, uint64_t nr_cold)
