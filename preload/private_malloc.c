@@ -18,6 +18,7 @@
 #include "base/space.h"
 #include "base/sys.h"
 
+extern const char *dxs_private_conf; // jemalloc's malloc_conf
 char *dxs_private_getenv(const char *name);
 ssize_t dxs_private_readlink(const char *path, char *buf, size_t size);
 double dxs_private_exp(double x);
@@ -30,6 +31,11 @@ int dxs_private_mprotect(void *addr, size_t len, int prot);
 int dxs_private_madvise(void *addr, size_t len, int advice);
 int dxs_private_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int dxs_private_key(pthread_key_t *key, void (*at_end)(void *));
+
+// One arena, which is there from the beginning, and no cache of a thread's own: where there is no memory for a thread's arena
+// or cache, the first allocation of that thread crashes (tcache_arena_associate, jemalloc 5.3.0). The library allocates
+// when mappings change, not when pages do, so nobody feels it.
+const char *dxs_private_conf = "narenas:1,tcache:false";
 
 char *dxs_private_getenv(const char *name)
 {

@@ -758,8 +758,11 @@ static int run_shown(struct sync *sync, int (*run)(struct sync *), const struct 
 	int err;
 
 	sync->due = dxs_observer->sync_begin(sync->file, stretch, nr);
-	if (!sync->due)
-		return -ENOMEM; // what nobody keeps, no fence makes durable
+	if (!sync->due) {
+		// What nobody keeps, no fence makes durable; and the mapping may be about to go, with what is known of it.
+		dxs_file_to_kernel(sync->file, "no memory to observe a sync");
+		return -ENOMEM;
+	}
 	err = run(sync);
 	dxs_observer->sync_end(sync->file, sync->due, stretch, nr, !err && !sync->partial && !sync->was_kernels);
 	return err;

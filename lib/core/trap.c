@@ -181,6 +181,8 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr)
 	return result;
 }
 
+static DXS_THREAD bool is_mine; // the change that is under way
+
 void dxs_trap_wait(void)
 {
 	uint32_t seen = atomic_load(&changes);
@@ -194,19 +196,23 @@ void dxs_trap_wait(void)
 
 void dxs_trap_change(void)
 {
+	is_mine = !is_mine;
 	if (atomic_fetch_add(&changes, 1) & 1 && atomic_load(&nr_waiting))
 		dxs_futex_wake(&changes, INT32_MAX);
 }
 
 // For a fault by signal that is no trap and hit nothing that is going: whether it is the application's after all. The
 // mapping may have changed between the fault and the look; so the first time the instruction is tried again, when no
-// change is under way, and only the same fault once more, with no change in between, is the application's.
+// change is under way, and only the same fault once more, with no change in between, is the application's. Who faults in the
+// midst of a change of its own would wait for itself: it has to crash.
 static bool is_foreign(uintptr_t addr)
 {
 	static DXS_THREAD uintptr_t last_addr;
 	static DXS_THREAD uint32_t last_changes;
 	uint32_t now = atomic_load(&changes);
 
+	if (is_mine)
+		return true;
 	if (now & 1) {
 		dxs_trap_wait();
 		return false;
@@ -222,6 +228,7 @@ static bool is_foreign(uintptr_t addr)
 
 void dxs_trap_reset(void)
 {
+	is_mine = false;
 	atomic_store(&changes, 0);
 	atomic_store(&closes_ended, atomic_load(&closes_begun)); // by threads that are not there
 	atomic_store(&nr_waiting, 0);
@@ -231,9 +238,12 @@ static bool answer(uintptr_t addr, bool is_trap)
 {
 	enum dxs_trap result = is_trap ? dxs_trap_signal(addr) : look(addr);
 
-	if (result == DXS_TRAP_GOING)
-		dxs_trap_wait();
-	return result != DXS_TRAP_FOREIGN || !is_foreign(addr);
+	if (result == DXS_TRAP_OPENED)
+		return true;
+	if (result == DXS_TRAP_FOREIGN || is_mine)
+		return !is_foreign(addr);
+	dxs_trap_wait();
+	return true;
 }
 
 int dxs_trap_install(unsigned traps)

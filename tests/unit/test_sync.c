@@ -13,6 +13,7 @@
 #include "core/dirty.h"
 #include "core/engine.h"
 #include "core/file.h"
+#include "core/observer.h"
 #include "core/sync.h"
 #include "flush/flush.h"
 #include "planted.h"
@@ -1072,6 +1073,29 @@ Test(sync, who_is_too_late_again_and_again_runs_alone)
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect_eq(bytes_flushed(), 4096);
 	cr_expect(is_clean(0, PAGES - 1));
+}
+
+static struct dxs_due *begin_without_memory(struct dxs_file *of, const struct dxs_stretch *stretch, unsigned nr)
+{
+	(void)of;
+	(void)stretch;
+	(void)nr;
+	return NULL;
+}
+
+// The mapping may be taken away next, and with it what only its open pages know.
+Test(sync, a_sync_that_cannot_be_observed_fails_and_leaves_the_file_to_the_kernel)
+{
+	static const struct dxs_observer deaf = {.sync_begin = begin_without_memory};
+
+	dxs_observer = &deaf;
+	file->observed = file;
+	dirty(3, 3);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), -ENOMEM);
+	cr_expect(has(DXS_DIRTY, 3));
+	cr_expect_eq(dxs_file_mode(file), DXS_MODE_KERNEL);
+	file->observed = NULL;
+	dxs_observer = NULL;
 }
 
 // The scene of the next tests: pages 0, 64 and 65 are DIRTY. Sync B is closing page 0, in the leaf before, when

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/trap.h"
 #include "planted.h"
+#include "signal/signals.h"
 
 #define PAGES ((size_t)4 * DXS_LEAF_PAGES)
 #define BYTES (PAGES * 4096)
@@ -221,4 +222,21 @@ Test(trap, what_the_program_must_not_store_to_is_its_own_fault)
 	cr_expect_eq(store(PAGES), DXS_TRAP_FOREIGN, "behind its end");
 	cr_expect_eq(nr_calls + nr_all, 0);
 	cr_expect_not(is_dirty(5));
+}
+
+// An allocator that crashes for want of memory does: whoever waited for the end of its own change would wait for ever.
+Test(trap, a_fault_in_a_change_of_ones_own_is_not_waited_for)
+{
+	bool (*answer)(uintptr_t addr, bool is_trap);
+
+	cr_assert_eq(dxs_trap_install(0), 0);
+	answer = atomic_load(&dxs_fault_answer);
+	atomic_store(&map.going, true);
+	dxs_trap_change();
+	cr_expect_not(answer(map.addr, true), "of what is being changed");
+	cr_expect_not(answer(8, true), "of what nobody has mapped");
+	cr_expect_not(answer(8, false));
+	dxs_trap_change();
+	cr_expect(answer(8, true), "a fault that a change of another thread's may have made is tried again");
+	cr_expect_not(answer(8, true));
 }
