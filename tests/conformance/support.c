@@ -104,7 +104,21 @@ int named_file_new(size_t size, char *name)
 	return fd;
 }
 
-// The device, its first bytes zeroed by system calls that the library does not see.
+// As the kernel has no msync for a device: guest/promises.sh would find what the case before has left in lines that this one
+// syncs and does not store to.
+static void write_back(const char *addr, size_t size)
+{
+#ifdef __SSE2__ // there is no such guest of another kind
+	for (size_t at = 0; at < size; at += 64)
+		__builtin_ia32_clflush(addr + at);
+	__builtin_ia32_mfence();
+#else
+	(void)addr;
+	(void)size;
+#endif
+}
+
+// The device, its first bytes zeroed, and durable, by means that the library does not see.
 static int device_open(size_t size)
 {
 	static bool opened;
@@ -118,6 +132,7 @@ static int device_open(size_t size)
 	addr = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(addr != MAP_FAILED);
 	memset(addr, 0, size);
+	write_back(addr, size);
 	CHECK(!syscall(SYS_munmap, addr, size));
 	return fd;
 }

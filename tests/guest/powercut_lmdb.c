@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // powercut_lmdb.c: LMDB with MDB_WRITEMAP as a workload. A cell is a key, an operation is a transaction, and what is
 // there must be exactly what some number of transactions have made.
+//
+// A meta page of LMDB's (0.9.24) is written in place and fills three cache lines. The root of the keys and the number of the
+// transaction are in one of them. The root of the free pages is in another, as is the number of keys. A cut between the
+// stores and the end of their msync may keep one line and not the other: then all keys are there, but the next transactions
+// use pages that are not free. That is no promise of a sync. So keys are counted one by one, and a new database is begun
+// after each cut.
 #include <errno.h>
 #include <lmdb.h>
 #include <stdio.h>
@@ -208,29 +214,40 @@ static int keys_check(struct work *work, MDB_txn *txn, struct content content[2]
 	return 0;
 }
 
+static int keys_count(struct work *work, MDB_txn *txn, unsigned *nr)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int err = mdb_cursor_open(txn, ((struct base *)work->more)->dbi, &cursor);
+
+	if (err)
+		return fail_mdb(work, "mdb_cursor_open", err);
+	for (*nr = 0; !(err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT));)
+		++*nr;
+	mdb_cursor_close(cursor);
+	return err == MDB_NOTFOUND ? 0 : fail_mdb(work, "mdb_cursor_get", err);
+}
+
 static int base_check(struct work *work, struct content content[2], struct report *report)
 {
-	struct base *base = work->more;
 	struct report damage = {0};
-	MDB_stat stat;
+	unsigned i, nr_keys;
 	MDB_txn *txn;
-	int i, err = mdb_txn_begin(base->env, NULL, MDB_RDONLY, &txn);
+	int err = mdb_txn_begin(((struct base *)work->more)->env, NULL, MDB_RDONLY, &txn);
 
 	if (err)
 		return fail_mdb(work, "mdb_txn_begin", err);
-	err = mdb_stat(txn, base->dbi, &stat);
-	if (err || keys_check(work, txn, content, &damage)) {
-		mdb_txn_abort(txn);
-		return -1;
-	}
+	err = keys_count(work, txn, &nr_keys) || keys_check(work, txn, content, &damage);
 	mdb_txn_abort(txn);
+	if (err)
+		return -1;
 	for (i = 0; i < 2; i++)
-		if (!content[i].nr_wrong && stat.ms_entries == content[i].nr_keys) {
-			report->nr_right = content[i].nr_keys;
+		if (!content[i].nr_wrong && nr_keys == content[i].nr_keys) {
+			report->nr_right = nr_keys;
 			return 0;
 		}
-	wrong(work, report, "%zu keys; %u differ from what was acknowledged, %u from the next transaction",
-	      stat.ms_entries, content[0].nr_wrong, content[1].nr_wrong);
+	wrong(work, report, "%u keys; %u differ from what was acknowledged, %u from the next transaction", nr_keys,
+	      content[0].nr_wrong, content[1].nr_wrong);
 	return 0;
 }
 
@@ -250,6 +267,7 @@ const struct kind kind_lmdb = {
 	.name = "lmdb",
 	.nr_cells = NR_KEYS,
 	.nr_ops = 150,
+	.begins_anew = true,
 	.prepare = lmdb_prepare,
 	.begin = lmdb_begin,
 	.plan = lmdb_plan,

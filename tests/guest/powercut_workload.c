@@ -216,6 +216,19 @@ static int run(struct work *work, _Atomic uint64_t *slot)
 	}
 }
 
+static int prepare(struct work *work, _Atomic uint64_t *slot)
+{
+	uint64_t word = atomic_load(slot);
+	uint32_t gen = (uint32_t)(word >> 32);
+	bool is_made = (uint32_t)word;
+
+	if (is_made && work->kind->begins_anew) {
+		slot_set(slot, ++gen, 0);
+		is_made = false;
+	}
+	return is_made || !make(work, gen, slot) ? 0 : 2;
+}
+
 static int check(struct work *work, uint64_t word)
 {
 	struct report report = {0};
@@ -268,7 +281,7 @@ int main(int argc, char **argv)
 	if (!slot)
 		return fail(&work, DEVICE) + 3;
 	if (!strcmp(command, "prepare"))
-		return (uint32_t)atomic_load(slot) || !make(&work, (uint32_t)(atomic_load(slot) >> 32), slot) ? 0 : 2;
+		return prepare(&work, slot);
 	if (!strcmp(command, "run"))
 		return run(&work, slot);
 	return strcmp(command, "check") ? usage() : check(&work, atomic_load(slot));

@@ -48,6 +48,7 @@ struct kind {
 	size_t cell_size;
 	uint32_t nr_cells;
 	uint32_t nr_ops;                   // of a generation
+	bool begins_anew;                  // after a cut, with the next generation
 	int (*prepare)(struct work *work); // makes the file, durably; a half-made one may be there
 	int (*begin)(struct work *work);
 	void (*plan)(const struct work *work, struct op *op);

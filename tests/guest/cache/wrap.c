@@ -3,6 +3,9 @@
 // --wrap, because the shim tracks nothing where a preloaded library stands in front of its hooks. It knows nothing of
 // daxsync.
 //
+// A CLWB of an address that is not in the page tables takes a page fault, and TCG takes none. The library may flush through
+// a mapping of the file that nobody has touched yet, so before a sync all shared mappings are read.
+//
 // What a sync covers is read from /proc/self/maps when it is called: of the shared mappings those parts that lie in msync's
 // range, or all those of fsync's file. Where there is no /proc, nothing is told. System calls are made past the shim, and
 // nothing here allocates: any context.
@@ -52,8 +55,11 @@ static long call3(long nr, long a, long b, long c)
 struct line {
 	unsigned field; // its numbers stand before '-', ' ', ' ', ' ', ':', ' ' and ' '
 	uint64_t number[7];
-	bool is_shared;
+	bool is_readable, is_shared;
 };
+
+#define POPULATE_READ 22            // MADV_POPULATE_READ, Linux 5.14
+#define MOST_POPULATED (64UL << 20) // a sparse mapping of a TiB would take hours
 
 enum { START, END, PERMISSIONS, OFFSET, MAJOR, MINOR, INO, NR_FIELDS };
 
@@ -64,6 +70,8 @@ static void covered(const struct scope *scope, const struct line *line)
 
 	if (!line->is_shared)
 		return;
+	if (line->is_readable && end - start <= MOST_POPULATED)
+		call3(SYS_madvise, (long)start, (long)(end - start), POPULATE_READ);
 	if (scope->ino) {
 		if (number[INO] != scope->ino || number[MAJOR] != scope->major || number[MINOR] != scope->minor)
 			return;
@@ -87,6 +95,7 @@ static void line_add(struct line *line, char c)
 	if (c == '-' ? line->field == START : c == ' ' || c == ':') {
 		line->field++;
 	} else if (line->field == PERMISSIONS) {
+		line->is_readable |= c == 'r';
 		line->is_shared |= c == 's';
 	} else {
 		line->number[line->field] = line->number[line->field] * (line->field == INO ? 10 : 16) + digit(c);
