@@ -77,6 +77,17 @@ static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const
 	dxs_file_tell(file);
 }
 
+// Around the call, so that a sync that ends meanwhile has the kernel follow (dxs_file_owes_kernel).
+static void kernel_begins(struct dxs_file *file)
+{
+	atomic_fetch_add(&file->kernel_syncing, 1);
+}
+
+static void kernel_ends(struct dxs_file *file)
+{
+	atomic_fetch_sub(&file->kernel_syncing, 1);
+}
+
 // In mode kernel: why.
 static enum dxs_counter mode_cause(struct dxs_file *file)
 {
@@ -121,6 +132,7 @@ static int owed_sync(struct dxs_file *file)
 	int err = 0;
 
 	dxs_shared_lock(&file->maps_lock);
+	kernel_begins(file);
 	dxs_for_each_map_of (map, file, done, UINT64_MAX) {
 		uint64_t from = dxs_max64(map->first, done);
 		uintptr_t addr = dxs_map_addr(map, from);
@@ -131,6 +143,7 @@ static int owed_sync(struct dxs_file *file)
 		done = dxs_map_last(map) + 1;
 		dxs_asked_add(&asked, from, dxs_map_last(map));
 	}
+	kernel_ends(file);
 	dxs_shared_unlock(&file->maps_lock);
 	owed_count(file);
 	if (!err)
@@ -165,8 +178,11 @@ static int kernel_msync(const struct part *part, int flags)
 	bool whole = !part->off && part->end >= size_now(file);
 	struct debt debt = debt_take(file, whole);
 	struct dxs_asked asked = {0};
-	int ret = sys_msync(part->addr, part->next, flags);
+	int ret;
 
+	kernel_begins(file);
+	ret = sys_msync(part->addr, part->next, flags);
+	kernel_ends(file);
 	dxs_count(kernel_syncs, 1);
 	dxs_file_count(file, kernel_syncs, 1);
 	dxs_count_add(mode_cause(file), 1);
@@ -425,9 +441,12 @@ static void file_give(struct dxs_file *file, dxs_sigset set)
 static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 {
 	struct debt debt = debt_take(file, true);
-	int ret = (int)(data_only ? DXS_BEHIND(fdatasync, (fd), SYS_fdatasync, fd, 0, 0, 0, 0, 0)
-				  : DXS_BEHIND(fsync, (fd), SYS_fsync, fd, 0, 0, 0, 0, 0));
+	int ret;
 
+	kernel_begins(file);
+	ret = (int)(data_only ? DXS_BEHIND(fdatasync, (fd), SYS_fdatasync, fd, 0, 0, 0, 0, 0)
+			      : DXS_BEHIND(fsync, (fd), SYS_fsync, fd, 0, 0, 0, 0, 0));
+	kernel_ends(file);
 	dxs_count(kernel_syncs, 1);
 	dxs_file_count(file, kernel_syncs, 1);
 	dxs_count(kernel_syncs_fsync, 1);

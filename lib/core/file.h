@@ -56,6 +56,7 @@ struct dxs_file {
 	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it changes, and
 	// up to where a kernel sync that has RETURNED covers it. Unequal: owed.
 	_Atomic uint64_t kernel_changes, kernel_synced;
+	_Atomic uint32_t kernel_syncing; // kernel syncs of this process's that are under way
 	_Atomic uint32_t causes;    // of the changes since the last such sync, for the statistics: 1 << enum dxs_cause
 	_Atomic uint64_t size;      // bytes, as last seen by a hook; a hint
 	_Atomic uint64_t cut;       // the smallest size since the last kernel sync; UINT64_MAX: not cut
@@ -149,11 +150,14 @@ static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
 const char *dxs_file_reason(struct dxs_file *file);
 
 // Whether a flush alone does not make the file's mapped data durable: mode `kernel`, or something that only the
-// kernel can make durable was changed since the last kernel sync.
+// kernel can make durable was changed since the last kernel sync. Or a kernel sync is under way: lines that it has flushed and
+// not fenced yet looked clean to this flush. The kernel's sync that follows waits for them, as each page has one lock there
+// (model: BESIDE). To be asked after the flush.
 static inline bool dxs_file_owes_kernel(struct dxs_file *file)
 {
 	return dxs_file_mode(file) == DXS_MODE_KERNEL ||
-	       atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced);
+	       atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced) ||
+	       atomic_load(&file->kernel_syncing);
 }
 
 static inline size_t dxs_file_page_size(const struct dxs_file *file)

@@ -119,7 +119,7 @@ static void file_begin(struct dxs_file *file)
 	dxs_writers_in_child(&file->writers);
 	dxs_file_locks_begin(file);
 	file->changing = false;
-	file->kwriters = 0;
+	file->kwriters = file->kernel_syncing = 0;
 	file->handover = (struct dxs_handover){0};
 	file->nr_pins = 0;
 	dxs_tree_reset_locks(&file->tree);

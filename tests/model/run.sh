@@ -41,6 +41,7 @@ configurations() {
 	one-page-discover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DERRORS -DSTOP
 	one-page-handover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DHANDOVER -DSTOP
 	one-page-handover-errors  sync clean -DNP=1 -DNW=1 -DDISCOVER -DHANDOVER -DERRORS
+	one-page-beside     sync clean -DNP=1 -DNW=1 -DBESIDE -DERRORS -DSTOP
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	M1                  sync lost  -DNP=1 -DBREAK_M1
 	M1_ALIAS            sync lost  -DNP=1 -DBREAK_M1_ALIAS -DALIAS
@@ -81,6 +82,9 @@ configurations() {
 	HANDED_TURN         sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_TURN -DDISCOVER -DHANDOVER
 	HANDED_CUT          sync lost  -DNP=1 -DNW=1 -DBREAK_HANDED_CUT -DDISCOVER -DHANDOVER
 	TAKEN_CLEAN         sync lost  -DNP=1 -DNW=1 -DBREAK_TAKEN_CLEAN -DDISCOVER -DHANDOVER
+	BESIDE              sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE -DBESIDE
+	BESIDE_FIRST        sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE_FIRST -DBESIDE
+	BESIDE_OWN          sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE_OWN -DBESIDE
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
 	PLAIN_CLEAR         tree lost  -DBREAK_PLAIN_CLEAR
 	CLEAR_AFTER         tree lost  -DBREAK_CLEAR_AFTER

@@ -35,6 +35,8 @@
  *               whose own marks and page tables are modelled then, and taken
  *               back; and sync thread 0 cuts the file, at which the kernel
  *               forgets its marks (Linux 6.15). No trap opens all then
+ *   BESIDE      a thread calls the kernel's sync at any time, of a file that is
+ *               not handed over
  *   INVARIANTS  check V1 and V2 of the verify mode in every state
  *   BREAK_*     one deliberate bug
  */
@@ -110,14 +112,22 @@ byte touched;			/* the pages that the page tables hold */
  * What the kernel keeps of a DAX file (fs/dax.c). A store completes only if both
  * the mapping and the page table allow it.
  */
-#ifdef HANDOVER
+#if defined(HANDOVER) || defined(BESIDE)
+#define KERNEL
 byte KTAG;			/* PAGECACHE_TAG_DIRTY */
 byte KLOCK;			/* the entry lock */
 byte pte;			/* writable in the page table */
+#endif
+#ifdef BESIDE
+byte syncing;			/* kernel syncs that are under way */
+#endif
+#ifdef HANDOVER
 bool handed;			/* the file is handed over */
 byte inside;			/* syncs that hold the file's turn, shared */
 bool turning;			/* it is held exclusively */
 bool cutting;			/* the file is about to be cut: not handed over */
+#endif
+#ifdef KERNEL
 #define WRITABLE(m, p) (HAS(open[m], p) && HAS(pte, p))
 #else
 #define WRITABLE(m, p) HAS(open[m], p)
@@ -219,7 +229,7 @@ inline store()
 		fi
 	}
 
-#ifdef HANDOVER			/* the kernel's write fault: tagged, then writable */
+#ifdef KERNEL			/* the kernel's write fault: tagged, then writable */
 	if
 	:: atomic { HAS(open[m], p) && !HAS(KLOCK, p) -> SET(KTAG, p); SET(pte, p) };
 		goto stored
@@ -469,7 +479,7 @@ inline discover()
 known:	left = 0
 }
 
-#ifdef HANDOVER
+#ifdef KERNEL
 /*
  * The kernel's msync, by thread t (dax_writeback_one): under the entry lock it
  * takes away the write permission, flushes, and unmarks. To unlock is a locked
@@ -529,6 +539,9 @@ again:	atomic { CLR(errseen, s); p = 0 }
 #endif
 #endif
 
+#ifdef BREAK_BESIDE_FIRST
+	beside = (syncing != 0);
+#endif
 	/* Walk: DIRTY is read before the summary of FLUSHING. What another
 	   sync flushes is waited for, and then looked at again. */
 look:	if
@@ -676,7 +689,7 @@ release:
 	/* A page that another sync has failed to flush since `again' may have
 	   had no DIRTY when that was looked at, and no FLUSHING after it. */
 	:: hand == 0 && p == NP && !err && HAS(errseen, s) -> goto again
-#ifdef HANDOVER
+#if defined(HANDOVER) || defined(BESIDE)
 	:: atomic { hand == 0 && p == NP && (err || !HAS(errseen, s)) -> break }
 #else
 	:: atomic { hand == 0 && p == NP && (err || !HAS(errseen, s)) -> return_(); break }
@@ -694,6 +707,27 @@ over:
 #else
 	atomic { inside--; return_() }
 #endif
+#endif
+#ifdef BESIDE
+	;
+	/* parts_sync(): looked at after the flush. What the kernel syncs for
+	   this thread is another one's beside. */
+#if !defined(BREAK_BESIDE) && !defined(BREAK_BESIDE_FIRST)
+	beside = (syncing != 0);
+#endif
+	if
+	:: beside -> beside = false;
+		p = 0;
+#ifdef BREAK_BESIDE_OWN
+		kernel_sync()
+#else
+		syncing++;
+		kernel_sync();
+		syncing--
+#endif
+	:: !beside
+	fi;
+	return_()
 #endif
 }
 
@@ -798,6 +832,9 @@ proctype Syncer(byte s) MAY_RUN
 #ifdef DISCOVER
 	byte left;
 #endif
+#ifdef BESIDE
+	bool beside;			/* a kernel sync was under way */
+#endif
 #ifdef HANDOVER
 	bool mine, cut;			/* mine: handed over while it is inside */
 
@@ -831,6 +868,28 @@ proctype Hander()
 end:	do
 	:: GO hand_over()
 	:: GO take_back()
+	od
+}
+#endif
+
+#ifdef BESIDE
+/* The kernel's part of an fsync. */
+proctype Fsyncer()
+{
+	byte t = NS, p;
+
+end:	do
+	:: GO
+#ifdef BREAK_BESIDE_OWN
+		syncing = 1;
+		kernel_sync();
+		syncing = 0;
+#else
+		syncing++;
+		kernel_sync();
+		syncing--;
+#endif
+		p = 0
 	od
 }
 #endif
@@ -931,7 +990,12 @@ proctype Stop()
 #else
 #define OPEN(p) HAS(open[0], p)
 #endif
-#define V1(p) (!(KNOWN) || HAS(LOCK | FLUSHING | DIRTY, p) || OPEN(p) || at(NEWEST, p) == DURABLE)
+#ifdef BESIDE			/* the kernel may have it on its way */
+#define UNSEEN (syncing != 0)
+#else
+#define UNSEEN false
+#endif
+#define V1(p) (!(KNOWN) || UNSEEN || HAS(LOCK | FLUSHING | DIRTY, p) || OPEN(p) || at(NEWEST, p) == DURABLE)
 #define V2(p) (!(KNOWN) || HAS(LOCK, p) || !OPEN(p) || HAS(DIRTY, p))
 
 proctype PowerCut()
@@ -969,6 +1033,9 @@ init
 #endif
 #ifdef HANDOVER
 		run Hander();
+#endif
+#ifdef BESIDE
+		run Fsyncer();
 #endif
 #ifdef STOP
 		run Stop();

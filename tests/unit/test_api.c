@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/behind.h"
 #include "capture.h"
 
 #define PAGE 4096UL
@@ -193,6 +194,33 @@ Test(api, sync_file_takes_all_mappings_and_the_kernel)
 	cr_expect_eq(stats().pages_flushed, 2);
 	cr_expect_eq(stats().kernel_syncs, 2);
 	cr_expect_eq(daxsync_sync_file(-1), -EBADF);
+}
+
+static char *beside; // a tracked mapping
+
+static int fsync_and_sync_beside(int file)
+{
+	uint64_t before = stats().kernel_syncs;
+
+	store(beside, 1);
+	cr_expect_eq(daxsync_sync(beside, 1), 0);
+	cr_expect_eq(stats().kernel_syncs, before + 1);
+	return file == fd ? 0 : -1;
+}
+
+// Lines that the kernel has flushed and not fenced yet look clean to it.
+Test(api, a_sync_beside_the_kernels_has_the_kernel_follow)
+{
+	beside = map();
+	cr_assert_eq(daxsync_sync(beside, 1), 0);
+	cr_assert_eq(daxsync_sync_file(fd), 0);
+	dxs_behind.fsync = dxs_behind.fdatasync = fsync_and_sync_beside;
+	cr_expect_eq(daxsync_sync_file(fd), 0);
+	cr_expect_eq(stats().kernel_syncs, 3);
+	dxs_behind.fsync = dxs_behind.fdatasync = NULL;
+	store(beside, 2);
+	cr_expect_eq(daxsync_sync(beside, 1), 0);
+	cr_expect_eq(stats().kernel_syncs, 3, "and none follows when it has ended");
 }
 
 Test(api, a_sync_through_one_mapping_flushes_stores_through_the_other)
