@@ -2,12 +2,17 @@
 // image.c: durable images.
 //
 // CONCURRENCY
-//   Pages that are flushed are FLUSHING, so within a process no two threads publish the same page at once; between
-//   processes the last fence wins, as it does for cache lines.
+//   Pages that are flushed are FLUSHING, so within a process no two threads publish the same page at once. The model of this
+//   file is tests/model/observer.pml; doc/model.md maps its names to these.
 //   I.1 After power is cut (run->frozen) no fence returns: a thread looks at `frozen` after it has published, so
 //       either its lines were in the image before the cut, or its sync is never acknowledged.
 //   I.2 An emulated kernel sync holds the page lock of what it copies, so that what a fence has published meanwhile does
-//       not give way to what the file was before. Between processes it looks again (image_walk.c).
+//       not give way to what the file was before.
+//   I.3 Between processes nobody is FLUSHING: what one had flushed before another stored, flushed and fenced would take its
+//       place. So whoever was not alone from its flushes to its fence publishes what is there at the fence: as new as anything
+//       that was published before, as each look and its write are one step in the whole run (dxs_run_publish_begin). Lines may
+//       be in it that were not flushed, as caches write back what they like. Nothing is verified while others write the file,
+//       and the kernel's sync follows.
 #define DXS_SYS_SPARED // these calls emulate
 #include "emulate/image.h"
 
@@ -48,6 +53,7 @@ struct dxs_image {
 
 struct staged {
 	struct dxs_image *image;
+	uintptr_t addr;
 	uint64_t off;
 	size_t len;
 	unsigned char data[DXS_PAGE_SIZE];
@@ -56,6 +62,7 @@ struct staged {
 struct stage {
 	struct stage *next; // of the unused ones
 	unsigned nr;
+	uint64_t writers; // of the file, when the first was staged (I.3)
 	struct dxs_due due;
 	struct staged staged[STAGED_PAGES];
 };
@@ -141,19 +148,54 @@ static void lines_read(void *arg)
 		line_read(lines->to + at, (const unsigned char *)lines->from + at);
 }
 
+// How many writers of the file were ever announced, if it is this process's alone; or DXS_NEVER.
+static uint64_t writers_of(struct dxs_file *file)
+{
+	uint64_t announced = atomic_load(&atomic_load(&file->writers.page)->announced) >> 32; // before the mode
+
+	return dxs_file_mode(file) == DXS_MODE_KERNEL ? DXS_NEVER : announced;
+}
+
+// The next place to stage something; before it is read.
+static struct staged *staged_next(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len)
+{
+	struct staged *staged = &stage->staged[stage->nr];
+
+	if (!stage->nr)
+		stage->writers = writers_of(image->file);
+	staged->image = image;
+	staged->addr = addr;
+	staged->off = off;
+	staged->len = len;
+	return staged;
+}
+
+// I.3
+static void staged_renew(void)
+{
+	struct dxs_fault_at fault;
+	unsigned i;
+
+	if (stage->writers != DXS_NEVER && writers_of(stage->staged[0].image->file) == stage->writers)
+		return;
+	for (i = 0; i < stage->nr; i++) {
+		struct staged *staged = &stage->staged[i];
+		struct lines lines = {staged->data, staged->addr, staged->len};
+
+		if (staged->len)
+			(void)dxs_flush_guard(lines_read, &lines, &fault); // gone: what was there before will do
+	}
+}
+
 // Lines of one page. A page that is gone by now (the file was cut) keeps nothing.
 static void page_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len)
 {
-	struct staged *staged = &stage->staged[stage->nr];
+	struct staged *staged = staged_next(image, addr, off, len);
 	struct lines lines = {staged->data, addr, len};
 	struct dxs_fault_at fault;
 
-	if (!dxs_flush_guard(lines_read, &lines, &fault)) {
-		staged->image = image;
-		staged->off = off;
-		staged->len = len;
+	if (!dxs_flush_guard(lines_read, &lines, &fault))
 		stage->nr++;
-	}
 }
 
 void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, size_t len)
@@ -175,11 +217,8 @@ void dxs_image_snapshot(struct dxs_image *image, uintptr_t addr, uint64_t off, s
 void dxs_image_note_hole(struct dxs_image *image, uint64_t off, size_t len)
 {
 	for (; stage && len && stage->nr < STAGED_PAGES; off += DXS_PAGE_SIZE, len -= dxs_min64(len, DXS_PAGE_SIZE)) {
-		struct staged *staged = &stage->staged[stage->nr++];
-
-		staged->image = image;
-		staged->off = off;
-		staged->len = 0;
+		(void)staged_next(image, 0, off, 0);
+		stage->nr++;
 	}
 }
 
@@ -298,21 +337,28 @@ void dxs_image_publish(void)
 	struct dxs_run *run = dxs_run();
 	bool recorded = dxs_record_begin();
 	uint64_t fence = atomic_fetch_add(&run->fences, 1) + 1;
+	bool publishes = stage && stage->nr;
 	unsigned i;
 
-	if (dxs_config.powercut_at && fence >= dxs_config.powercut_at) {
-		if (fence > dxs_config.powercut_at)
-			dxs_run_halt();
-		if (stage)
+	if (dxs_config.powercut_at && fence > dxs_config.powercut_at)
+		dxs_run_halt();
+	if (publishes) {
+		dxs_run_publish_begin();
+		staged_renew();
+	}
+	if (fence == dxs_config.powercut_at) {
+		if (publishes)
 			keep_or_drop_staged();
 		dxs_powercut();
 	}
 	if (recorded)
 		tell_recorder(fence);
-	for (i = 0; stage && i < stage->nr;)
+	for (i = 0; publishes && i < stage->nr;)
 		i += staged_publish(i);
-	if (stage)
+	if (publishes) {
+		dxs_run_publish_end();
 		stage->nr = 0;
+	}
 	if (recorded)
 		dxs_record_end();
 	if (atomic_load(&run->frozen)) // I.1
@@ -397,23 +443,25 @@ static uint64_t page_bit(const struct dxs_file *file, uint64_t off)
 
 // Keeps a page for an emulated kernel sync, from the look at the file to the write into its image: or what a fence
 // publishes in between would give way to what was there before. Flushes of this process's that have begun are waited for
-// (FLUSHING), and none begins, as it is FLUSHING now; the page lock keeps out who compares it. NULL: the page was never in a
-// mapping. Caller has nothing FLUSHING.
+// (FLUSHING), and none begins, as it is FLUSHING now; the page lock keeps out who compares it; other processes wait (I.3).
+// NULL: the page was never in a mapping. Caller has nothing FLUSHING.
 static struct dxs_leaf *page_hold(struct dxs_file *file, uint64_t off)
 {
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, off >> file->page_shift, false);
 	uint64_t page = page_bit(file, off);
 
-	if (!leaf)
-		return NULL;
-	while (!dxs_leaf_claim(leaf, page))
-		dxs_leaf_wait_flushed(leaf, page);
-	dxs_leaf_lock(leaf, page);
+	if (leaf) {
+		while (!dxs_leaf_claim(leaf, page))
+			dxs_leaf_wait_flushed(leaf, page);
+		dxs_leaf_lock(leaf, page);
+	}
+	dxs_run_publish_begin();
 	return leaf;
 }
 
 static void page_release(struct dxs_file *file, uint64_t off, struct dxs_leaf *held)
 {
+	dxs_run_publish_end();
 	if (!held)
 		return;
 	dxs_leaf_unlock(held, page_bit(file, off));

@@ -40,22 +40,16 @@ static bool page_differs(const struct dxs_walk *walk, int fd, uint64_t off, unsi
 
 static void page_compare(const struct dxs_walk *walk, int fd, uint64_t off)
 {
-	unsigned char now[DXS_PAGE_SIZE], before[DXS_PAGE_SIZE], durable[DXS_PAGE_SIZE];
-	int tries;
+	unsigned char now[DXS_PAGE_SIZE], durable[DXS_PAGE_SIZE];
+	struct dxs_leaf *held;
 
-	// Again if it was stored to meanwhile: another process may have published that, and fn what was there before.
-	for (tries = 0; tries < 100 && page_differs(walk, fd, off, now, durable); tries++) {
-		struct dxs_leaf *held = walk->hold ? walk->hold(walk, off) : NULL;
-
-		if (page_differs(walk, fd, off, now, durable))
-			walk->fn(walk, off, now, durable);
-		if (held)
-			walk->release(walk, off, held);
-		memcpy(before, now, DXS_PAGE_SIZE);
-		page_read(fd, off, now);
-		if (!memcmp(now, before, DXS_PAGE_SIZE))
-			return;
-	}
+	if (!page_differs(walk, fd, off, now, durable))
+		return;
+	held = walk->hold ? walk->hold(walk, off) : NULL;
+	if (page_differs(walk, fd, off, now, durable))
+		walk->fn(walk, off, now, durable);
+	if (walk->release)
+		walk->release(walk, off, held);
 }
 
 // The next stretch of data at or behind *from. False: none.

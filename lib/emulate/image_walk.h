@@ -12,8 +12,8 @@ struct dxs_walk;
 typedef void (*dxs_walk_fn)(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
 			    const unsigned char *durable);
 
-// Around a look at a page that differs and a call of fn: nothing of this process's is published of it meanwhile. NULL: none
-// is published any more.
+// Around a look at a page that differs and a call of fn: nothing of it is published meanwhile. What the first has returned goes
+// to the second.
 struct dxs_leaf;
 typedef struct dxs_leaf *(*dxs_walk_hold)(const struct dxs_walk *walk, uint64_t off);
 typedef void (*dxs_walk_release)(const struct dxs_walk *walk, uint64_t off, struct dxs_leaf *held);

@@ -4,9 +4,11 @@
 #include "emulate/run.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/config.h"
 #include "base/fd.h"
@@ -38,6 +40,34 @@ void dxs_run_unlock(void)
 {
 	if (lock_fd >= 0)
 		dxs_sys6(SYS_flock, lock_fd, LOCK_UN, 0, 0, 0, 0);
+}
+
+#define PATIENCE 10 // tenths of a second
+
+void dxs_run_publish_begin(void)
+{
+	uint32_t self = (uint32_t)dxs_sys_tid(), owner = 0, last = 0;
+	struct timespec moment = {.tv_nsec = 100000000};
+	unsigned waited = 0;
+
+	while (!atomic_compare_exchange_strong(&run->publisher, &owner, self)) {
+		waited = owner == last ? waited : 0;
+		last = owner;
+		if (waited < PATIENCE) {
+			waited += dxs_sys6(SYS_futex, (long)&run->publisher, FUTEX_WAIT, owner, (long)&moment, 0, 0) ==
+				  -ETIMEDOUT;
+			owner = 0;
+		} // else it is taken away, if it is the owner's still
+	}
+}
+
+// Unless it was taken away.
+void dxs_run_publish_end(void)
+{
+	uint32_t self = (uint32_t)dxs_sys_tid();
+
+	if (atomic_compare_exchange_strong(&run->publisher, &self, 0))
+		dxs_sys6(SYS_futex, (long)&run->publisher, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
 // The 22nd field of /proc/PID/stat, behind the name in parentheses: the process's start time.

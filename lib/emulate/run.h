@@ -11,7 +11,7 @@
 #include "emulate/coin.h"
 
 #define DXS_RUN_CONTROL "daxsync.run"
-#define DXS_RUN_MAGIC 0x326e757263797364ULL // "dsycrun2"
+#define DXS_RUN_MAGIC 0x336e757263797364ULL // "dsycrun3"
 #define DXS_RUN_PROCESSES 256
 #define DXS_RUN_IMAGES 256
 
@@ -86,7 +86,8 @@ struct dxs_run {
 	uint64_t magic;          // this and the next three: what dxs_run_read() reads
 	_Atomic uint64_t fences; // of all processes
 	_Atomic uint64_t missed_pages;
-	_Atomic uint32_t frozen; // power is cut: no sync returns any more
+	_Atomic uint32_t frozen;    // power is cut: no sync returns any more
+	_Atomic uint32_t publisher; // the task that writes into an image, 0: none; futex
 	_Atomic uint32_t nr_images;
 	struct dxs_run_process process[DXS_RUN_PROCESSES];
 	struct dxs_run_image image[DXS_RUN_IMAGES];
@@ -110,6 +111,11 @@ int dxs_run_dir(void);
 // Serialises the making of images among processes.
 void dxs_run_lock(void);
 void dxs_run_unlock(void);
+
+// Around a look at a file and the write of what was seen into its image. Who comes second has seen no less than who came first,
+// in whichever processes. Whoever has died in between, or seems to have, does not keep the others for long.
+void dxs_run_publish_begin(void);
+void dxs_run_publish_end(void);
 
 // Whether pid is still the process that joined.
 bool dxs_run_is_same(const struct dxs_run_process *process, int pid);
