@@ -188,9 +188,19 @@ static void empty_note(const struct sync *sync, const struct taken *taken, uint6
 	dxs_policy_empty(taken->leaf, dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift));
 }
 
+// The observer takes the lines as they are now. What was stored to them since they were flushed is in none of our flushes: so
+// they are flushed again, where that is more than a show (model: SNAP_LATE). A fault now is of a page that was there before.
 static void snapshot(const struct sync *sync, const struct pieces *pieces, unsigned at, size_t len)
 {
-	dxs_observe(sync->file, flushed, sync->file, pieces->range[at].addr, pieces->off[at], len);
+	const struct dxs_range again = {pieces->range[at].addr, len};
+	size_t done = 0;
+	int err = 0;
+
+	if (dxs_likely(!sync->file->observed) || !len)
+		return;
+	dxs_observer->flushed(sync->file, again.addr, pieces->off[at], len);
+	if (dxs_file_own_mode(sync->file) == DXS_MODE_DIRECT)
+		(void)dxs_flush_ranges(&again, 1, &done, &err);
 }
 
 // A fault ended piece `at` behind `done` bytes: takes away from it what is dealt with, the page of the fault included.

@@ -1098,6 +1098,78 @@ Test(sync, a_sync_that_cannot_be_observed_fails_and_leaves_the_file_to_the_kerne
 	dxs_observer = NULL;
 }
 
+static uint64_t bytes_flushed_when_seen;
+
+static struct dxs_due *nothing_due(struct dxs_file *of, const struct dxs_stretch *stretch, unsigned nr)
+{
+	(void)of;
+	(void)stretch;
+	(void)nr;
+	return (struct dxs_due *)&nr_asked; // not NULL
+}
+
+static void not_checked(struct dxs_file *of, struct dxs_due *due, const struct dxs_stretch *stretch, unsigned nr,
+			bool complete)
+{
+	(void)of;
+	(void)due;
+	(void)stretch;
+	(void)nr;
+	(void)complete;
+}
+
+static void not_taken(struct dxs_file *of, struct dxs_due *due, struct dxs_leaf *leaf, uint64_t pages)
+{
+	(void)of;
+	(void)due;
+	(void)leaf;
+	(void)pages;
+}
+
+static void no_event(const struct dxs_file *of, enum dxs_event event, uint64_t first, uint64_t mask)
+{
+	(void)of;
+	(void)event;
+	(void)first;
+	(void)mask;
+}
+
+static void see(struct dxs_file *of, uintptr_t addr, uint64_t off, size_t len)
+{
+	(void)of;
+	cr_expect_eq(addr, map[0].addr + off);
+	cr_expect_eq(len, 2 * 4096);
+	bytes_flushed_when_seen = bytes_flushed();
+}
+
+static void no_fence(void)
+{
+}
+
+// Or the observer would take for durable what was stored between the flush and its look.
+Test(sync, what_the_observer_has_seen_is_flushed_after_that)
+{
+	static const struct dxs_observer seer = {
+		.sync_begin = nothing_due,
+		.sync_end = not_checked,
+		.flushed = see,
+		.taken = not_taken,
+		.event = no_event,
+		.fenced = no_fence,
+	};
+
+	dxs_observer = &seer;
+	file->observed = file;
+	atomic_store(&file->mode, DXS_MODE_DIRECT);
+	dirty(3, 4);
+	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
+	cr_expect_eq(bytes_flushed_when_seen, 2 * 4096);
+	cr_expect_eq(bytes_flushed(), 4 * 4096);
+	cr_expect_eq(dxs_counter_get(DXS_bytes_flushed), 2 * 4096, "as without it");
+	file->observed = NULL;
+	dxs_observer = NULL;
+}
+
 // The scene of the next tests: pages 0, 64 and 65 are DIRTY. Sync B is closing page 0, in the leaf before, when
 // sync A starts, takes up 64 and 65, and stays in its close until B waits for them.
 static void (*when_both)(void);
