@@ -2,7 +2,7 @@
 // image.h: the durable image of a file in verify mode: what an emulated persistent memory would hold.
 //
 // Only two things write it: a fence, which publishes the lines that the SAME thread had flushed, with the content
-// they had when they were flushed; and an emulated kernel sync. The image is a file in DAXSYNC_IMAGE_DIR, shared by
+// they had when they were flushed (or, where other processes write the file, have now: I.3); and an emulated kernel sync. The image is a file in DAXSYNC_IMAGE_DIR, shared by
 // all processes of a run; its size is the durable size.
 #ifndef DXS_IMAGE_H
 #define DXS_IMAGE_H

@@ -43,6 +43,12 @@ configurations() {
 	one-page-handover-errors  sync clean -DNP=1 -DNW=1 -DDISCOVER -DHANDOVER -DERRORS
 	one-page-beside     sync clean -DNP=1 -DNW=1 -DBESIDE -DERRORS -DSTOP
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
+	observer            observer clean
+	observer-errors     observer clean -DERRORS -DTOP=2
+	observer-kernel     observer clean -DKWRITE -DTOP=2
+	observer-processes  observer clean -DPROCESSES
+	observer-cut        observer clean -DCUT
+	observer-caught     observer clean -DCAUGHT
 	M1                  sync lost  -DNP=1 -DBREAK_M1
 	M1_ALIAS            sync lost  -DNP=1 -DBREAK_M1_ALIAS -DALIAS
 	M1_ALIAS_LOCK       sync lost  -DNP=1 -DBREAK_M1_ALIAS_LOCK -DALIAS
@@ -86,6 +92,28 @@ configurations() {
 	BESIDE_FIRST        sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE_FIRST -DBESIDE
 	BESIDE_OWN          sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE_OWN -DBESIDE
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
+	SNAP_EARLY          observer lost  -DBREAK_SNAP_EARLY
+	SNAP_LATE           observer lost  -DBREAK_SNAP_LATE
+	PUBLISH_FIRST       observer lost  -DBREAK_PUBLISH_FIRST
+	RELEASE_FIRST       observer lost  -DBREAK_RELEASE_FIRST
+	OLDER_THREAD        observer lost  -DBREAK_OLDER_THREAD
+	TAKEN_LATE          observer lost  -DBREAK_TAKEN_LATE
+	DUE_FIRST           observer lost  -DBREAK_DUE_FIRST
+	EVENT_EARLY         observer lost  -DBREAK_EVENT_EARLY
+	EXCUSED_ONCE        observer lost  -DERRORS -DBREAK_EXCUSED_ONCE
+	FAILED_SEEN         observer lost  -DERRORS -DBREAK_FAILED_SEEN
+	CHECK_FIRST         observer lost  -DCAUGHT -DBREAK_CHECK_FIRST
+	OLDER_PROCESS       observer lost  -DPROCESSES -DBREAK_OLDER_PROCESS
+	ALONE_NOW           observer lost  -DPROCESSES -DBREAK_ALONE_NOW
+	ALONE_THEN          observer lost  -DPROCESSES -DBREAK_ALONE_THEN
+	PUBLISH_UNLOCKED    observer lost  -DPROCESSES -DBREAK_PUBLISH_UNLOCKED
+	COPY_UNLOCKED       observer lost  -DPROCESSES -DBREAK_COPY_UNLOCKED
+	COPY_UNHELD         observer lost  -DKWRITE -DBREAK_COPY_UNHELD
+	WRITTEN_FIRST       observer lost  -DKWRITE -DBREAK_WRITTEN_FIRST
+	WRITER_GONE         observer lost  -DKWRITE -DBREAK_WRITER_GONE
+	WRITER_EARLY        observer lost  -DKWRITE -DBREAK_WRITER_EARLY
+	MARK_CLEARED        observer lost  -DKWRITE -DBREAK_MARK_CLEARED
+	FROZEN              observer lost  -DCUT -DBREAK_FROZEN
 	PLAIN_CLEAR         tree lost  -DBREAK_PLAIN_CLEAR
 	CLEAR_AFTER         tree lost  -DBREAK_CLEAR_AFTER
 	TWO_CLEARERS        tree lost  -DBREAK_TWO_CLEARERS
