@@ -100,6 +100,9 @@ crashtest 0 --model=disk --check='test ! -s %o || test -e name/file || test -e o
 place
 crashtest 1 --model=disk --check='test ! -s %o || test -s nowhere' -- "$moves" nowhere
 place
+# A file with little in it and much room: the time is that of what is in it.
+crashtest 0 --coins=1 --check='test ! -s %o || test -s sparse' -- timeout 60 "$moves" sparse
+place
 crashtest 0 --check='test ! -s %o || grep -q w elsewhere' -- "$moves" elsewhere
 place
 crashtest 1 --check='test ! -s %o || grep -q e elsewhere' -- "$moves" elsewhere

@@ -159,6 +159,22 @@ static void grows(void)
 	}
 }
 
+// A file of 1 TiB that holds a few pages.
+static void sparse(void)
+{
+	int fd = open("sparse", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	char *data;
+
+	if (fd < 0 || ftruncate(fd, (off_t)1 << 40) || fsync(fd))
+		_exit(2);
+	data = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)1 << 39);
+	if (data == MAP_FAILED)
+		_exit(2);
+	work(data, 's');
+	if (fsync(fd))
+		_exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -169,6 +185,8 @@ int main(int argc, char **argv)
 		writes();
 	} else if (!strcmp(what, "elsewhere")) {
 		elsewhere();
+	} else if (!strcmp(what, "sparse")) {
+		sparse();
 	} else if (!strcmp(what, "grows")) {
 		grows();
 	} else if (!strcmp(what, "killed")) {

@@ -298,17 +298,25 @@ static void size_settle(struct dxs_watch *watch, uint32_t i)
 		note(watch, -ENOMEM);
 }
 
+// The first page from `page` on that may hold something else than zeros, or did when it became durable. UINT64_MAX: none.
+static uint64_t page_next(const struct dxs_watched *file, uint64_t page)
+{
+	return dxs_min64(dxs_content_next(&file->shown, page), dxs_content_next(&file->durable, page));
+}
+
 // What the file shows.
 static void shown_settle(struct dxs_watch *watch, uint32_t i, uint64_t off, uint64_t end)
 {
 	struct dxs_watched *file = &watch->file[i];
 	unsigned char buf[DXS_PAGE_SIZE];
-	uint64_t at, len;
+	uint64_t page, at, len;
 
 	size_settle(watch, i);
 	end = dxs_min64(end, file->shown.size);
-	for (at = off; at < end; at += len) {
-		len = dxs_min64(end - at, DXS_PAGE_SIZE - at % DXS_PAGE_SIZE);
+	for (page = page_next(file, off & ~(uint64_t)(DXS_PAGE_SIZE - 1)); page < end;
+	     page = page_next(file, page + DXS_PAGE_SIZE)) {
+		at = dxs_max64(page, off);
+		len = dxs_min64(end, page + DXS_PAGE_SIZE) - at;
 		if (memcmp(file->shown.data + at, dxs_content_at(&file->durable, at, len, buf), len) != 0)
 			settle(watch, i, at, file->shown.data + at, len);
 	}
