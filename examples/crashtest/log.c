@@ -48,8 +48,7 @@ static void append(struct log *log)
 static int check(const struct log *log, uint64_t acknowledged)
 {
 	if (log->length < acknowledged || log->length > RECORDS) {
-		printf("%lu records were acknowledged, the log has %lu\n", (unsigned long)acknowledged,
-		       (unsigned long)log->length);
+		printf("acknowledged: %lu, in the log: %lu\n", (unsigned long)acknowledged, (unsigned long)log->length);
 		return 1;
 	}
 	for (uint64_t i = 0; i < log->length; i++) {

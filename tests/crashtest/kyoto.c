@@ -59,7 +59,7 @@ static int check(long acknowledged)
 		fill(value, i);
 		got = kcdbget(db, key, (size_t)snprintf(key, sizeof(key), "key %ld", i), &size);
 		if (!got || size != VALUE || memcmp(got, value, VALUE) != 0) {
-			printf("%ld records were acknowledged, %s %s\n", acknowledged, key,
+			printf("acknowledged: %ld, and %s %s\n", acknowledged, key,
 			       got ? "is not whole" : "is not there");
 			return 1;
 		}

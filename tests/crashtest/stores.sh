@@ -91,7 +91,7 @@ if [ -x "$kyoto" ]; then
 		[ -n "${3:-}" ] || shown 'HashDB, sync' $model "$kyoto" "$file" "$kyoto '$file' check \$a" sync
 	done
 	added 1 pmem "$kyoto" "$file" "$kyoto '$file' check \$a" soft
-	matches 'records were acknowledged'
+	matches 'acknowledged: [0-9]*, and key [0-9]* is not '
 else
 	echo 'not tried: Kyoto Cabinet (package libkyotocabinet-dev)'
 fi

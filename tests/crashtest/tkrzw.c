@@ -46,7 +46,7 @@ static int check(TkrzwDBM *dbm, long acknowledged)
 		snprintf(key, sizeof(key), "key %ld", i);
 		got = tkrzw_dbm_get(dbm, key, -1, &size);
 		if (!got || size != VALUE || memcmp(got, value, VALUE) != 0) {
-			printf("%ld records were acknowledged, %s %s\n", acknowledged, key,
+			printf("acknowledged: %ld, and %s %s\n", acknowledged, key,
 			       got ? "is not whole" : "is not there");
 			return 1;
 		}
