@@ -30,6 +30,10 @@ for wrong in '--nonsense' '--cuts=0' '--cuts=some' '--cut=0' '--seed=x' '--draw=
 done
 crashtest 2
 says 'no program is given'
+crashtest 2 --tear=4096 -- touch ran
+says '--tear=4096: only 512 is possible'
+crashtest 2 --json=- --svg=- -- touch ran
+says 'cannot both be standard output'
 crashtest 2 --replay="$scratch" --check=true -- true
 says 'runs no program, and true is given'
 crashtest 2 --replay="$scratch"
@@ -64,6 +68,7 @@ crashtest 125 --check=true -- /no/such/program
 says '/no/such/program cannot be executed'
 crashtest 125 --check=true -- sh -c 'exit 127'
 tells 'ended with status 127'
+need jq jq
 place
 cp "$examples/header" .
 crashtest 0 --coins=0 -- ./header header.data 1
@@ -71,8 +76,14 @@ left_nothing
 
 # Programs.
 place
+crashtest 125 --json=- --check=true -- touch file
+tells 'touch made nothing durable'
+grep -q '^not tested: ' "$scratch/err" || fail 'a test that had nothing to try looks like another'
+jq -e '.verdict == "not tested" and (.cuts | length) == 1' "$scratch/out" >/dev/null || fail 'no such verdict'
+place
+mkdir -p "$(seq -s / 40)"
 crashtest 125 --check=true -- touch file
-says 'made nothing durable'
+says 'its directories lie in each other too deep'
 place
 crashtest 1 --check='test ! -s %o || grep -q n never' -- "$moves" never
 place
@@ -116,8 +127,14 @@ place
 crashtest 1 --timeout=1 --cut=3 --draw=lost --check='sleep 100' -- "$moves" forks
 matches 'the check did not end in time'
 place
-crashtest 1 --cut=3 --check='/no/such/check' -- "$moves" forks
+rm -rf "${TMPDIR:?}"/*
+crashtest 125 --coins=1 --check='/no/such/check' -- "$moves" forks
+says 'the check could not be run after any power cut: status 127: '
+left_nothing
+place
+crashtest 1 --coins=1 --check='test ! -s %o || /no/such/check' -- "$moves" forks # it can be run at times
 matches 'ended with status 127 (a command was not found)'
+rm -rf "${TMPDIR:?}"/*
 place
 crashtest 1 --cut=3 --tear=512 --check=false -- "$moves" forks
 matches 'again: .* --tear=512 .*--check='

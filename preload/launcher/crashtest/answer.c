@@ -84,9 +84,29 @@ static void print_lost(FILE *out, const struct dxs_culprit *culprit)
 		fputs("    nothing: the check fails on the files as the program had left them\n", out);
 }
 
+static FILE *said_open(const struct dxs_culprit *culprit)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" DXS_KEPT_DIR "/" DXS_SAID_FILE, culprit->kept);
+	return fopen(path, "re");
+}
+
+void dxs_answer_said(const struct dxs_culprit *culprit, char *line, size_t size)
+{
+	FILE *said = said_open(culprit);
+
+	if (!said || !fgets(line, (int)size, said))
+		*line = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	dxs_utf8_plain(line);
+	if (said)
+		fclose(said);
+}
+
 static void print_said(FILE *out, const struct dxs_culprit *culprit)
 {
-	char path[PATH_MAX], line[1024];
+	char line[1024];
 	unsigned nr = 0;
 	FILE *said;
 
@@ -104,8 +124,7 @@ static void print_said(FILE *out, const struct dxs_culprit *culprit)
 			culprit->trial.status == DXS_EXIT_NOT_FOUND     ? " (a command was not found)"
 			: culprit->trial.status == DXS_EXIT_CANNOT_EXEC ? " (a command cannot be executed)"
 									: "");
-	snprintf(path, sizeof(path), "%s/" DXS_KEPT_DIR "/" DXS_SAID_FILE, culprit->kept);
-	said = fopen(path, "re");
+	said = said_open(culprit);
 	while (said && nr < SHOWN_LINES && fgets(line, sizeof(line), said)) {
 		fputs(nr++ ? "    | " : ":\n    | ", out);
 		print_clean(out, line, strcspn(line, "\n"));
@@ -187,6 +206,11 @@ static const char *plural(uint64_t nr)
 	return nr == 1 ? "" : "s";
 }
 
+bool dxs_answer_has_moments(const struct dxs_answer *answer)
+{
+	return answer->search->record->nr_moments > 1;
+}
+
 void dxs_answer_print(FILE *out, const struct dxs_answer *answer)
 {
 	const struct dxs_findings *findings = answer->findings;
@@ -200,7 +224,9 @@ void dxs_answer_print(FILE *out, const struct dxs_answer *answer)
 		fprintf(out, "interrupted after %lu of %lu power cut%s\n", (unsigned long)reached,
 			(unsigned long)findings->nr, plural(findings->nr));
 	if (!failed) {
-		if (reached)
+		if (!dxs_answer_has_moments(answer))
+			fputs("not tested: nothing was made durable\n", out);
+		else if (reached)
 			fprintf(out, "survived: %lu power cut%s, %lu draw%s of what arrives\n", (unsigned long)reached,
 				plural(reached), (unsigned long)findings->tried, plural(findings->tried));
 		return;

@@ -26,7 +26,13 @@ struct dxs_answer {
 	const char *model;
 };
 
+// Whether something was made durable: if not, only the end of the run is a moment, and there is nothing to survive.
+bool dxs_answer_has_moments(const struct dxs_answer *answer);
+
 void dxs_answer_print(FILE *out, const struct dxs_answer *answer);
+// The first line that the checker said, for a message.
+void dxs_answer_said(const struct dxs_culprit *culprit, char *line, size_t size);
+
 void dxs_answer_json(FILE *out, const struct dxs_answer *answer);
 
 #endif

@@ -120,9 +120,10 @@ void dxs_answer_json(FILE *out, const struct dxs_answer *answer)
 	uint64_t i;
 
 	fprintf(out, "{\"verdict\": \"%s\", \"model\": \"%s\", \"moments\": %lu, \"draws\": %lu, \"failed\": %lu,\n",
-		findings->failed           ? "broke"
-		: findings->is_interrupted ? "interrupted"
-					   : "survived",
+		findings->failed                  ? "broke"
+		: findings->is_interrupted        ? "interrupted"
+		: !dxs_answer_has_moments(answer) ? "not tested"
+						  : "survived",
 		answer->model, (unsigned long)answer->search->record->nr_moments, (unsigned long)findings->tried,
 		(unsigned long)findings->failed);
 	if (answer->culprit.state)

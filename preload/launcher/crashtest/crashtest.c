@@ -68,9 +68,9 @@ static const char help[] =
 	"  --replay=PATH\n"
 	"        take the record that is kept there, and run no program\n"
 	"  --json=FILE\n"
-	"        write the answer for programs\n"
+	"        write the answer for programs; - is standard output, and the text goes to standard error\n"
 	"  --svg=FILE\n"
-	"        draw it, as \"daxsync plot\" draws the answer for programs; needs gnuplot\n"
+	"        draw it, as \"daxsync plot\" draws the answer for programs; needs gnuplot; - as with --json\n"
 	"  --help\n"
 	"        print this\n"
 	"\n"
@@ -116,13 +116,16 @@ static int value_take(const struct option_row *row, const char *value)
 		return 0;
 	}
 	number = number_of(value, &is_number);
-	if (!is_number || number < row->least || number > row->most) {
+	if (is_number && number >= row->least && number <= row->most) {
+		*(uint64_t *)row->value = number;
+		return 0;
+	}
+	if (row->least == row->most)
+		dxs_error("--%s=%s: only %lu is possible", row->name, value, (unsigned long)row->least);
+	else
 		dxs_error("--%s=%s: not a number from %lu to %lu", row->name, value, (unsigned long)row->least,
 			  (unsigned long)row->most);
-		return -EINVAL;
-	}
-	*(uint64_t *)row->value = number;
-	return 0;
+	return -EINVAL;
 }
 
 // One option of the rows, with its value behind '=' or in the next argument.
@@ -280,6 +283,11 @@ static int checker_choose(struct options *options)
 	return 0;
 }
 
+static bool is_stdout(const char *path)
+{
+	return path && !strcmp(path, "-");
+}
+
 static int options_check(struct options *options)
 {
 	if (options->replay && *options->argv)
@@ -288,6 +296,8 @@ static int options_check(struct options *options)
 		dxs_error("no program is given (\"daxsync crashtest --help\" tells more)");
 	else if (options->replay && options->keep)
 		dxs_error("--replay=%s has its record, and --keep=%s is given", options->replay, options->keep);
+	else if (is_stdout(options->json) && is_stdout(options->svg))
+		dxs_error("--json and --svg cannot both be standard output");
 	else if (!draw_choose(options) && !model_choose(options) && !checker_choose(options))
 		return 0;
 	return -EINVAL;
@@ -342,10 +352,12 @@ static int record(const struct options *options, const char *work)
 
 static int json_write(const struct dxs_answer *answer, const char *path)
 {
-	FILE *out = path ? fopen(path, "we") : NULL;
+	FILE *out = path && !is_stdout(path) ? fopen(path, "we") : NULL;
 	int err = 0;
 
-	if (!path)
+	if (is_stdout(path))
+		dxs_answer_json(stdout, answer); // main() tells if that fails
+	if (!path || is_stdout(path))
 		return 0;
 	if (!out || ferror(out))
 		err = -errno;
@@ -404,6 +416,30 @@ static void culprit_find(const struct options *options, const struct dxs_finding
 	culprit->trials = dxs_search_shrink(search, state, fate, dir, &culprit->trial);
 }
 
+// A command that a shell does not find, or cannot execute, says nothing of the files.
+static bool check_never_ran(const struct dxs_findings *findings)
+{
+	for (uint64_t i = 0; i < findings->nr; i++) {
+		const struct dxs_outcome *outcome = &findings->outcome[i];
+		int status = outcome->trial.status;
+
+		if (outcome->tried && (outcome->trial.verdict != DXS_VERDICT_BROKE ||
+				       (status != DXS_EXIT_NOT_FOUND && status != DXS_EXIT_CANNOT_EXEC) ||
+				       (uint32_t)__builtin_popcountll(outcome->failed) != outcome->tried))
+			return false;
+	}
+	return findings->failed > 0;
+}
+
+static void check_tell(const struct dxs_culprit *culprit)
+{
+	char said[512] = "";
+
+	dxs_answer_said(culprit, said, sizeof(said));
+	dxs_error("the check could not be run after any power cut: status %d%s%s", culprit->trial.status,
+		  *said ? ": " : "", said);
+}
+
 static int answer(const struct options *options, const struct dxs_findings *findings, const char *work)
 {
 	struct dxs_answer answer = {&options->search, findings, {0}, options->model};
@@ -415,13 +451,17 @@ static int answer(const struct options *options, const struct dxs_findings *find
 		return DXS_EXIT_ERROR;
 	}
 	culprit_find(options, findings, work, &state, &answer.culprit);
-	dxs_answer_print(stdout, &answer);
+	if (check_never_ran(findings)) {
+		check_tell(&answer.culprit);
+		return DXS_EXIT_ERROR;
+	}
+	dxs_answer_print(is_stdout(options->json) || is_stdout(options->svg) ? stderr : stdout, &answer);
 	err = json_write(&answer, options->json);
 	if (svg_write(&answer, options->svg) || err)
 		return DXS_EXIT_ERROR;
 	if (findings->failed)
 		return 1;
-	return findings->is_interrupted || options->search.record->nr_moments <= 1 ? DXS_EXIT_ERROR : 0;
+	return findings->is_interrupted || !dxs_answer_has_moments(&answer) ? DXS_EXIT_ERROR : 0;
 }
 
 // The record in `work`, tried.

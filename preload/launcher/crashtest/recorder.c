@@ -320,6 +320,11 @@ static int finish(int err)
 	return err;
 }
 
+static const char *reason(int err)
+{
+	return err == -ELOOP ? "its directories lie in each other too deep" : strerrordesc_np(-err);
+}
+
 int dxs_recorder_run(struct dxs_recording *recording, int *failed)
 {
 	pid_t parent = getpid(), pid;
@@ -335,7 +340,7 @@ int dxs_recorder_run(struct dxs_recording *recording, int *failed)
 		return DXS_EXIT_ERROR;
 	}
 	if (err) {
-		dxs_error("no record can be made of %s in %s: %s", recording->dir, work, strerrordesc_np(-err));
+		dxs_error("no record can be made of %s in %s: %s", recording->dir, work, reason(err));
 		return DXS_EXIT_ERROR;
 	}
 	dxs_interrupt_catch();
@@ -348,6 +353,6 @@ int dxs_recorder_run(struct dxs_recording *recording, int *failed)
 	atomic_store(&run->recorder.pid, 0);
 	*failed = err != 0;
 	if (err && err != -ENOEXEC)
-		dxs_error("the record in %s is not complete: %s", work, strerrordesc_np(-err));
+		dxs_error("the record in %s is not complete: %s", work, reason(err));
 	return err ? DXS_EXIT_ERROR : status;
 }

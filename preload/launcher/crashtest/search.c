@@ -150,16 +150,24 @@ static void work(const struct dxs_search *search, const struct dxs_findings *fin
 	}
 }
 
-static void progress_print(const struct dxs_findings *findings, time_t since)
+static uint64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void progress_print(const struct dxs_findings *findings, uint64_t since)
 {
 	uint64_t done = atomic_load(&shared->moments), left = findings->nr - done;
-	time_t spent = time(NULL) - since;
+	uint64_t failed = atomic_load(&shared->failed), spent = milliseconds() - since;
 
 	if (!done)
 		return;
-	fprintf(stderr, "\r%lu of %lu cuts, %lu failures, %lu s left \033[K", (unsigned long)done,
-		(unsigned long)findings->nr, (unsigned long)atomic_load(&shared->failed),
-		(unsigned long)((uint64_t)spent * left / done));
+	fprintf(stderr, "\r%lu of %lu cuts, %lu failure%s, %lu s left \033[K", (unsigned long)done,
+		(unsigned long)findings->nr, (unsigned long)failed, failed == 1 ? "" : "s",
+		(unsigned long)((spent * left / done + 999) / 1000));
 }
 
 static pid_t *workers;
@@ -192,7 +200,7 @@ static bool workers_reap(const struct dxs_search *search)
 static void workers_wait(const struct dxs_search *search, const struct dxs_findings *findings)
 {
 	struct timespec moment = {.tv_nsec = 100000000};
-	time_t since = time(NULL);
+	uint64_t since = milliseconds();
 	sigset_t child;
 
 	sigemptyset(&child);
