@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/utf8.h"
 #include "emulate/run.h"
 #include "interrupt.h"
 #include "launcher.h"
@@ -322,7 +323,13 @@ static int finish(int err)
 
 static const char *reason(int err)
 {
-	return err == -ELOOP ? "its directories lie in each other too deep" : strerrordesc_np(-err);
+	static char text[sizeof(recorder.watch.unread) + 64];
+	const char *unread = recorder.watch.err == err ? recorder.watch.unread : "";
+
+	dxs_utf8_plain(recorder.watch.unread);
+	snprintf(text, sizeof(text), "%s%s%s", unread, *unread ? ": " : "",
+		 err == -ELOOP ? "directories lie in each other too deep" : strerrordesc_np(-err));
+	return text;
 }
 
 int dxs_recorder_run(struct dxs_recording *recording, int *failed)

@@ -30,6 +30,13 @@ static void note(struct dxs_watch *watch, int err)
 		watch->err = err;
 }
 
+static void note_unread(struct dxs_watch *watch, const char *path, int err)
+{
+	if (!watch->err)
+		snprintf(watch->unread, sizeof(watch->unread), "%.511s", path);
+	note(watch, err);
+}
+
 static void add(struct dxs_watch *watch, enum dxs_item_kind kind, uint32_t file, uint64_t off)
 {
 	struct dxs_item item = {.kind = kind, .file = file, .off = off};
@@ -184,7 +191,7 @@ static void file_visit(struct walk *walk, int dir, const char *name, const char 
 
 	if (fd < 0) {
 		if (errno != ENOENT && errno != ELOOP)
-			note(walk->watch, -errno);
+			note_unread(walk->watch, path, -errno);
 		return;
 	}
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode)) {
@@ -228,7 +235,7 @@ static void dir_visit(struct walk *walk, int parent, const char *name, const cha
 
 	if (!stream || deep > DEEP) {
 		if (deep > DEEP || errno != ENOENT) // not removed since its name was read
-			note(walk->watch, deep > DEEP ? -ELOOP : -errno);
+			note_unread(walk->watch, path, deep > DEEP ? -ELOOP : -errno);
 		if (stream)
 			closedir(stream);
 		return;

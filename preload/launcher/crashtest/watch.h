@@ -33,6 +33,7 @@ struct dxs_watch {
 	// Which number a page's site has in the record, 0: none.
 	uint32_t (*site)(struct dxs_watch *watch, dev_t dev, ino_t ino, uint64_t page);
 	int err;
+	char unread[512]; // the file or directory that could not be read, "": another error
 };
 
 // Begins with what the directory holds now, all of it durable. Symbolic links and special files are passed over, and so is
