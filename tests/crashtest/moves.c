@@ -96,8 +96,8 @@ static void replaces(void)
 	dir_sync(".");
 	puts("there");
 	fflush(stdout);
-	for (char i = 'b'; i < 'h'; i++) {
-		file_put("state.new", i, true);
+	for (int i = 'b'; i < 'h'; i++) {
+		file_put("state.new", (char)i, true);
 		if (rename("state.new", "state"))
 			_exit(2);
 	}
@@ -121,6 +121,65 @@ static void names(void)
 	dir_sync("other");
 }
 
+// A name in each of two directories, and a sync of the first.
+static void neighbour(void)
+{
+	if (mkdir("one", 0755) || mkdir("two", 0755))
+		_exit(2);
+	file_put("one/file", 'f', false);
+	file_put("two/file", 'f', false);
+	dir_sync("one");
+	puts("acknowledged");
+	fflush(stdout);
+	dir_sync(".");
+}
+
+// Only sync() makes it durable.
+static void syncs(void)
+{
+	int fd = open("syncs", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	for (int i = 0; i < 5; i++) {
+		if (fd < 0 || pwrite(fd, "s", 1, i) != 1)
+			_exit(2);
+		sync();
+		if (write(STDOUT_FILENO, "s", 1) != 1)
+			_exit(2);
+	}
+}
+
+// A file that is removed, and another one, which has its number where file systems use them again.
+static void reuses(void)
+{
+	int fd;
+
+	file_put("old", 'o', true);
+	dir_sync(".");
+	if (unlink("old"))
+		_exit(2);
+	file_put("new", 'n', false);
+	fd = open("other", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || fsync(fd))
+		_exit(2);
+}
+
+// A byte that goes up: stored and flushed, then written and synced. Only the second is acknowledged.
+static void returns(void)
+{
+	char *data = map("returns");
+	int fd = open("returns", O_RDWR | O_CLOEXEC);
+
+	for (int i = 1; i < 20; i += 2) {
+		char next = (char)(i + 1);
+
+		data[0] = (char)i;
+		if (fd < 0 || msync(data, PAGE, MS_SYNC) || pwrite(fd, &next, 1, 0) != 1 || fsync(fd))
+			_exit(2);
+		if (write(STDOUT_FILENO, &next, 1) != 1)
+			_exit(2);
+	}
+}
+
 // A sync that fails makes nothing durable.
 static void nowhere(void)
 {
@@ -139,6 +198,18 @@ static void elsewhere(void)
 
 	data[PAGE] = 'e';
 	if (fd < 0 || pwrite(fd, "w", 1, 0) != 1 || write(STDOUT_FILENO, "e", 1) != 1)
+		_exit(2);
+}
+
+// The same of a file that is not mapped.
+static void unmapped(void)
+{
+	int fd = open("unmapped", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	int through = open("unmapped", O_RDWR | O_DSYNC | O_CLOEXEC);
+
+	if (fd < 0 || through < 0 || ftruncate(fd, (off_t)2 * PAGE) || fsync(fd))
+		_exit(2);
+	if (pwrite(fd, "e", 1, PAGE) != 1 || pwrite(through, "w", 1, 0) != 1 || write(STDOUT_FILENO, "e", 1) != 1)
 		_exit(2);
 }
 
@@ -185,6 +256,16 @@ int main(int argc, char **argv)
 		writes();
 	} else if (!strcmp(what, "elsewhere")) {
 		elsewhere();
+	} else if (!strcmp(what, "unmapped")) {
+		unmapped();
+	} else if (!strcmp(what, "syncs")) {
+		syncs();
+	} else if (!strcmp(what, "reuses")) {
+		reuses();
+	} else if (!strcmp(what, "neighbour")) {
+		neighbour();
+	} else if (!strcmp(what, "returns")) {
+		returns();
 	} else if (!strcmp(what, "sparse")) {
 		sparse();
 	} else if (!strcmp(what, "grows")) {
@@ -195,6 +276,11 @@ int main(int argc, char **argv)
 	} else if (!strcmp(what, "fails")) {
 		work(map("fails"), 'f');
 		return 3;
+	} else if (!strcmp(what, "twins")) {
+		char *data = map("twins");
+
+		data[0] = data[128] = 't'; // two lines of one page
+		return puts("acknowledged") < 0;
 	} else if (!strcmp(what, "never")) {
 		map("never")[0] = 'n';
 		return puts("acknowledged") < 0;

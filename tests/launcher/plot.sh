@@ -50,7 +50,8 @@ if [ -x "$log/log_mistake" ]; then
 	run 0 "$daxsync" plot cuts.json
 	title=$(sed 's/"verdict": "broke".*"moments": \([0-9]*\), "draws": \([0-9]*\), "failed": \([0-9]*\),.*/\1 power cuts, in \3 of \2/
 		s/^{//; q' cuts.json)
-	shows cuts.svg "$title draws of what arrives" 'the smallest failure' fine failed uncertain 'moment of the power cut'
+	shows cuts.svg "broke: the check failed after $(grep -c '"moment": .*"units": .*"failed": [1-9]' cuts.json) of " \
+		"$title draws of what arrives" 'the smallest failure' fine failed uncertain 'moment of the power cut'
 	cmp -s own.svg cuts.svg || fail '--svg draws another picture than plot'
 else
 	echo "$name: left out: a crash test ($log was not built)"

@@ -36,6 +36,12 @@ for engine in mprotect auto; do
 	reports ' +4[0-9]  write faults, which made [0-9]+ pages writable'
 	reports 'how long syncs took, from ... on \(2[4-6] timed\): half up to [0-9]+ [num]?s, 99 of 100 up to .*, the longest .*'
 	reports ' +[0-9]+ [num]?s  #+ +[0-9]+'
+	pages=$(sed -n 's/^ *\([0-9]*\)  flushed, .*/\1/p' "$report")
+	reports " +$pages  flushed, each time counted \($((pages * 4)) KiB\), with [0-9]+ fences"
+	# The durations from which on bars count are powers of two, of nanoseconds, in the first unit that leaves 4 digits.
+	bars=$(sed -n 's/^ *\([0-9]* [num]*s\)  #.*/\1/p' "$report")
+	steps='(1|2|4|8|16|32|64|128|256|512|1024|2048|4096|8192) ns|(16|32|65|131|262|524|1048|2097|4194|8388) us'
+	equals 'a duration that begins no bar' "$(echo "$bars" | grep -Evx "$steps|(16|33|67|134|268|536) ms|[0-9]+ m?s")" ''
 	reports 'where it syncs'
 	reports 'where its stores make pages dirty'
 	if command -v addr2line >/dev/null 2>&1; then
@@ -48,6 +54,36 @@ for engine in mprotect auto; do
 	fi
 done
 [ -n "$(command -v addr2line)" ] || echo "$name: left out: names of functions (addr2line is missing, package binutils)"
+
+# Each cause has its own count.
+compile - "$scratch/causes" <<'C'
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	int fd = open(argv[argc - 1], O_RDWR | O_CREAT | O_TRUNC, 0644);
+	char *map;
+
+	if (ftruncate(fd, 8192) || fsync(fd))
+		return 1;
+	map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	map[0] = 1;
+	if (msync(map, 4096, MS_SYNC)) // the first after a new mapping
+		return 1;
+	for (int i = 0; i < 3; i++)
+		if (pwrite(fd, "x", 1, 100) != 1 || msync(map, 8192, MS_SYNC))
+			return 1;
+	for (int i = 0; i < 2; i++)
+		if (ftruncate(fd, 16384 + i) || msync(map, 8192, MS_SYNC))
+			return 1;
+	return 0;
+}
+C
+run 0 "$daxsync" run --emulate --report="$report" -- "$scratch/causes" "$scratch/file"
+reports ' +3  write\(2\) or a call like it had changed the file'
+reports ' +2  ftruncate, fallocate or a call like it had changed the file'
 
 # Where addr2line is not there, file and offset.
 mkdir "$scratch/empty"

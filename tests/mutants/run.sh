@@ -60,6 +60,12 @@ again() { # TIMES CATCHER...: what depends on how threads meet
 		times=$((times - 1))
 	done
 }
+crashtest() { # NAME: a test of tests/crashtest
+	limited sh "$tree/tests/crashtest/$1.sh" "$build"
+}
+launcher() { # NAME: a test of tests/launcher
+	limited sh "$tree/tests/launcher/$1.sh" "$build"
+}
 concurrent() { # PROGRAM of tests/concurrency
 	limited "$build/bin/tests/$1"
 }
