@@ -131,7 +131,7 @@ void dxs_plot_cuts(struct dxs_plot *plot, const struct dxs_value *answer)
 	bool is_pmem = !strcmp(dxs_plot_text(plot, answer, "model"), "pmem");
 
 	add_cuts(plot, &picture, answer);
-	dxs_plot_begin(plot, 900, 400);
+	dxs_plot_begin(plot, 1000, 400);
 	write_data(plot, &picture);
 	dxs_plot_panel(plot, 0.07, 0.98, 0.53, 0.84);
 	write_title(plot, &picture, answer);
