@@ -52,14 +52,6 @@ unit() { # NAME: the unit tests of a source file
 fuzz() { # NAME: a fuzz target
 	limited sh "$tree/tests/fuzz/run.sh" "$build" "$1"
 }
-again() { # TIMES CATCHER...: what depends on how threads meet
-	times=$1
-	shift
-	while [ "$times" -gt 0 ]; do
-		"$@" || return
-		times=$((times - 1))
-	done
-}
 crashtest() { # NAME: a test of tests/crashtest
 	limited sh "$tree/tests/crashtest/$1.sh" "$build"
 }
