@@ -116,6 +116,8 @@ static void owed_count(struct dxs_file *file)
 	dxs_file_count(file, kernel_syncs, 1);
 	if (dxs_file_mode(file) == DXS_MODE_KERNEL)
 		dxs_count_add(mode_cause(file), 1);
+	else if (!causes)
+		dxs_count(kernel_syncs_beside, 1);
 	for (unsigned i = 0; i < DXS_NR_CAUSES; i++)
 		if (causes & 1U << i)
 			dxs_count_add(counter[i], 1);

@@ -40,6 +40,7 @@
 	X(kernel_syncs_mapping, "calls",                                                                               \
 	  "of these, after a new mapping: what was written before it becomes durable too")                             \
 	X(kernel_syncs_unseen, "calls", "of these, because stores may have been made that only the kernel can find")   \
+	X(kernel_syncs_beside, "calls", "of these, because another thread was inside a kernel sync of the same file")  \
 	X(kernel_syncs_others, "calls", "of these, because another process wrote the file as well")                    \
 	X(kernel_syncs_stream, "calls", "of these, because a stdio stream or asynchronous I/O writes the file")        \
 	X(kernel_syncs_policy, "calls", "of these, while the file was handed over to the kernel")                      \

@@ -79,6 +79,7 @@ static void print_causes(FILE *out)
 		{DXS_kernel_syncs_write, "write(2) or a call like it had changed the file"},
 		{DXS_kernel_syncs_resize, "ftruncate, fallocate or a call like it had changed the file"},
 		{DXS_kernel_syncs_unseen, "stores that only the kernel can find"},
+		{DXS_kernel_syncs_beside, "another thread was inside a kernel sync of the file"},
 		{DXS_kernel_syncs_others, "another process writes the file as well"},
 		{DXS_kernel_syncs_stream, "a stdio stream or asynchronous I/O writes the file"},
 		{DXS_kernel_syncs_policy, "the file was handed over, as its pages do not come back"},

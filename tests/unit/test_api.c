@@ -12,6 +12,7 @@
 
 #include "base/behind.h"
 #include "capture.h"
+#include "report/stats.h"
 
 #define PAGE 4096UL
 #define PAGES 64UL
@@ -217,6 +218,7 @@ Test(api, a_sync_beside_the_kernels_has_the_kernel_follow)
 	dxs_behind.fsync = dxs_behind.fdatasync = fsync_and_sync_beside;
 	cr_expect_eq(daxsync_sync_file(fd), 0);
 	cr_expect_eq(stats().kernel_syncs, 3);
+	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_beside), 1, "which is the cause of one of them");
 	dxs_behind.fsync = dxs_behind.fdatasync = NULL;
 	store(beside, 2);
 	cr_expect_eq(daxsync_sync(beside, 1), 0);

@@ -90,8 +90,10 @@ static void draw_syncs(struct dxs_plot *plot, const struct dxs_value *stats)
 		{"kernel_syncs_write", "after write(2)"},
 		{"kernel_syncs_resize", "after a resize"},
 		{"kernel_syncs_unseen", "stores not seen"},
+		{"kernel_syncs_beside", "beside one of the kernel's"},
 		{"kernel_syncs_others", "another process writes"},
 		{"kernel_syncs_stream", "stream or asynchronous I/O"},
+		{"kernel_syncs_policy", "handed over"},
 		{"kernel_syncs_mode", "mode kernel"},
 	};
 	double all = dxs_plot_number(plot, stats, "syncs"), kernel = dxs_plot_number(plot, stats, "kernel_syncs");
