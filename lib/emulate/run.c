@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -42,7 +43,53 @@ void dxs_run_unlock(void)
 		dxs_sys6(SYS_flock, lock_fd, LOCK_UN, 0, 0, 0, 0);
 }
 
-#define PATIENCE 10 // tenths of a second
+// What /proc/PID/stat says, from behind the name in parentheses on, ended by '\0'. Empty: there is no such task.
+static const char *stat_of(int pid, char *stat, size_t size)
+{
+	char path[64];
+	struct dxs_text text;
+	long len;
+	int fd;
+
+	dxs_text_init(&text, path, sizeof(path));
+	dxs_text_add(&text, "/proc/%d/stat", pid);
+	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return "";
+	len = dxs_sys_pread(fd, stat, size - 1, 0);
+	dxs_sys_close(fd);
+	stat[len > 0 ? len : 0] = '\0';
+	return strrchr(stat, ')') ? strrchr(stat, ')') + 1 : "";
+}
+
+// The 22nd field: the process's start time. The name is the second.
+static uint64_t start_time(int pid)
+{
+	char stat[512];
+	const char *at = stat_of(pid, stat, sizeof(stat));
+	uint64_t value = 0;
+	int field = 2;
+
+	for (; *at && field <= 22; at++) {
+		if (*at == ' ')
+			field++;
+		else if (field == 22)
+			value = value * 10 + (uint64_t)(*at - '0');
+	}
+	return value;
+}
+
+// Not dead or stopped, as far as one can see.
+static bool is_running(uint32_t task)
+{
+	char stat[512];
+	const char *state = stat_of((int)task, stat, sizeof(stat));
+
+	return *state && memchr("RSD", state[1], 3);
+}
+
+#define PATIENCE 10        // tenths of a second
+#define GREAT_PATIENCE 300 // with a holder that runs. Not for ever: by ways of the program's it may be waiting for us
 
 void dxs_run_publish_begin(void)
 {
@@ -53,7 +100,7 @@ void dxs_run_publish_begin(void)
 	while (!atomic_compare_exchange_strong(&run->publisher, &owner, self)) {
 		waited = owner == last ? waited : 0;
 		last = owner;
-		if (waited < PATIENCE) {
+		if (waited < PATIENCE || (waited < GREAT_PATIENCE && is_running(owner))) {
 			waited += dxs_sys6(SYS_futex, (long)&run->publisher, FUTEX_WAIT, owner, (long)&moment, 0, 0) ==
 				  -ETIMEDOUT;
 			owner = 0;
@@ -68,33 +115,6 @@ void dxs_run_publish_end(void)
 
 	if (atomic_compare_exchange_strong(&run->publisher, &self, 0))
 		dxs_sys6(SYS_futex, (long)&run->publisher, FUTEX_WAKE, 1, 0, 0, 0);
-}
-
-// The 22nd field of /proc/PID/stat, behind the name in parentheses: the process's start time.
-static uint64_t start_time(int pid)
-{
-	char path[64], stat[512];
-	struct dxs_text text;
-	uint64_t value = 0;
-	int field = 2, fd;
-	long len, i;
-
-	dxs_text_init(&text, path, sizeof(path));
-	dxs_text_add(&text, "/proc/%d/stat", pid);
-	fd = dxs_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return 0;
-	len = dxs_sys_pread(fd, stat, sizeof(stat), 0);
-	dxs_sys_close(fd);
-	for (i = len - 1; i > 0 && stat[i] != ')'; i--)
-		;
-	for (; i < len && field <= 22; i++) {
-		if (stat[i] == ' ')
-			field++;
-		else if (field == 22)
-			value = value * 10 + (uint64_t)(stat[i] - '0');
-	}
-	return value;
 }
 
 bool dxs_run_is_same(const struct dxs_run_process *process, int pid)

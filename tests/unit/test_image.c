@@ -131,6 +131,30 @@ Test(image, nor_that_of_one_that_was_there_at_the_flush)
 	cr_expect_eq(durable(), 2);
 }
 
+// Or what it has looked at could be written over what is newer.
+Test(image, one_that_takes_its_time_to_publish_is_waited_for)
+{
+	_Atomic uint64_t *word = &registry->announced;
+	int status, pid;
+
+	atomic_store(word, 0);
+	pid = fork();
+	if (!pid) {
+		dxs_run_publish_begin();
+		atomic_store(word, 1);
+		usleep(1500000);
+		atomic_store(word, 2);
+		dxs_run_publish_end();
+		_exit(0);
+	}
+	while (!atomic_load(word))
+		usleep(1000);
+	dxs_run_publish_begin();
+	cr_expect_eq(atomic_load(word), 2);
+	dxs_run_publish_end();
+	cr_assert(pid > 0 && waitpid(pid, &status, 0) == pid && !status);
+}
+
 Test(image, one_that_dies_while_it_publishes_does_not_stop_the_others)
 {
 	int status, pid = fork();
