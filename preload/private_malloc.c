@@ -32,9 +32,9 @@ int dxs_private_madvise(void *addr, size_t len, int advice);
 int dxs_private_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int dxs_private_key(pthread_key_t *key, void (*at_end)(void *));
 
-// One arena, which is there from the beginning, and no cache of a thread's own: where there is no memory for a thread's arena
-// or cache, the first allocation of that thread crashes (tcache_arena_associate, jemalloc 5.3.0). The library allocates
-// when mappings change, not when pages do, so nobody feels it.
+// One arena, which is there from the beginning, and no caches of threads: where there is no memory for a thread's arena or
+// cache, the first allocation of that thread crashes (tcache_arena_associate, jemalloc 5.3.0). The library allocates when
+// mappings change, not when pages do, so this costs nothing that can be noticed.
 const char *dxs_private_conf = "narenas:1,tcache:false";
 
 char *dxs_private_getenv(const char *name)

@@ -150,9 +150,9 @@ static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
 const char *dxs_file_reason(struct dxs_file *file);
 
 // Whether a flush alone does not make the file's mapped data durable: mode `kernel`, or something that only the
-// kernel can make durable was changed since the last kernel sync. Or a kernel sync is under way: lines that it has flushed and
-// not fenced yet looked clean to this flush. The kernel's sync that follows waits for them, as each page has one lock there
-// (model: BESIDE). To be asked after the flush.
+// kernel can make durable was changed since the last kernel sync. Or a kernel sync is under way: lines that it has flushed
+// and not fenced yet looked clean to this flush. The kernel's sync that follows waits for them, as the kernel has a lock for
+// each page (model: BESIDE). Ask after the flush.
 static inline bool dxs_file_owes_kernel(struct dxs_file *file)
 {
 	return dxs_file_mode(file) == DXS_MODE_KERNEL ||

@@ -189,7 +189,7 @@ static void empty_note(const struct sync *sync, const struct taken *taken, uint6
 }
 
 // The observer takes the lines as they are now. What was stored to them since they were flushed is in none of our flushes: so
-// they are flushed again, where that is more than a show (model: SNAP_LATE). A fault now is of a page that was there before.
+// they are flushed again, where a flush is real (model: SNAP_LATE). A page that faults only now is gone: the file was cut.
 static void snapshot(const struct sync *sync, const struct pieces *pieces, unsigned at, size_t len)
 {
 	const struct dxs_range again = {pieces->range[at].addr, len};

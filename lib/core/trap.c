@@ -181,7 +181,7 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr)
 	return result;
 }
 
-static DXS_THREAD bool is_mine; // the change that is under way
+static DXS_THREAD bool is_mine; // the change that is under way, by this thread
 
 void dxs_trap_wait(void)
 {
@@ -203,8 +203,8 @@ void dxs_trap_change(void)
 
 // For a fault by signal that is no trap and hit nothing that is going: whether it is the application's after all. The
 // mapping may have changed between the fault and the look; so the first time the instruction is tried again, when no
-// change is under way, and only the same fault once more, with no change in between, is the application's. Who faults in the
-// midst of a change of its own would wait for itself: it has to crash.
+// change is under way, and only the same fault once more, with no change in between, is the application's. A thread that
+// faults in the middle of its own change would wait for itself: it has to crash.
 static bool is_foreign(uintptr_t addr)
 {
 	static DXS_THREAD uintptr_t last_addr;

@@ -32,7 +32,7 @@ void dxs_trap_wait(void);
 // In a forked child: no change is under way.
 void dxs_trap_reset(void);
 
-// Called at the begin and at the end of every change of mappings, by the thread that makes it.
+// Called at the beginning and at the end of every change of mappings, by the thread that makes it.
 void dxs_trap_change(void);
 
 #endif

@@ -8,11 +8,11 @@
 //       either its lines were in the image before the cut, or its sync is never acknowledged.
 //   I.2 An emulated kernel sync holds the page lock of what it copies, so that what a fence has published meanwhile does
 //       not give way to what the file was before.
-//   I.3 Between processes nobody is FLUSHING: what one had flushed before another stored, flushed and fenced would take its
-//       place. So whoever was not alone from its flushes to its fence publishes what is there at the fence: as new as anything
-//       that was published before, as each look and its write are one step in the whole run (dxs_run_publish_begin). Lines may
-//       be in it that were not flushed, as caches write back what they like. Nothing is verified while others write the file,
-//       and the kernel's sync follows.
+//   I.3 FLUSHING says nothing to other processes: what one process had flushed could be published over what another has
+//       stored, flushed and fenced since. So whoever was not alone from its flushes to its fence publishes what is there at
+//       the fence. That is as new as anything published before, as each look and its write are one step in the whole run
+//       (dxs_run_publish_begin). It may hold stores that were not flushed, as caches write back what they like. Nothing is
+//       verified while others write the file, and the kernel's sync follows.
 #define DXS_SYS_SPARED // these calls emulate
 #include "emulate/image.h"
 
@@ -183,7 +183,7 @@ static void staged_renew(void)
 		struct lines lines = {staged->data, staged->addr, staged->len};
 
 		if (staged->len)
-			(void)dxs_flush_guard(lines_read, &lines, &fault); // gone: what was there before will do
+			(void)dxs_flush_guard(lines_read, &lines, &fault); // gone: what was read before stays
 	}
 }
 

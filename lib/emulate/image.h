@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // image.h: the durable image of a file in verify mode: what an emulated persistent memory would hold.
 //
-// Only two things write it: a fence, which publishes the lines that the SAME thread had flushed, with the content
-// they had when they were flushed (or, where other processes write the file, have now: I.3); and an emulated kernel sync. The image is a file in DAXSYNC_IMAGE_DIR, shared by
-// all processes of a run; its size is the durable size.
+// Only two things write it: a fence, which publishes the lines that the SAME thread had flushed, with the content they had
+// when they were flushed (or, where other processes write the file, have now: I.3); and an emulated kernel sync. The image
+// is a file in DAXSYNC_IMAGE_DIR, shared by all processes of a run; its size is the durable size.
 #ifndef DXS_IMAGE_H
 #define DXS_IMAGE_H
 

@@ -12,8 +12,8 @@ struct dxs_walk;
 typedef void (*dxs_walk_fn)(const struct dxs_walk *walk, uint64_t off, const unsigned char *now,
 			    const unsigned char *durable);
 
-// Around a look at a page that differs and a call of fn: nothing of it is published meanwhile. What the first has returned goes
-// to the second.
+// Around a look at a page that differs and a call of fn: nothing of the page is published meanwhile. What `hold` returns is
+// passed to `release`.
 struct dxs_leaf;
 typedef struct dxs_leaf *(*dxs_walk_hold)(const struct dxs_walk *walk, uint64_t off);
 typedef void (*dxs_walk_release)(const struct dxs_walk *walk, uint64_t off, struct dxs_leaf *held);

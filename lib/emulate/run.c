@@ -104,7 +104,7 @@ void dxs_run_publish_begin(void)
 			waited += dxs_sys6(SYS_futex, (long)&run->publisher, FUTEX_WAIT, owner, (long)&moment, 0, 0) ==
 				  -ETIMEDOUT;
 			owner = 0;
-		} // else it is taken away, if it is the owner's still
+		} // else it is taken away from the owner, if it still has it
 	}
 }
 

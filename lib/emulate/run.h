@@ -112,8 +112,8 @@ int dxs_run_dir(void);
 void dxs_run_lock(void);
 void dxs_run_unlock(void);
 
-// Around a look at a file and the write of what was seen into its image. Who comes second has seen no less than who came first,
-// in whichever processes. Whoever has died in between, or seems to have, does not keep the others for long.
+// Around a look at a file and the write of what was seen into its image: in the whole run one after the other, so nothing
+// older is written over what is newer. A holder that has died or is stopped holds up the others for about a second.
 void dxs_run_publish_begin(void);
 void dxs_run_publish_end(void);
 

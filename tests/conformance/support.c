@@ -104,8 +104,8 @@ int named_file_new(size_t size, char *name)
 	return fd;
 }
 
-// As the kernel has no msync for a device: guest/promises.sh would find what the case before has left in lines that this one
-// syncs and does not store to.
+// The kernel has no msync for a device. Without this, guest/promises.sh would report lines that this case syncs and does not
+// store to, for what the case before has left in them.
 static void write_back(const char *addr, size_t size)
 {
 #ifdef __SSE2__ // there is no such guest of another kind

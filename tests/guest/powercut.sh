@@ -15,8 +15,8 @@
 #             returned (cache/promises.c)
 #   -b NAME   with the library that cache/NAME.patch breaks; as with a fault
 #   -p POLICY with this policy of the library's
-#   -n        without the library, and without device DAX, whose kernel has no
-#             msync: whether the kernel keeps its promise by itself
+#   -n        without the library, and without device DAX, for which the kernel
+#             has no msync: whether the kernel keeps its promise by itself
 set -eu
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/lib.sh"

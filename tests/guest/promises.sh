@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # promises.sh [OPTION...] BUILD KERNEL [CASE...]: judges each msync, fsync and fdatasync of the conformance suite on ext4,
-# xfs and the ext2 format. The program tells the simulation of the CPU's caches what a sync covers, and when it
+# xfs, the ext2 format and device DAX. The program tells the simulation of the CPU's caches what a sync covers, and when it
 # has returned, each line of it must be durable (cache/wrap.c, cache/promises.c).
 #
 #   -p POLICY  of the library (always-close, which the cases expect; with another one only the promises are judged)
 #   -k K/N     every N-th case, from number K on (0/1)
 #   -b NAME    with the library that cache/NAME.patch breaks; then a promise must be broken
-#   -n         without the library: whether the kernel keeps its promises. Nothing is judged then but shown
+#   -n         without the library, and without device DAX: whether the kernel keeps its promises. That is shown, and
+#              decides nothing
 #
 # Exit status: 0; 1 if a promise was broken, or a case failed; 77 if there is no guest.
 set -eu

@@ -42,7 +42,7 @@ set -eu
 
 # One thread for both CPUs: with one each, QEMU may translate the breakpoint that the kernel puts over an instruction which
 # it is changing, and keep it for good: a boot of a few hundred panics with "Oops: int3" (seen here with 7.2, and with 10.0
-# for all its commit cb62bd15e14e, "Always lock pages before translation").
+# in spite of its commit cb62bd15e14e, "Always lock pages before translation").
 simulated='' moment='' images='' timeout=300 cut='' files='' programs='' words='' quiet='' unmounted=''
 persistence=mem-ctrl asynchronous='' cpus='-accel tcg,thread=single -smp 2'
 while getopts i:neawdt:c:m:f:p:k:q option; do

@@ -26,7 +26,7 @@ struct dxs_answer {
 	const char *model;
 };
 
-// Whether something was made durable: if not, only the end of the run is a moment, and there is nothing to survive.
+// Whether anything was made durable: if not, the end of the run is the only moment, and there is nothing to survive.
 bool dxs_answer_has_moments(const struct dxs_answer *answer);
 
 void dxs_answer_print(FILE *out, const struct dxs_answer *answer);

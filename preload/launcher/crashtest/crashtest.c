@@ -416,7 +416,7 @@ static void culprit_find(const struct options *options, const struct dxs_finding
 	culprit->trials = dxs_search_shrink(search, state, fate, dir, &culprit->trial);
 }
 
-// A command that a shell does not find, or cannot execute, says nothing of the files.
+// A command that the shell does not find, or cannot execute, has said nothing about the files.
 static bool check_never_ran(const struct dxs_findings *findings)
 {
 	for (uint64_t i = 0; i < findings->nr; i++) {

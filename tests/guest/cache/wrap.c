@@ -3,8 +3,8 @@
 // --wrap, because the shim tracks nothing where a preloaded library stands in front of its hooks. It knows nothing of
 // daxsync.
 //
-// A CLWB of an address that is not in the page tables takes a page fault, and TCG takes none. The library may flush through
-// a mapping of the file that nobody has touched yet, so before a sync all shared mappings are read.
+// On hardware a CLWB of an address that is not in the page tables takes a page fault, under TCG it takes none. The library
+// may flush through a mapping of the file that nobody has touched yet, so before a sync all shared mappings are read.
 //
 // What a sync covers is read from /proc/self/maps when it is called: of the shared mappings those parts that lie in msync's
 // range, or all those of fsync's file. Where there is no /proc, nothing is told. System calls are made past the shim, and

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# promises.sh POLICY BROKEN K/N [CASE...]: the guest's part of ../promises.sh. The conformance suite on each file system,
+# promises.sh POLICY BROKEN K/N [CASE...]: the guest's part of ../promises.sh. The conformance suite on each kind of DAX,
 # every N-th case from number K on; or these cases. BROKEN is the build of the library below lib/broken, "." for the right
 # one, or "kernel" for none.
 # Exit status: 0; 1 if a case fails under the right library and the policy that it is written for.
@@ -22,7 +22,7 @@ run() { # ARGUMENT-OF-CONFORMANCE...
 
 failed=
 places='ext4 xfs ext2 device'
-[ "$broken" != kernel ] || places='ext4 xfs ext2' # whose kernel has no msync
+[ "$broken" != kernel ] || places='ext4 xfs ext2' # the kernel has no msync for a device
 for place in $places; do
 	where="directory -d /mnt/$place"
 	[ "$place" != device ] || where="device -d $(readlink /dev/dax)"
@@ -30,7 +30,7 @@ for place in $places; do
 		cases=$*
 	else
 		# shellcheck disable=SC2086 # several words
-		# What a write(2) of another thread's is storing meanwhile, nobody promises.
+		# No sync promises what another thread's write(2) stores meanwhile.
 		cases=$("$conformance" -l -m tmpfs | awk -v part="$part" \
 			'split(part, of, "/") && (NR - 1) % of[2] == of[1] && $2 != "write_beside_msync" { print $2 }')
 	fi
