@@ -144,7 +144,7 @@ static void call_sync(struct input *input)
 
 static void call_syncv(struct input *input)
 {
-	struct iovec range[40];
+	struct iovec range[40] = {0};
 	size_t nr = take_byte(input) % (NR(range) + 1);
 	uint8_t what = take_byte(input);
 
@@ -164,6 +164,7 @@ static void call_dirty(struct input *input)
 	unsigned char vec[FILE_PAGES + 3];
 	size_t page = take_byte(input);
 	uint8_t what = take_byte(input);
+	bool may_be_clean;
 
 	if (what >= 0xf0) {
 		PROMISE_ONE_OF(daxsync_dirty(arena + 1 + what, PAGE, vec), -EINVAL);
@@ -174,13 +175,15 @@ static void call_dirty(struct input *input)
 	if (!at->addr)
 		return;
 	page %= at->pages;
+	// Released, and tracked again since: a new mapping of the file does that.
+	may_be_clean = at->released >> page & 1 && daxsync_mode_of(at->addr + page * PAGE) != DAXSYNC_MODE_PASS;
 	if (at->pgoff + page < FILE_PAGES && !(at->released >> page & 1)) {
 		at->addr[page * PAGE] = (char)what;
 		shadow[(at->pgoff + page) * PAGE] = what;
 	}
 	memset(vec, 0xff, sizeof(vec));
 	PROMISE_ONE_OF(daxsync_dirty(at->addr, at->pages * PAGE, vec), 0);
-	PROMISE(at->pgoff + page >= FILE_PAGES || vec[page] == 1);
+	PROMISE(at->pgoff + page >= FILE_PAGES || may_be_clean || vec[page] == 1);
 	for (size_t i = 0; i < sizeof(vec); i++)
 		PROMISE(i < at->pages ? vec[i] <= 1 : vec[i] == 0xff);
 }

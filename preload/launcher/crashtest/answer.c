@@ -96,8 +96,9 @@ void dxs_answer_said(const struct dxs_culprit *culprit, char *line, size_t size)
 {
 	FILE *said = said_open(culprit);
 
-	if (!said || !fgets(line, (int)size, said))
-		*line = '\0';
+	line[0] = '\0';
+	if (said && !fgets(line, (int)size, said))
+		line[0] = '\0';
 	line[strcspn(line, "\n")] = '\0';
 	dxs_utf8_plain(line);
 	if (said)

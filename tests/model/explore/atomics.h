@@ -48,7 +48,7 @@ void explore_wake(void *at);
 #define atomic_fetch_sub(p, v) AS_VALUE(p, explore_change(p, ~0ULL, 0, -(uint64_t)(v), memory_order_seq_cst))
 #define EXCHANGE(p, seen, v, is_weak)                                                                                  \
 	__extension__({                                                                                                \
-		uint64_t explore_seen = (uint64_t) * (seen);                                                           \
+		uint64_t explore_seen = (uint64_t)(*(seen));                                                           \
 		bool explore_done = explore_exchange(p, &explore_seen, (uint64_t)(v), is_weak);                        \
 		*(seen) = (__typeof__(*(seen)))explore_seen;                                                           \
 		explore_done;                                                                                          \

@@ -151,15 +151,15 @@ static void put(struct thread *thread, int at, uint64_t value, int order, bool i
 	if (!has_history)
 		return;
 	now->nr_stores[at] = new + 1;
-	thread->known[at] = (uint8_t) new;
+	thread->known[at] = (uint8_t)(new);
 	if (order == memory_order_seq_cst)
-		now->strong[at] = (uint8_t) new;
+		now->strong[at] = (uint8_t)(new);
 	memset(now->released[new][at], 0, sizeof(view));
 	if (is_change) // goes on with the release sequence
 		memcpy(now->released[new][at], now->released[old][at], sizeof(view));
 	if (releases(order))
 		join(now->released[new][at], thread->known);
-	now->released[new][at][at] = (uint8_t) new;
+	now->released[new][at][at] = (uint8_t)(new);
 }
 
 static uint64_t get(struct thread *thread, int at, int from, int order)
