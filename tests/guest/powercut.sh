@@ -48,6 +48,7 @@ systems='ext4 xfs ext2 dax'
 [ -z "$native" ] || broken=kernel systems='ext4 xfs ext2'
 
 scratch=$(mktemp -d "$guest/powercut.XXXXXX")
+left=$guest/left.${scratch##*.}
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 143' HUP INT TERM
 echo "seed $seed"
@@ -107,10 +108,18 @@ caches_lost() {
 	tee -a "$scratch/all" <"$scratch/lines"
 }
 
+# What the cut has left, for who wants to know why it was not survived: the next boot repairs it.
+images_kept() {
+	mkdir -p "$left"
+	for image in "$scratch"/images/*.img; do
+		cp --sparse=always "$image" "$left/"
+	done
+}
+
 # A fault must be found, and a cut must be survived.
 judge() { # CUTS
 	case ${is_right:-0}:$status in
-	1:1) fail "a power cut was not survived (cut $1, seed $seed)" ;;
+	1:1) fail "a power cut was not survived (cut $1, seed $seed); what it left is in $left" ;;
 	*:1)
 		! grep -q fsck: "$scratch/out" || fail 'a file system was damaged'
 		echo "found after $1 cuts: $(grep -c ^LOST "$scratch/out") workloads have lost what was promised"
@@ -135,11 +144,13 @@ while [ "$cut" -lt "$cuts" ]; do
 		fail "a sync has returned before all of it was durable (cut $((cut + 1)), seed $seed)"
 	[ "$status" -eq 137 ] || judge "$cut"
 	[ -z "$simulated" ] || caches_lost
+	[ -z "$is_right" ] || images_kept
 	cut=$((cut + 1))
 done
 boot --
 [ "$status" -eq 0 ] || judge "$cuts"
 [ -n "$is_right" ] || fail "$cuts cuts, and nothing was lost although the library lets it"
+rm -rf "$left"
 
 # Each workload is checked after each cut, whether it was among those that ran or not.
 echo "$cuts cuts of kernel $(cat "$guest/version"), seed $seed. Ran in, and records that were checked and right:"
