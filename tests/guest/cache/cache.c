@@ -220,11 +220,13 @@ static uint64_t operand_addr(const struct site *site)
 
 static void on_write_back(unsigned vcpu, void *data)
 {
-	uint64_t paddr;
+	uint64_t vaddr = operand_addr(data), paddr;
 
 	(void)vcpu;
-	if (walk(operand_addr(data), &paddr))
+	if (walk(vaddr, &paddr))
 		written_back(paddr, false);
+	else
+		promises_unmapped(vaddr);
 }
 
 static void on_non_temporal(unsigned vcpu, uint32_t info, uint64_t vaddr, void *data)
