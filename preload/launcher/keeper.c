@@ -203,10 +203,6 @@ static int add(struct dxs_keeper *keeper, pid_t pid, int fd)
 	struct dxs_kept_process *process = find(keeper, pid);
 	int *fds;
 
-	if (process && has_ended(process) && process->pidfd >= 0) { // its number is another process's now
-		finish(keeper, process);
-		process = NULL;
-	}
 	if (!process)
 		process = make(keeper, pid);
 	fds = process ? realloc(process->fd, (size_t)(process->nr + 1) * sizeof(*fds)) : NULL;
@@ -302,11 +298,15 @@ static void take_all(struct dxs_keeper *keeper)
 	}
 }
 
+// Who has ended is asked before what was sent is taken: a program that a process has executed last may have sent its
+// statistics and ended in between, and would look like another process with the same number.
 void dxs_keeper_turn(struct dxs_keeper *keeper)
 {
+	for (size_t i = 0; i < keeper->nr; i++)
+		keeper->process[i].has_ended = has_ended(&keeper->process[i]);
 	take_all(keeper);
 	for (size_t i = keeper->nr; i; i--)
-		if (has_ended(&keeper->process[i - 1]))
+		if (keeper->process[i - 1].has_ended)
 			finish(keeper, &keeper->process[i - 1]);
 }
 
@@ -325,6 +325,7 @@ void dxs_keeper_close(struct dxs_keeper *keeper)
 {
 	shutdown(keeper->socket, SHUT_RD); // what comes later fails at its sender's, which then writes its own
 	dxs_keeper_turn(keeper);
+	dxs_keeper_turn(keeper); // and who was met in the first
 	while (keeper->nr)
 		part(keeper, &keeper->process[keeper->nr - 1]);
 	if (keeper->report && !keeper->has_reported)

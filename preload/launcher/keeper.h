@@ -14,6 +14,7 @@ struct dxs_kept_process {
 	int pidfd; // -1: none to be had
 	int nr;
 	int *fd; // of the statistics
+	bool has_ended;
 };
 
 struct dxs_keeper {
