@@ -153,21 +153,21 @@ static int options_take(struct options *options, char **argv)
 	uint64_t coins = 3, jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), timeout = 20;
 	const char *cuts = "all";
 	const struct option_row rows[] = {
-		{"check", TEXT, &options->checker.command, 0, 0},
-		{"model", TEXT, &options->model, 0, 0},
+		{"check", TEXT, (void *)&options->checker.command, 0, 0},
+		{"model", TEXT, (void *)&options->model, 0, 0},
 		{"tear", NUMBER, &options->tear, DXS_SECTOR, DXS_SECTOR},
-		{"dir", TEXT, &options->dir, 0, 0},
-		{"cuts", TEXT, &cuts, 0, 0},
+		{"dir", TEXT, (void *)&options->dir, 0, 0},
+		{"cuts", TEXT, (void *)&cuts, 0, 0},
 		{"cut", NUMBER, &options->search.moment, 1, UINT64_MAX},
 		{"coins", NUMBER, &coins, 0, DXS_MAX_DRAWS - DXS_DRAW_COINS},
-		{"draw", TEXT, &options->draw, 0, 0},
+		{"draw", TEXT, (void *)&options->draw, 0, 0},
 		{"seed", NUMBER, &options->search.seed, 0, UINT64_MAX},
 		{"timeout", NUMBER, &timeout, 1, 86400},
 		{"jobs", NUMBER, &jobs, 1, 1024},
-		{"keep", TEXT, &options->keep, 0, 0},
-		{"replay", TEXT, &options->replay, 0, 0},
-		{"json", TEXT, &options->json, 0, 0},
-		{"svg", TEXT, &options->svg, 0, 0},
+		{"keep", TEXT, (void *)&options->keep, 0, 0},
+		{"replay", TEXT, (void *)&options->replay, 0, 0},
+		{"json", TEXT, (void *)&options->json, 0, 0},
+		{"svg", TEXT, (void *)&options->svg, 0, 0},
 	};
 	bool is_number = true;
 
@@ -352,18 +352,21 @@ static int record(const struct options *options, const char *work)
 
 static int json_write(const struct dxs_answer *answer, const char *path)
 {
-	FILE *out = path && !is_stdout(path) ? fopen(path, "we") : NULL;
+	FILE *out;
 	int err = 0;
 
-	if (is_stdout(path))
-		dxs_answer_json(stdout, answer); // main() tells if that fails
-	if (!path || is_stdout(path))
+	if (!path)
 		return 0;
-	if (!out || ferror(out))
-		err = -errno;
-	if (out)
+	if (is_stdout(path)) {
+		dxs_answer_json(stdout, answer); // main() tells if that fails
+		return 0;
+	}
+	out = fopen(path, "we");
+	if (out) {
 		dxs_answer_json(out, answer);
-	if (out && fclose(out))
+		err = ferror(out) ? -EIO : 0;
+	}
+	if (!out || fclose(out))
 		err = -errno;
 	if (err)
 		dxs_error("%s cannot be written: %s", path, strerrordesc_np(-err));

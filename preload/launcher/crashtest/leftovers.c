@@ -117,15 +117,15 @@ static bool is_kept(const struct dxs_state *state, const unsigned char *fate, si
 int dxs_state_write(const struct dxs_state *state, const unsigned char *fate, int dir)
 {
 	size_t durable = state->durable_names.nr, i;
-	const char **first = dxs_need(NULL, state->nr_files * sizeof(*first));
+	const char **first = (const char **)dxs_need(NULL, state->nr_files * sizeof(*first));
 	int err = 0;
 
-	memset(first, 0, state->nr_files * sizeof(*first));
+	memset((void *)first, 0, state->nr_files * sizeof(*first));
 	for (i = 0; i < durable + state->names.nr && !err; i++)
 		if (is_kept(state, fate, i, i < durable))
 			err = name_put(state, fate,
 				       i < durable ? &state->durable_names.name[i] : &state->names.name[i - durable],
 				       dir, first);
-	free(first);
+	free((void *)first);
 	return err;
 }

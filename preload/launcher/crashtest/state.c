@@ -89,8 +89,9 @@ static void pending_set(struct dxs_replayed *file, uint64_t off, uint64_t len, u
 static void site_keep(struct dxs_state *state, uint32_t number, const char *text)
 {
 	if (number >= state->nr_sites) {
-		state->site = dxs_need(state->site, (number + 1) * sizeof(*state->site));
-		memset(state->site + state->nr_sites, 0, (number + 1 - state->nr_sites) * sizeof(*state->site));
+		state->site = (const char **)dxs_need((void *)state->site, (number + 1) * sizeof(*state->site));
+		memset((void *)(state->site + state->nr_sites), 0,
+		       (number + 1 - state->nr_sites) * sizeof(*state->site));
 		state->nr_sites = number + 1;
 	}
 	state->site[number] = text;
@@ -382,7 +383,7 @@ void dxs_state_end(struct dxs_state *state)
 	free(state->names.name);
 	free(state->durable_names.name);
 	free(state->file);
-	free(state->site);
+	free((void *)state->site);
 	free(state->unit);
 	free(state->group);
 }
