@@ -93,6 +93,22 @@ holds "$scratch/stats.1" 1
 stats 0 exec true
 jq -e '.program == "true"' "$scratch/stats" >/dev/null || fail 'not of the last program'
 holds "$scratch/stats.1" 1
+# Also where all of them have ended before the launcher looks.
+rm -f "$scratch"/stats* "$scratch/held"
+# shellcheck disable=SC2016 # the inner shell's variables
+"$scratch/group" "$daxsync" run --emulate --stats="$scratch/stats" -- sh -c 'echo waits; read -r line; exec "$@"' sh \
+	"$scratch/endings" "$scratch/file" exec true <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
+launcher=$!
+exec 3>"$scratch/input"
+eventually grep -q waits "$scratch/held"
+program=$(cat "/proc/$launcher/task/$launcher/children")
+kill -STOP "$launcher"
+echo >&3
+exec 3>&-
+eventually grep -q '^State:.Z' "/proc/${program% }/status"
+kill -CONT "$launcher"
+wait "$launcher" || fail "exit status $? of the launcher that was stopped"
+holds "$scratch/stats.1" 1
 # A shell that executes the program in its own place is no program of its own.
 rm -f "$scratch"/stats*
 # shellcheck disable=SC2016 # the inner shell's variables
