@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/behind.h"
+#include "base/config.h"
 #include "capture.h"
 #include "report/stats.h"
+#include "space/track.h"
 
 #define PAGE 4096UL
 #define PAGES 64UL
@@ -747,4 +749,29 @@ Test(api, the_report_names_the_mapping)
 	cr_expect_not_null(strstr(text, "test_api"));
 	cr_expect_not_null(strstr(text, "emulated"));
 	cr_expect_eq(daxsync_stats_json(-1), -EBADF);
+}
+
+// What another thread stores when the file is there and its pages are not closed yet.
+static void *map_and_store(void *addr, size_t len, int prot, int flags, int file, off_t off)
+{
+	char *made = mmap(addr, len, prot, flags, file, off);
+
+	if (made != MAP_FAILED)
+		store(made + 5 * PAGE, 1);
+	return made;
+}
+
+Test(api, what_is_stored_to_a_file_put_over_memory_is_found)
+{
+	struct daxsync_config config = {sizeof(config), DAXSYNC_ENGINE_MPROTECT, 0};
+	char *over = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *addr;
+
+	cr_assert_neq(over, MAP_FAILED);
+	cr_assert_eq(daxsync_configure(&config), 0);
+	cr_assert_eq(daxsync_unmap(map(), BYTES), 0); // from here on the library is set up
+	dxs_config.emulate = true;
+	addr = dxs_mmap(over, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0, map_and_store);
+	cr_assert_eq(addr, over);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_EMULATED);
+	cr_expect(dirty(addr) & 1ULL << 5);
 }
