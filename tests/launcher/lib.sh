@@ -121,6 +121,24 @@ eventually() { # COMMAND...
 	done
 }
 
+# Starts a program that goes on until its input ends, and waits for what it says when it is ready. What an earlier one has
+# said is removed first: the new one's file is only made once its input is open.
+hold() { # PATTERN COMMAND...
+	ready=$1
+	shift
+	[ -p "$scratch/input" ] || mkfifo "$scratch/input"
+	rm -f "$scratch/held"
+	"$@" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
+	held=$!
+	exec 3>"$scratch/input"
+	eventually grep -q "$ready" "$scratch/held"
+}
+
+let_go() { # its status is the program's
+	exec 3>&-
+	wait "$held"
+}
+
 passed() {
 	echo "$name: passed"
 }

@@ -48,11 +48,8 @@ else
 fi
 
 # A signal to the launcher; statistics while it runs are there too.
-"$scratch/group" "$daxsync" run --emulate --stats="$scratch/stats" -- "$scratch/endings" "$scratch/file" hold <"$scratch/input" \
-	>"$scratch/held" 2>"$scratch/err" &
-launcher=$!
-exec 3>"$scratch/input"
-eventually grep -q mapped "$scratch/held"
+hold mapped "$scratch/group" "$daxsync" run --emulate --stats="$scratch/stats" -- "$scratch/endings" "$scratch/file" hold
+launcher=$held
 program=$(cat "/proc/$launcher/task/$launcher/children")
 run 0 "$daxsync" stat "${program% }"
 kill -TERM "$launcher"
@@ -94,13 +91,11 @@ stats 0 exec true
 jq -e '.program == "true"' "$scratch/stats" >/dev/null || fail 'not of the last program'
 holds "$scratch/stats.1" 1
 # Also where all of them have ended before the launcher looks.
-rm -f "$scratch"/stats* "$scratch/held"
+rm -f "$scratch"/stats*
 # shellcheck disable=SC2016 # the inner shell's variables
-"$scratch/group" "$daxsync" run --emulate --stats="$scratch/stats" -- sh -c 'echo waits; read -r line; exec "$@"' sh \
-	"$scratch/endings" "$scratch/file" exec true <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
-launcher=$!
-exec 3>"$scratch/input"
-eventually grep -q waits "$scratch/held"
+hold waits "$scratch/group" "$daxsync" run --emulate --stats="$scratch/stats" -- sh -c 'echo waits; read -r line; exec "$@"' \
+	sh "$scratch/endings" "$scratch/file" exec true
+launcher=$held
 program=$(cat "/proc/$launcher/task/$launcher/children")
 kill -STOP "$launcher"
 echo >&3

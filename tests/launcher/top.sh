@@ -7,13 +7,10 @@ set -eu
 . "${0%/*}/lib.sh"
 launcher_begin top "$@"
 compile "$source/tests/launcher/sites.c" "$scratch/sites"
-mkfifo "$scratch/input"
 
-"$daxsync" run --emulate -- "$scratch/sites" "$scratch/file" hold <"$scratch/input" >"$scratch/held" 2>/dev/null &
-pid=$!
+hold "done" "$daxsync" run --emulate -- "$scratch/sites" "$scratch/file" hold
+pid=$held
 trap 'kill -KILL "$pid" 2>/dev/null || true; launcher_end' EXIT
-exec 3>"$scratch/input"
-eventually grep -q "done" "$scratch/held"
 
 # Into a pipe or a file: one screen after the other, until a signal comes or the process ends.
 "$daxsync" top "$pid" >"$scratch/screens" 3>&- &

@@ -124,22 +124,15 @@ closed_page() {
 }
 
 attach() {
-	mkfifo "$scratch/input"
-	"$daxsync" run --emulate --engine="$engine" -- "$scratch/debugged" "$file" loop \
-		<"$scratch/input" >"$scratch/held" 2>&1 &
-	pid=$!
-	exec 3>"$scratch/input"
-	eventually grep -q '^1 7$' "$scratch/held"
+	hold '^1 7$' "$daxsync" run --emulate --engine="$engine" -- "$scratch/debugged" "$file" loop
 	sed '/^set /d' "$scratch/settings" >"$scratch/commands"
 	printf '%s\n' backtrace 'tbreak store' continue 'tbreak stored' continue detach >>"$scratch/commands"
 	for times in 1 2 3; do
-		debug -p "$pid" <"$scratch/commands"
+		debug -p "$held" <"$scratch/commands"
 		[ "$(grep -c 'debugged.c:' "$scratch/out")" -ge 2 ] || fail "$engine: the process does not stop ($times)"
 	done
-	exec 3>&-
-	wait "$pid" || fail "$engine: after gdb has gone the program ends with $?"
+	let_go || fail "$engine: after gdb has gone the program ends with $?"
 	grep -q 'many rounds' "$scratch/held" || fail "$engine: it did not go on"
-	rm "$scratch/input"
 }
 
 launcher_in_gdb() {

@@ -87,37 +87,27 @@ mkdir -m 700 "$registry"
 
 what='a process that was killed'
 file_new
-mkfifo "$scratch/input"
-"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
-exec 3>"$scratch/input"
-eventually grep -q '^mapped: served' "$scratch/held"
-kill -9 $!
-wait $! 2>/dev/null || true
-exec 3>&-
+hold '^mapped: served' "$daxsync" run --emulate -- "$processes" hold "$scratch/file"
+kill -9 "$held"
+let_go 2>/dev/null || true
 [ -f "$entry" ] || fail "$what: nothing reminds of it"
 modes kernel served
 equals "$what: left behind" "$(ls "$registry")" ''
 
 what='a registry that is removed while it is used'
 file_new
-"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
-exec 3>"$scratch/input"
-eventually grep -q '^mapped: served' "$scratch/held"
+hold '^mapped: served' "$daxsync" run --emulate -- "$processes" hold "$scratch/file"
 rm "$entry"
-exec 3>&-
-wait $! || fail "$what: the program has failed"
+let_go || fail "$what: the program has failed"
 grep -q '^synced: served' "$scratch/held" || fail "$what: no new one"
 equals "$what: left behind" "$(ls "$registry")" ''
 
 what='a page that is cut off while it is used'
 file_new
-"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
-exec 3>"$scratch/input"
-eventually grep -q '^mapped: served' "$scratch/held"
+hold '^mapped: served' "$daxsync" run --emulate -- "$processes" hold "$scratch/file"
 truncate -s 0 "$entry"
-exec 3>&-
 status=0
-wait $! || status=$?
+let_go || status=$?
 equals "$what: the end" "$status" 135
 
 [ "$(id -u)" -eq 0 ] || skip 'the rest (other users, a full directory) needs root'
@@ -136,15 +126,12 @@ chmod 666 "$scratch/file"
 chmod 1777 "$registry"
 chmod 711 "$scratch"
 cp "$processes" "$scratch/processes"
-"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
-exec 3>"$scratch/input"
-eventually grep -q '^mapped: served' "$scratch/held"
+hold '^mapped: served' "$daxsync" run --emulate -- "$processes" hold "$scratch/file"
 run 0 setpriv --reuid=65534 --regid=65534 --clear-groups -- \
 	"$daxsync" run --emulate -- "$scratch/processes" mode "$scratch/file"
 prints 'mapped: kernel'
 prints 'synced: kernel'
-exec 3>&-
-wait $! || fail "$what: the program has failed"
+let_go || fail "$what: the program has failed"
 chmod 700 "$registry"
 
 # Without DAXSYNC_REGISTRY: what a user gets, whose file nobody else can spoil.
@@ -209,12 +196,9 @@ what='files that remind of nothing'
 file_new
 : >"$registry/daxsync-writers.1-1"
 chmod 600 "$registry/daxsync-writers.1-1"
-"$daxsync" run --emulate -- "$processes" hold "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
-exec 3>"$scratch/input"
-eventually grep -q '^mapped: served' "$scratch/held"
+hold '^mapped: served' "$daxsync" run --emulate -- "$processes" hold "$scratch/file"
 equals "$what" "$(ls "$registry")" "${entry##*/}"
-exec 3>&-
-wait $! || fail "$what: the program has failed"
+let_go || fail "$what: the program has failed"
 
 what='a full directory'
 file_new

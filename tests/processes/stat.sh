@@ -10,26 +10,18 @@ need jq jq
 processes=$build/bin/tests/processes
 [ -x "$processes" ] || processes=$source/build/release/bin/tests/processes
 mkdir "$scratch/registry"
-mkfifo "$scratch/input"
 export DAXSYNC_REGISTRY="$scratch/registry"
 
-hold() { # CASE: a process that waits for the end of its input
-	"$daxsync" run --emulate -- "$processes" "$1" "$scratch/file" <"$scratch/input" >"$scratch/held" 2>"$scratch/err" &
-	pid=$!
-	exec 3>"$scratch/input"
-	eventually grep -q '^mapped: served' "$scratch/held"
-}
-
-let_go() {
-	exec 3>&-
-	wait "$pid"
+hold_case() { # CASE: a process that waits for the end of its input
+	hold '^mapped: served' "$daxsync" run --emulate -- "$processes" "$1" "$scratch/file"
+	pid=$held
 }
 
 is_true() { # WHAT FILTER: of the statistics printed last
 	jq -e "$2" "$scratch/out" >/dev/null || fail "$1: not so: $2"
 }
 
-hold hold
+hold_case hold
 run 0 "$daxsync" stat "$pid"
 says_nothing
 is_true 'a process that has mapped a file' ".pid == $pid and .program == \"processes\" and .syncs == 0"
@@ -51,7 +43,7 @@ says "there is no process $pid"
 equals 'the keys' "$(jq -cS keys "$scratch/stats")" "$keys"
 
 # A forked child counts for itself, from nothing; so does the parent go on.
-hold fork_and_hold
+hold_case fork_and_hold
 child=$(sed -n 's/^child: //p' "$scratch/held")
 run 0 "$daxsync" stat "$pid"
 is_true 'the parent' ".pid == $pid and .syncs == 3"
@@ -138,11 +130,8 @@ C
 named() { # STATUS COMMAND...
 	wanted=$1
 	shift
-	"$@" <"$scratch/input" >"$scratch/held" &
-	pid=$!
-	exec 3>"$scratch/input"
-	eventually grep -q named "$scratch/held"
-	run "$wanted" timeout 10 "$daxsync" stat "$pid"
+	hold named "$@"
+	run "$wanted" timeout 10 "$daxsync" stat "$held"
 	let_go
 }
 named 1 "$scratch/named" unsealed
@@ -157,11 +146,9 @@ is_true 'a name with control characters' ".program == $controls and .mappings[0]
 
 # top: a hostile process. Its call sites name a FIFO, and their counts are what they like.
 named_top() { # KIND
-	"$scratch/named" "$1" <"$scratch/input" >"$scratch/held" &
-	pid=$!
-	exec 3>"$scratch/input"
-	eventually grep -q named "$scratch/held"
-	"$daxsync" top "$pid" >"$scratch/screen" 2>"$scratch/err" 3>&- &
+	hold named "$scratch/named" "$1"
+	: >"$scratch/screen"
+	"$daxsync" top "$held" >"$scratch/screen" 2>"$scratch/err" 3>&- &
 	top=$!
 	eventually grep -q '^where it syncs' "$scratch/screen"
 	let_go
