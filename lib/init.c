@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/injector.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "emulator.h"
 #include "process/fork.h"
@@ -20,6 +21,7 @@ void dxs_init(void)
 	if (atomic_exchange(&done, true))
 		return;
 	dxs_log_init();
+	dxs_kernel_init();
 	dxs_config_load();
 	dxs_emulator_init();
 	if (dxs_injector)

@@ -26,4 +26,9 @@ int dxs_sync_ranges(struct dxs_file *file, struct dxs_bytes *range, unsigned nr)
 // The same by a caller that holds the file's maps_lock exclusively: before the kernel changes a mapping.
 int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end);
 
+// What is left of a sync of the whole file where the kernel's fsync has just flushed all that it had dirty, and nothing else
+// did: waits for the syncs of ours that are under way. What they have flushed looked clean to the kernel, and is durable when
+// they have fenced. Context: as dxs_sync_range().
+void dxs_sync_by_kernel(struct dxs_file *file);
+
 #endif

@@ -25,6 +25,7 @@ struct dxs_writers {
 	uint64_t dev, ino;                 // of the file
 	uint64_t born, born_ns;
 	uint64_t page_dev, page_ino; // of the registry's file
+	uint64_t found_at;           // when the page was last looked for: dxs_now_ns()
 	bool registered, rests, gone;
 	_Atomic int fd;               // of the page's description, after it has rested; -1
 	bool doubt;                   // there may be writers who cannot be found

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ctime.c: why daxsync never leaves out the kernel's fsync: whether a file's change time tells who has changed it since the
-// last one (doc/design.md, "fsync"). It knows nothing of daxsync.
+// last one (doc/design.md, "An fsync"). It knows nothing of daxsync.
 //
 //   ctime FILE     on a DAX file system; one line for each of these, and what it means:
 //   own            a store to a page that was stored to before the last fsync moves the change time, as the fsync has
@@ -140,7 +140,8 @@ static bool late(int fd)
 	pthread_join(thread, NULL);
 	after = stat_of(fd);
 	printf("late: a write under way during the fsync: %lld bytes at the fsync, %lld after it; the change time %s\n",
-	       (long long)synced.st_size, (long long)after.st_size, is_same_time(synced, after) ? "is the same" : "has moved");
+	       (long long)synced.st_size, (long long)after.st_size,
+	       is_same_time(synced, after) ? "is the same" : "has moved");
 	return is_same_time(synced, after) && synced.st_size != after.st_size;
 }
 

@@ -42,6 +42,8 @@ configurations() {
 	one-page-handover   sync clean -DNP=1 -DNW=1 -DDISCOVER -DHANDOVER -DSTOP
 	one-page-handover-errors  sync clean -DNP=1 -DNW=1 -DDISCOVER -DHANDOVER -DERRORS
 	one-page-beside     sync clean -DNP=1 -DNW=1 -DBESIDE -DERRORS -DSTOP
+	one-page-fsync      sync clean -DNP=1 -DNW=1 -DBESIDE -DFSYNC -DERRORS -DSTOP
+	two-pages-fsync     sync clean -DNP=2 -DNW=1 -DBESIDE -DFSYNC -DSTOP
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	observer            observer clean
 	observer-errors     observer clean -DERRORS -DTOP=2
@@ -91,6 +93,8 @@ configurations() {
 	BESIDE              sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE -DBESIDE
 	BESIDE_FIRST        sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE_FIRST -DBESIDE
 	BESIDE_OWN          sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE_OWN -DBESIDE
+	FSYNC_FIRST         sync lost  -DNP=1 -DNW=1 -DBREAK_FSYNC_FIRST -DBESIDE -DFSYNC
+	FSYNC_ALONE         sync lost  -DNP=1 -DNW=1 -DBREAK_FSYNC_ALONE -DBESIDE -DFSYNC
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
 	SNAP_EARLY          observer lost  -DBREAK_SNAP_EARLY
 	SNAP_LATE           observer lost  -DBREAK_SNAP_LATE

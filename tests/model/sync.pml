@@ -37,6 +37,8 @@
  *               forgets its marks (Linux 6.15). No trap opens all then
  *   BESIDE      a thread calls the kernel's sync at any time, of a file that is
  *               not handed over
+ *   FSYNC       with BESIDE: the calls of sync thread 1 are fsyncs, which flush
+ *               nothing themselves
  *   INVARIANTS  check V1 and V2 of the verify mode in every state
  *   BREAK_*     one deliberate bug
  */
@@ -120,6 +122,9 @@ byte pte;			/* writable in the page table */
 #endif
 #ifdef BESIDE
 byte syncing;			/* kernel syncs that are under way */
+#ifdef FSYNC
+byte inside;			/* syncs that hold the file's turn, shared */
+#endif
 #endif
 #ifdef HANDOVER
 bool handed;			/* the file is handed over */
@@ -526,6 +531,9 @@ inline sync()
 	:: !mine
 	fi;
 #endif
+#ifdef FSYNC
+	inside++;
+#endif
 
 again:	atomic { CLR(errseen, s); p = 0 }
 #ifdef DISCOVER
@@ -710,6 +718,9 @@ over:
 #endif
 #ifdef BESIDE
 	;
+#ifdef FSYNC
+	inside--;
+#endif
 	/* parts_sync(): looked at after the flush. What the kernel syncs for
 	   this thread is another one's beside. */
 #if !defined(BREAK_BESIDE) && !defined(BREAK_BESIDE_FIRST)
@@ -730,6 +741,27 @@ over:
 	return_()
 #endif
 }
+
+#ifdef FSYNC
+/*
+ * An fsync is the kernel's, which has a tag for whatever was stored. Of what it
+ * finds clean a sync that began before may have flushed and not fenced it.
+ */
+inline fsync()
+{
+	call();
+#ifdef BREAK_FSYNC_FIRST
+	(inside == 0);
+#endif
+	syncing++;
+	kernel_sync();
+	syncing--;
+#if !defined(BREAK_FSYNC_FIRST) && !defined(BREAK_FSYNC_ALONE)
+	(inside == 0);
+#endif
+	return_()
+}
+#endif
 
 /* ---- Processes -------------------------------------------------------- */
 
@@ -855,7 +887,15 @@ end:	do
 #else
 
 end:	do
+#ifdef FSYNC
+	:: GO
+		if
+		:: s == 0 -> sync()
+		:: s == 1 -> p = 0; fsync()
+		fi
+#else
 	:: GO sync()
+#endif
 	od
 #endif
 }

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_calls.c: fsync, whose flush is the kernel's or ours.
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../asleep.h"
+#include "base/foreign.h"
+#include "base/kernel.h"
+#include "call/calls.h"
+#include "core/engine.h"
+#include "core/file.h"
+#include "core/sync.h"
+#include "flush/flush.h"
+#include "report/stats.h"
+#include "signal/signals.h"
+
+#define PAGES 64
+#define BYTES ((size_t)PAGES * 4096)
+
+static struct dxs_file *file;
+static struct dxs_map map;
+static int fd;
+static bool is_old = true; // the kernel
+
+// The linker lets the library call these in the place of its own.
+bool __wrap_dxs_kernel_is_before(unsigned major, unsigned minor);
+unsigned __real_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
+unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
+
+bool __wrap_dxs_kernel_is_before(unsigned major, unsigned minor)
+{
+	return is_old && major == 6 && minor == 15;
+}
+
+static atomic_uint nr_flushes;
+static void (*on_flush)(void);
+
+unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err)
+{
+	unsigned whole = __real_dxs_flush_ranges(range, nr, done, err);
+
+	atomic_fetch_add(&nr_flushes, nr);
+	if (on_flush)
+		on_flush();
+	return whole;
+}
+
+static int fake_close(struct dxs_map *at, uintptr_t addr, size_t len)
+{
+	(void)at;
+	(void)addr;
+	(void)len;
+	return 0;
+}
+
+static int fake_discover(struct dxs_map *at, uint64_t first, uint64_t last)
+{
+	(void)at;
+	(void)first;
+	(void)last;
+	return 0;
+}
+
+static bool fake_is_alive(void)
+{
+	return true;
+}
+
+static bool fake_is_short(void)
+{
+	return false;
+}
+
+static bool fake_is_small(const struct dxs_map *at)
+{
+	(void)at;
+	return true;
+}
+
+static const struct dxs_engine fake = {
+	.close = fake_close,
+	.discover = fake_discover,
+	.is_alive = fake_is_alive,
+	.is_short = fake_is_short,
+	.is_small = fake_is_small,
+};
+
+static void setup(void)
+{
+	const char *why = "";
+	struct dxs_map *new = &map;
+	struct stat st;
+
+	cr_assert_eq(dxs_flush_init(&why), 0, "%s", why);
+	cr_assert_eq(dxs_signals_install(0), 0);
+	fd = memfd_create("test_calls", MFD_CLOEXEC);
+	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES) && !fstat(fd, &st));
+	file = dxs_file_new(st.st_dev, st.st_ino, 12);
+	cr_assert_not_null(file);
+	atomic_store(&file->size, BYTES);
+	atomic_store(&file->mode, DXS_MODE_DIRECT);
+	dxs_file_join(file, fd);
+	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, PAGES - 1), 0);
+	map = (struct dxs_map){.file = file, .engine = &fake, .len = BYTES, .prot = PROT_READ | PROT_WRITE};
+	map.addr = (uintptr_t)mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cr_assert_neq((void *)map.addr, MAP_FAILED);
+	cr_assert_eq(dxs_maps_replace(NULL, 0, &new, 1), 0);
+	dxs_foreign_add(st.st_dev, st.st_ino);
+}
+
+static void teardown(void)
+{
+	dxs_file_leave(file);
+}
+
+TestSuite(calls, .init = setup, .fini = teardown);
+
+static void dirty(void)
+{
+	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, 3, true);
+
+	*(volatile char *)(map.addr + 3 * 4096) = 1;
+	dxs_tree_mark(&file->tree, leaf, DXS_DIRTY, 1 << 3);
+}
+
+static bool is_dirty(void)
+{
+	return dxs_leaf_get(dxs_tree_leaf(&file->tree, 3, true), DXS_DIRTY) & 1 << 3;
+}
+
+Test(calls, fsync_is_the_kernels_alone_where_its_own_marks_say_all)
+{
+	dirty();
+	dxs_file_changed(file, DXS_CAUSE_WRITE);
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_eq(nr_flushes, 0);
+	cr_expect(is_dirty(), "nothing is known clean to us");
+	cr_expect_not(dxs_file_owes_kernel(file));
+	cr_expect_eq(dxs_counter_get(DXS_syncs), 1);
+	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 1);
+}
+
+Test(calls, fsync_flushes_first_where_the_kernel_forgets)
+{
+	is_old = false;
+	dirty();
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_eq(nr_flushes, 1);
+}
+
+Test(calls, fsync_flushes_first_where_the_kernel_has_no_marks)
+{
+	atomic_store(&file->mode, DXS_MODE_EMULATED);
+	dirty();
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_eq(nr_flushes, 1);
+}
+
+Test(calls, fsync_flushes_first_in_mode_kernel)
+{
+	dirty();
+	dxs_file_to_kernel(file, "a test");
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_eq(nr_flushes, 1);
+}
+
+static pthread_t thread;
+static atomic_int tid;
+static atomic_bool returned;
+
+static void *fsync_body(void *arg)
+{
+	(void)arg;
+	tid = gettid();
+	cr_expect_eq(dxs_fsync(fd, true), 0);
+	returned = true;
+	return NULL;
+}
+
+// Of the sync in the middle: what it has flushed looks clean to the kernel, and is not fenced.
+static void fsync_beside(void)
+{
+	cr_assert_eq(pthread_create(&thread, NULL, fsync_body, NULL), 0);
+	while (!tid)
+		sched_yield();
+	until_asleep(tid, SYS_futex, (unsigned long)&file->turn.word);
+	cr_expect_not(returned);
+	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 1, "it has not called the kernel before it waits");
+}
+
+Test(calls, fsync_waits_for_the_fence_of_a_sync_under_way)
+{
+	on_flush = fsync_beside;
+	dirty();
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	pthread_join(thread, NULL);
+	cr_expect_eq(dxs_counter_get(DXS_fences), 1);
+	cr_expect(returned);
+}
