@@ -15,8 +15,8 @@
 #define DXS_RANKS(X)                                                                                                   \
 	X(REGISTRY, "the registry of mappings")                                                                        \
 	X(MAPS, "a file's maps_lock")                                                                                  \
-	X(TURN_MUTEX, "a file's turn_mutex")                                                                           \
-	X(TURN, "a file's turn")                                                                                       \
+	X(EXCLUSIVE_MUTEX, "a file's exclusive_mutex")                                                                 \
+	X(SYNC_LOCK, "a file's sync_lock")                                                                             \
 	X(GROUP, "a group of syncs")                                                                                   \
 	X(PIN, "a file's pin_mutex")                                                                                   \
 	X(PAGE, "a page lock")                                                                                         \

@@ -26,8 +26,8 @@ const char *dxs_mode_name(enum dxs_mode mode)
 void dxs_file_locks_begin(struct dxs_file *file)
 {
 	file->maps_lock = (struct dxs_shared){.rank = DXS_RANK_MAPS};
-	file->turn = (struct dxs_shared){.rank = DXS_RANK_TURN};
-	file->turn_mutex = (struct dxs_mutex){.rank = DXS_RANK_TURN_MUTEX};
+	file->sync_lock = (struct dxs_shared){.rank = DXS_RANK_SYNC_LOCK};
+	file->exclusive_mutex = (struct dxs_mutex){.rank = DXS_RANK_EXCLUSIVE_MUTEX};
 	file->group = (struct dxs_group){.mutex.rank = DXS_RANK_GROUP};
 	file->kwrite_mutex = (struct dxs_mutex){.rank = DXS_RANK_KWRITE};
 	file->pin_mutex = (struct dxs_mutex){.rank = DXS_RANK_PIN};
@@ -78,8 +78,8 @@ int dxs_file_is_beyond(struct dxs_file *file, uint64_t off)
 
 	if (stat_by_name(file, &st))
 		return off >= (uint64_t)st.st_size;
-	return dxs_writers_alone(&file->writers) ? off >= atomic_load(&file->size)
-						 : -EFAULT; // as the hooks saw it last
+	return dxs_writers_exclusive(&file->writers) ? off >= atomic_load(&file->size)
+						     : -EFAULT; // as the hooks saw it last
 }
 
 // All that this process has stored, and then unmapped or synced, is durable without the kernel if it was tracked.
@@ -128,7 +128,7 @@ void dxs_file_to_kernel(struct dxs_file *file, const char *reason)
 
 const char *dxs_file_reason(struct dxs_file *file)
 {
-	bool others = dxs_file_own_mode(file) > DXS_MODE_KERNEL && !dxs_writers_alone(&file->writers);
+	bool others = dxs_file_own_mode(file) > DXS_MODE_KERNEL && !dxs_writers_exclusive(&file->writers);
 
 	return others ? atomic_load(&file->writers.reason) : atomic_load(&file->reason);
 }

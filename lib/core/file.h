@@ -45,16 +45,16 @@ struct dxs_file {
 	_Atomic uint64_t clock;                  // of the policy: how often a sync has covered an entry (policy.c)
 	_Atomic uint64_t nr_kept;                // entries that the policy keeps open
 	struct dxs_group group;
-	_Atomic uint64_t nr_failed; // leaves of which a flush failed
-	struct dxs_shared turn;     // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
-	struct dxs_mutex turn_mutex;
+	_Atomic uint64_t nr_failed;  // leaves of which a flush failed
+	struct dxs_shared sync_lock; // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
+	struct dxs_mutex exclusive_mutex;
 	struct dxs_handover handover;
 	_Atomic int mode; // enum dxs_mode, while nobody else writes; moves to KERNEL when something becomes uncertain
 	_Atomic(const char *) reason;
 	struct dxs_writers writers;
 	_Atomic int told; // enum dxs_mode, the last that was logged
-	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it changes, and
-	// up to where a kernel sync that has RETURNED covers it. Unequal: owed.
+	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it
+	// changes, and up to where a kernel sync that has RETURNED covers it. Unequal: owed.
 	_Atomic uint64_t kernel_changes, kernel_synced;
 	_Atomic uint32_t kernel_syncing; // kernel syncs of this process's that are under way
 	_Atomic uint32_t causes;    // of the changes since the last such sync, for the statistics: 1 << enum dxs_cause
@@ -67,7 +67,8 @@ struct dxs_file {
 	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
 	// Some marked pages may be holes: a trap has opened pages that were not stored to, or a hole came under open ones.
 	_Atomic bool may_have_holes;
-	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks for them.
+	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks
+	// for them.
 	_Atomic bool is_plain_memory;
 	bool in_memory;           // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
 	bool is_device;           // device DAX: the kernel syncs nothing; constant
@@ -143,7 +144,7 @@ static inline enum dxs_mode dxs_file_mode(struct dxs_file *file)
 {
 	enum dxs_mode mode = dxs_file_own_mode(file);
 
-	return mode > DXS_MODE_KERNEL && !dxs_writers_alone(&file->writers) ? DXS_MODE_KERNEL : mode;
+	return mode > DXS_MODE_KERNEL && !dxs_writers_exclusive(&file->writers) ? DXS_MODE_KERNEL : mode;
 }
 
 // Why it is in that mode: static text.
@@ -181,8 +182,8 @@ static inline uintptr_t dxs_map_addr(const struct dxs_map *map, uint64_t pgoff)
 	return map->addr + (size_t)((pgoff - map->first) << map->file->page_shift);
 }
 
-// A mapping whose engine may have opened, or never closed, a part of it without marking it; and one that is all known, or has
-// no engine any more. Caller holds the map's mutex, or nobody else knows the map. A store to what was opened comes after
+// A mapping whose engine may have opened, or never closed, a part of it without marking it; and one that is all known, or
+// has no engine any more. Caller holds the map's mutex, or nobody else knows the map. A store to what was opened comes after
 // it was made loose, and so does a sync that has to see the store: such a sync finds nr_loose not 0.
 static inline void dxs_map_loosen(struct dxs_map *map)
 {
@@ -205,8 +206,8 @@ static inline bool dxs_map_clip(const struct dxs_map *map, uint64_t *first, uint
 }
 
 #pragma GCC visibility push(default) // the emulator uses it
-// The first mapping of the file behind another one (NULL: of all), by offset, that has any entry of [first, last]; NULL: none.
-// Caller holds maps_lock, or the registry's lock.
+// The first mapping of the file behind another one (NULL: of all), by offset, that has any entry of [first, last]; NULL:
+// none. Caller holds maps_lock, or the registry's lock.
 struct dxs_map *dxs_file_map_next(const struct dxs_file *file, const struct dxs_map *map, uint64_t first,
 				  uint64_t last);
 #pragma GCC visibility pop

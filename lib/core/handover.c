@@ -4,8 +4,8 @@
 // THE PROBLEM
 //   A page that is stored to once costs a trap and a close (DXS_POLICY_WORTH flushes) with us. The kernel's own write fault
 //   and the writeback of an entry of 4 KiB cost some 10. Where pages come back soon we win, as they stay open and cost a
-//   flush each; where they do not, the kernel does. What it maps with an entry of 2 MiB it flushes as a whole: there it never
-//   wins (doc/measurements.md).
+//   flush each; where they do not, the kernel does. What it maps with an entry of 2 MiB it flushes as a whole: there it
+//   never wins (doc/measurements.md).
 //
 // THE ANSWER
 //   Traps and flushes are counted for a window of syncs. If most of them were traps for one page that had not been closed a
@@ -36,7 +36,7 @@
 #define STAY_MAX ((uint64_t)1 << 20)
 #define MOST_DOUBLED 3
 
-// relaxed, everywhere: statistics and guesses, but for is_over, which syncs read with `turn` held.
+// relaxed, everywhere: statistics and guesses, but for is_over, which syncs read with sync_lock held.
 static uint64_t get(_Atomic uint64_t *word)
 {
 	return atomic_load_explicit(word, memory_order_relaxed);
@@ -158,19 +158,19 @@ void dxs_handover_kept(struct dxs_file *file, uint64_t nr)
 	atomic_fetch_add_explicit(&file->handover.nr_hot, nr, memory_order_relaxed);
 }
 
-// order: seq_cst. Whoever decides with `turn` held before this takes it sees no bar, and has done so when this has it; whoever
-// does after it sees the bar.
+// order: seq_cst. Whoever decides with sync_lock held before this takes it sees no bar, and has done so when this has it;
+// whoever does after it sees the bar.
 void dxs_handover_bar(struct dxs_file *file)
 {
 	atomic_fetch_add(&file->handover.nr_barred, 1);
 	if (!atomic_load(&file->handover.is_over) && dxs_config.policy != DXS_POLICY_KERNEL &&
 	    dxs_config.policy != DXS_POLICY_ADAPTIVE)
 		return;
-	dxs_mutex_lock(&file->turn_mutex);
-	dxs_exclusive_lock(&file->turn);
+	dxs_mutex_lock(&file->exclusive_mutex);
+	dxs_exclusive_lock(&file->sync_lock);
 	dxs_handover_set(file, false);
-	dxs_exclusive_unlock(&file->turn);
-	dxs_mutex_unlock(&file->turn_mutex);
+	dxs_exclusive_unlock(&file->sync_lock);
+	dxs_mutex_unlock(&file->exclusive_mutex);
 }
 
 void dxs_handover_unbar(struct dxs_file *file)

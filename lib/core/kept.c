@@ -3,7 +3,7 @@
 //
 // RULES
 //   K.1 Nothing is due: no mark is set, no flush has failed, this process was the only writer, and it has left the registry
-//       in good order (W.9): others are alone meanwhile, and are seen when it comes back.
+//       in good order (W.9): others are exclusive meanwhile, and are seen when it comes back.
 //   K.2 While a file is kept nobody looks at what happens to it: it may be written to, cut off or removed. What a new
 //       mapping owes the kernel it owes as the first one did, the size is looked at again, and an inode number that was
 //       given to another file shows in the birth time. Without one a file is not kept.
@@ -26,7 +26,7 @@ static bool has_marks(struct dxs_file *file)
 static bool can_be_kept(struct dxs_file *file)
 {
 	return dxs_sees_all && dxs_file_own_mode(file) > DXS_MODE_KERNEL && !file->observed && !file->is_device &&
-	       file->writers.born && dxs_writers_alone(&file->writers) && !atomic_load(&file->nr_failed) &&
+	       file->writers.born && dxs_writers_exclusive(&file->writers) && !atomic_load(&file->nr_failed) &&
 	       !file->nr_pins && !atomic_load(&file->kwriters) && dxs_tree_bytes(&file->tree) <= TREE_MAX &&
 	       !has_marks(file);
 }

@@ -12,7 +12,7 @@
 //   A page that is only flushed, and stays open and DIRTY, needs no page lock: nothing of it changes.
 //   S.1 A sync holds page locks of one leaf only, and while it does, waits for nothing but the kernel's close call.
 //   S.2 A sync that has pages FLUSHING never waits for another sync: it first completes its own (drain, release). So
-//       no two syncs wait for each other, also where one waits for all others to end (`turn`).
+//       no two syncs wait for each other, also where one waits for all others to end (sync_lock).
 //   S.3 Signals are blocked from before the first lock until FLUSHING is released: a handler that syncs, or that
 //       leaves by siglongjmp, cannot find its own thread in the middle.
 //   The work of a sync is bounded: it comes to each leaf once, in ascending order, whatever others dirty meanwhile. What
@@ -62,7 +62,7 @@ struct sync {
 	bool partial;                  // some range begins or ends inside an entry
 	bool close_all;                // the mapping is going: close whatever the policy says
 	bool close_none;               // the file is being handed over
-	bool alone;                    // no other sync of this file runs
+	bool exclusive;                // no other sync of this file runs
 	bool checked;                  // the handlers are in place
 	bool was_kernels;              // the file was handed over
 	struct dxs_due *due;           // of the observer
@@ -188,8 +188,9 @@ static void empty_note(const struct sync *sync, const struct taken *taken, uint6
 	dxs_policy_empty(taken->leaf, dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift));
 }
 
-// The observer takes the lines as they are now. What was stored to them since they were flushed is in none of our flushes: so
-// they are flushed again, where a flush is real (model: SNAP_LATE). A page that faults only now is gone: the file was cut.
+// The observer takes the lines as they are now. What was stored to them since they were flushed is in none of our
+// flushes: so they are flushed again, where a flush is real (model: SNAP_LATE). A page that faults only now is gone: the
+// file was cut.
 static void snapshot(const struct sync *sync, const struct pieces *pieces, unsigned at, size_t len)
 {
 	const struct dxs_range again = {pieces->range[at].addr, len};
@@ -485,33 +486,33 @@ static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
 		close_pages(sync, taken, closing);
 }
 
-static void turn_begin(struct sync *sync)
+static void sync_enter(struct sync *sync)
 {
-	dxs_shared_lock(&sync->file->turn);
+	dxs_shared_lock(&sync->file->sync_lock);
 }
 
-static void turn_end(struct sync *sync)
+static void sync_leave(struct sync *sync)
 {
-	if (sync->alone) {
-		dxs_exclusive_unlock(&sync->file->turn);
-		dxs_mutex_unlock(&sync->file->turn_mutex);
+	if (sync->exclusive) {
+		dxs_exclusive_unlock(&sync->file->sync_lock);
+		dxs_mutex_unlock(&sync->file->exclusive_mutex);
 	} else {
-		dxs_shared_unlock(&sync->file->turn);
+		dxs_shared_unlock(&sync->file->sync_lock);
 	}
 }
 
 // The caller has nothing FLUSHING.
-static void turn_alone(struct sync *sync)
+static void become_exclusive(struct sync *sync)
 {
-	dxs_shared_unlock(&sync->file->turn);
-	dxs_mutex_lock(&sync->file->turn_mutex);
-	dxs_exclusive_lock(&sync->file->turn);
-	sync->alone = true;
+	dxs_shared_unlock(&sync->file->sync_lock);
+	dxs_mutex_lock(&sync->file->exclusive_mutex);
+	dxs_exclusive_lock(&sync->file->sync_lock);
+	sync->exclusive = true;
 }
 
 // Waits until no other sync has pages of `range` FLUSHING. Those that are stored to and synced in a loop by others may be so
-// again whenever we look: after a few vain waits this sync runs alone. A sync of several ranges may have met its own pages,
-// where two of them lie in one huge page.
+// again whenever we look: after a few vain waits this sync runs exclusively. A sync of several ranges may have met its
+// own pages, where two of them lie in one huge page.
 static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t range)
 {
 	bool own = sync->nr && sync->nr_ranges > 1;
@@ -519,17 +520,17 @@ static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t rang
 	complete(sync); // S.2
 	if (own)
 		return;
-	if (++sync->nr_waits > PATIENCE && !sync->alone)
-		turn_alone(sync);
+	if (++sync->nr_waits > PATIENCE && !sync->exclusive)
+		become_exclusive(sync);
 	else
 		dxs_leaf_wait_flushed(leaf, range);
 }
 
-// Whether to begin again: always; alone when others' failures have made it do so too often.
+// Whether to begin again: always; exclusively when others' failures have made it do so too often.
 static bool again(struct sync *sync)
 {
-	if (++sync->nr_waits > PATIENCE && !sync->alone)
-		turn_alone(sync);
+	if (++sync->nr_waits > PATIENCE && !sync->exclusive)
+		become_exclusive(sync);
 	return true;
 }
 
@@ -670,7 +671,7 @@ static void sync_once(struct sync *sync)
 //       dax_writeback_one, Linux 6.12). So what was stored is tagged, whatever protection of ours lies over it.
 //   H.2 But for what the kernel forgets at an ftruncate (from 6.15). That is marked here, as a file is not handed over then
 //       (dxs_handover_bar), and is flushed when it is handed over, before the first such sync.
-//   H.3 It is handed over and taken back with `turn` held exclusively. A sync finds it in one state from its first step
+//   H.3 It is handed over and taken back with sync_lock held exclusively. A sync finds it in one state from its first step
 //       to its last, the kernel's call included. Otherwise a sync of ours could flush lines that the kernel has flushed for
 //       another thread and not fenced: they look clean, as in M4 (model: HANDED_RELEASED).
 //   H.4 All of it is open then, so nothing is known clean when it is taken back: the first sync looks, as with a new
@@ -730,13 +731,13 @@ static int sync_run(struct sync *sync)
 {
 	uint64_t failed;
 
-	turn_begin(sync);
+	sync_enter(sync);
 	for_each_range (sync)
 		dxs_policy_sync(sync->file, sync->first, sync->last);
 	sync->was_kernels = atomic_load(&sync->file->handover.is_over);
 	if (dxs_unlikely(sync->was_kernels) && !dxs_fault(DXS_FAULT_NOT_HANDED)) {
 		kernels_part(sync);
-		turn_end(sync);
+		sync_leave(sync);
 		return sync->err;
 	}
 	do {
@@ -745,7 +746,7 @@ static int sync_run(struct sync *sync)
 		// 5. Another sync's flush may have failed meanwhile, of a page that this one left to it: so again, and the
 		//    page is DIRTY now. An error of its own is this sync's result.
 	} while (!sync->err && atomic_load(&sync->file->nr_failed) != failed && again(sync));
-	turn_end(sync);
+	sync_leave(sync);
 	statistics_add(sync);
 	return sync->err;
 }
@@ -845,8 +846,8 @@ static int marked_flush(struct sync *sync)
 	return sync->err;
 }
 
-// H.2, H.4. Nobody else is inside a sync. A file that cannot be handed over stays as it is: all that is open is marked, or in
-// a mapping of which nothing is known.
+// H.2, H.4. Nobody else is inside a sync. A file that cannot be handed over stays as it is: all that is open is marked,
+// or in a mapping of which nothing is known.
 static void hand_over(struct sync *sync)
 {
 	struct dxs_map *map;
@@ -869,13 +870,13 @@ static void handover_turn(struct dxs_file *file)
 
 	sync_init(&sync, file, &all, 1);
 	dxs_shared_lock(&file->maps_lock);
-	turn_begin(&sync);
-	turn_alone(&sync);
+	sync_enter(&sync);
+	become_exclusive(&sync);
 	if (dxs_handover_decide(file))
 		hand_over(&sync);
 	else
 		dxs_handover_set(file, false);
-	turn_end(&sync);
+	sync_leave(&sync);
 	dxs_shared_unlock(&file->maps_lock);
 }
 

@@ -13,37 +13,37 @@
 //
 // PROTOCOL
 //   W.1 join: lock, then announce (count up `announced`), then store for the first time.
-//   W.2 sync: load `announced`. It differs from what it was when this process was found alone: the kernel has to follow.
-//       A writer's stores come after its announcement. So if one of them happened before this sync began, the sync
-//       sees the announcement; otherwise it owes nothing for it. That is one load of shared memory and no call.
-//   W.3 alone: read `announced`, take a new hold and let go of the old one, look for locks of others, sync the kernel's
-//       part of the whole file, compare `announced`. Whoever announced itself before the first read had its lock before,
-//       so either it is found, or it is gone and all its stores are before the kernel's sync. Whoever comes later is seen
-//       by the comparison, or by W.2.
+//   W.2 sync: load `announced`. It differs from what it was when this process was found to be exclusive: the kernel has
+//       to follow. A writer's stores come after its announcement. So if one of them happened before this sync began, the
+//       sync sees the announcement; otherwise it owes nothing for it. That is one load of shared memory and no call.
+//   W.3 becoming exclusive: read `announced`, take a new hold and let go of the old one, look for locks of others, sync
+//       the kernel's part of the whole file, compare `announced`. Whoever announced itself before the first read had its
+//       lock before, so either it is found, or it is gone and all its stores are before the kernel's sync. Whoever comes
+//       later is seen by the comparison, or by W.2.
 //   W.4 Of two that join at once, an exclusive lock during the first steps lets one be first. The other comes later and
 //       announces itself, which the first one sees.
 //   W.5 fork: the parent announces one more before the fork. The child's hold is its copy of the parent's, and as the
 //       parent takes a new one whenever it looks (W.3), it finds the child's. A child made without fork handlers
 //       announces itself at its first hook or trap.
 //   W.6 leave: count down the second half of `announced`, drop the lock. A process that dies leaves its one behind; then
-//       the next who finds nobody's lock is not alone before a kernel sync (W.3), which resets the half to 1.
-//   W.7 The page's file is removed by a writer that leaves, with an exclusive lock, when nobody else holds one. Who opened it
-//       just before finds it without a name and begins again. It stays if anybody has died, unless the written file has no
-//       name any more.
-//   W.8 From the announcement of a child to the end of the fork nobody is found alone: the child cannot be seen yet. Who asks
-//       before that sees the announcement when it compares. A file that is joined in between may be mapped in the child,
-//       without a hold: its other writers cannot be found.
+//       the next who finds nobody's lock is not exclusive before a kernel sync (W.3), which resets the half to 1.
+//   W.7 The page's file is removed by a writer that leaves, with an exclusive lock, when nobody else holds one. Who
+//       opened it just before finds it without a name and begins again. It stays if anybody has died, unless the written
+//       file has no name any more.
+//   W.8 From the announcement of a child to the end of the fork nobody is found to be exclusive: the child cannot be seen
+//       yet. Who asks before that sees the announcement when it compares. A file that is joined in between may be mapped
+//       in the child, without a hold: its other writers cannot be found.
 //   W.9 rest: leave (W.6), but for the mapping and a descriptor of its description, which has no lock then. return: join
 //       (W.1, W.4) with these, if the file still has its name, and no fork is under way.
-//   Without a registry (no room, no directory, a file that is not ours) a process is never alone, and asks again in W.3.
+//   Without a registry (no room, no directory, a file that is not ours) a process is never exclusive, and asks again in W.3.
 //
 // TRUST
-//   The directory is the user's own: /dev/shm/daxsync-UID, made with mode 0700 when it is first needed. Nobody else can make,
-//   remove or rename anything in it. Root's is /run/daxsync, where nobody else can take the name before. There is one place
-//   and no second choice: processes that chose differently would each take themselves for the only one. Whoever finds the
-//   name of his directory taken by somebody else has no registry.
+//   The directory is the user's own: /dev/shm/daxsync-UID, made with mode 0700 when it is first needed. Nobody else can
+//   make, remove or rename anything in it. Root's is /run/daxsync, where nobody else can take the name before. There is
+//   one place and no second choice: processes that chose differently would each take themselves for the only one. Whoever
+//   finds the name of his directory taken by somebody else has no registry.
 //   Of a directory that DAXSYNC_REGISTRY names it is asked that others cannot rename files in it. In both only files of our
-//   own user are used: others could otherwise tell us that we are alone, or cut the page off. Writers of other users, of
+//   own user are used: others could otherwise tell us that we are exclusive, or cut the page off. Writers of other users, of
 //   other mount namespaces and without this library do not see each other.
 #include "core/writers.h"
 
@@ -372,8 +372,8 @@ static void fd_drop(struct dxs_writers *writers)
 
 static void page_drop(struct dxs_writers *writers)
 {
-	// Another thread may be looking: the address stays readable, and no number there is alone_at.
-	atomic_store(&writers->alone_at, DXS_NEVER);
+	// Another thread may be looking: the address stays readable, and no number there is exclusive_at.
+	atomic_store(&writers->exclusive_at, DXS_NEVER);
 	writers->registered = writers->rests = false;
 	fd_drop(writers);
 	dxs_sys_mmap(atomic_load(&writers->page), DXS_PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -404,7 +404,7 @@ static uint64_t announce(struct dxs_writers *writers, bool first)
 }
 
 // W.1, from the lock on. `first`: the lock is exclusive.
-static int place_take(struct dxs_writers *writers, int fd, struct stat *st, bool first, uint64_t *alone_at)
+static int place_take(struct dxs_writers *writers, int fd, struct stat *st, bool first, uint64_t *exclusive_at)
 {
 	struct dxs_registry *page;
 
@@ -423,7 +423,7 @@ static int place_take(struct dxs_writers *writers, int fd, struct stat *st, bool
 	}
 	writers->page_dev = st->st_dev;
 	writers->page_ino = st->st_ino;
-	*alone_at = announce(writers, first);
+	*exclusive_at = announce(writers, first);
 	return 0;
 }
 
@@ -481,7 +481,7 @@ static void sweep(int dir)
 }
 
 // Caller holds the mutex.
-static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
+static int register_locked(struct dxs_writers *writers, uint64_t *exclusive_at)
 {
 	struct name name;
 	struct stat st;
@@ -493,7 +493,7 @@ static int register_locked(struct dxs_writers *writers, uint64_t *alone_at)
 	sweep(name.dir);
 	fd = file_take(&name, &st, &first);
 	if (fd >= 0) {
-		ret = place_take(writers, fd, &st, first, alone_at);
+		ret = place_take(writers, fd, &st, first, exclusive_at);
 		if (first && ret == -ENOSPC)
 			name_remove(&name);
 		if (first)
@@ -510,7 +510,7 @@ void dxs_writers_init(struct dxs_writers *writers)
 {
 	writers->page = &nobody;
 	atomic_store(&writers->fd, -1);
-	atomic_store(&writers->alone_at, 0);
+	atomic_store(&writers->exclusive_at, 0);
 }
 
 struct statx_times { // struct statx, which <sys/stat.h> and <linux/stat.h> cannot both give
@@ -544,14 +544,14 @@ static void announce_fork(struct dxs_writers *writers)
 
 int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino)
 {
-	uint64_t alone_at = DXS_NEVER;
+	uint64_t exclusive_at = DXS_NEVER;
 	int err;
 
 	identity_take(writers, fd, dev, ino);
-	atomic_store(&writers->alone_at, DXS_NEVER);
+	atomic_store(&writers->exclusive_at, DXS_NEVER);
 	dxs_mutex_lock(&mutex);
-	err = register_locked(writers, &alone_at);
-	atomic_store(&writers->alone_at, alone_at);
+	err = register_locked(writers, &exclusive_at);
+	atomic_store(&writers->exclusive_at, exclusive_at);
 	announce_fork(writers);
 	dxs_mutex_unlock(&mutex);
 	return err;
@@ -625,15 +625,15 @@ static bool is_found_still(struct dxs_writers *writers)
 static bool hold_renew(struct dxs_writers *writers)
 {
 	int fd = same_open(writers);
-	bool alone;
+	bool exclusive;
 
 	if (fd < 0)
 		return false;
-	alone = !lock_set(fd, F_RDLCK) && !page_take(writers, fd);
+	exclusive = !lock_set(fd, F_RDLCK) && !page_take(writers, fd);
 	fd_drop(writers); // of the old hold
-	alone = alone && !lock_of_others(fd);
+	exclusive = exclusive && !lock_of_others(fd);
 	dxs_sys_close(fd);
-	return alone;
+	return exclusive;
 }
 
 struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers)
@@ -647,8 +647,8 @@ struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers)
 	if (!writers->registered && !writers->gone)
 		register_locked(writers, &ignored);
 	ticket.announced = atomic_load(&atomic_load(&writers->page)->announced) >> 32;
-	ticket.alone = writers->registered && !writers->doubt && !atomic_load(&forks) && !dxs_writers_alone(writers) &&
-		       hold_renew(writers);
+	ticket.exclusive = writers->registered && !writers->doubt && !atomic_load(&forks) &&
+			   !dxs_writers_exclusive(writers) && hold_renew(writers);
 	dxs_mutex_unlock(&mutex);
 	return ticket;
 }
@@ -658,10 +658,10 @@ void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
 	struct dxs_registry *page = atomic_load(&writers->page);
 	uint64_t now = atomic_load(&page->announced);
 
-	while (ticket.alone && now >> 32 == ticket.announced)
+	while (ticket.exclusive && now >> 32 == ticket.announced)
 		if (atomic_compare_exchange_weak(&page->announced, &now, (now & ~PRESENT_MASK) | PRESENT)) {
 			atomic_store(&writers->reason, others);
-			atomic_store(&writers->alone_at, ticket.announced);
+			atomic_store(&writers->exclusive_at, ticket.announced);
 			return;
 		}
 }
@@ -745,7 +745,7 @@ bool dxs_writers_rest(struct dxs_writers *writers)
 {
 	dxs_mutex_lock(&mutex);
 	if (writers->registered && !writers->gone && !writers->doubt) {
-		atomic_store(&writers->alone_at, DXS_NEVER);
+		atomic_store(&writers->exclusive_at, DXS_NEVER);
 		writers->rests = atomic_load(&writers->fd) == -1 ? fd_make(writers)
 								 : DXS_FD_USE(&writers->fd, fd, fd_unlock(writers, fd));
 		if (writers->rests) {
@@ -764,7 +764,7 @@ static void return_locked(struct dxs_writers *writers, int fd)
 	if (!fd_is_page(writers, fd) || lock_take(fd, &first))
 		return;
 	if (fd_is_page(writers, fd) && is_of(atomic_load(&writers->page), writers)) { // again: W.7
-		atomic_store(&writers->alone_at, announce(writers, first));
+		atomic_store(&writers->exclusive_at, announce(writers, first));
 		announce_fork(writers);
 		writers->rests = false;
 	}
@@ -815,7 +815,7 @@ void dxs_writers_destroy(struct dxs_writers *writers, enum dxs_leaving leaving)
 void dxs_writers_in_child(struct dxs_writers *writers)
 {
 	fd_drop(writers);
-	atomic_store(&writers->alone_at, DXS_NEVER);
+	atomic_store(&writers->exclusive_at, DXS_NEVER);
 }
 
 void dxs_writers_fork_begin(void)

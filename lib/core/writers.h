@@ -21,7 +21,7 @@ struct dxs_registry {
 // This process's place in it.
 struct dxs_writers {
 	struct dxs_registry *_Atomic page; // always readable; the same address from the first mapping to the last
-	_Atomic uint64_t alone_at;         // while so many were announced, this process is the only writer; DXS_NEVER
+	_Atomic uint64_t exclusive_at;     // while so many were announced, this process is the only writer; DXS_NEVER
 	uint64_t dev, ino;                 // of the file
 	uint64_t born, born_ns;
 	uint64_t page_dev, page_ino; // of the registry's file
@@ -29,7 +29,7 @@ struct dxs_writers {
 	bool registered, rests, gone;
 	_Atomic int fd;               // of the page's description, after it has rested; -1
 	bool doubt;                   // there may be writers who cannot be found
-	_Atomic(const char *) reason; // static text: why it is not alone
+	_Atomic(const char *) reason; // static text: why it is not exclusive
 };
 
 // Alone, and without a registry: what a file is before dxs_writers_join.
@@ -37,30 +37,30 @@ void dxs_writers_init(struct dxs_writers *writers);
 
 // Whether this process is known to be the file's only writer: two loads. A writer that announces itself later stores
 // after that only. Context: any.
-static inline bool dxs_writers_alone(struct dxs_writers *writers)
+static inline bool dxs_writers_exclusive(struct dxs_writers *writers)
 {
-	return atomic_load(&atomic_load(&writers->page)->announced) >> 32 == atomic_load(&writers->alone_at);
+	return atomic_load(&atomic_load(&writers->page)->announced) >> 32 == atomic_load(&writers->exclusive_at);
 }
 
 // The directory that is used, for people.
 void dxs_writers_place(char *to, size_t size);
 
-// Takes a place in the registry of a file, of which fd is a descriptor, making the registry if there is none. 0, or -errno with the
-// reason in writers->reason: then this process is never known to be alone. Signals are blocked.
+// Takes a place in the registry of a file, of which fd is a descriptor, making the registry if there is none. 0, or
+// -errno with the reason in writers->reason: then this process is never known to be exclusive. Signals are blocked.
 int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino);
 
-// Whether a registry can be kept in this directory (empty: the user's own): 0, or -errno with the reason (static text) in *why. Nobody is
-// announced, nothing is left there.
+// Whether a registry can be kept in this directory (empty: the user's own): 0, or -errno with the reason (static text) in
+// *why. Nobody is announced, nothing is left there.
 int dxs_writers_try(const char *dir, const char **why);
 
-// One more writer, who has or inherits this process's hold on the registry: from now on nobody is alone.
+// One more writer, who has or inherits this process's hold on the registry: from now on nobody is exclusive.
 // False: there is no registry to tell it to. Context: any.
 bool dxs_writers_announce(struct dxs_writers *writers);
 
 // Around a kernel sync of the whole file. begin looks whether any other writer is left, and takes a place if there was
-// no registry before; end, after the sync has succeeded, makes this process alone if it was so all the time.
+// no registry before; end, after the sync has succeeded, makes this process exclusive if it was so all the time.
 struct dxs_ticket {
-	bool alone;
+	bool exclusive;
 	uint64_t announced;
 };
 struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers);
@@ -83,7 +83,7 @@ void dxs_writers_destroy(struct dxs_writers *writers, enum dxs_leaving leaving);
 // In a forked child, of a place that rests: it is the parent's.
 void dxs_writers_forsake(struct dxs_writers *writers);
 
-// In a forked child: its hold is the parent's, of which it has a copy, and it is never alone.
+// In a forked child: its hold is the parent's, of which it has a copy, and it is never exclusive.
 void dxs_writers_in_child(struct dxs_writers *writers);
 
 // Around a fork, before the announcement. The child resets the lock instead of the end.

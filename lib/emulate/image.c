@@ -9,10 +9,10 @@
 //   I.2 An emulated kernel sync holds the page lock of what it copies, so that what a fence has published meanwhile does
 //       not give way to what the file was before.
 //   I.3 FLUSHING says nothing to other processes: what one process had flushed could be published over what another has
-//       stored, flushed and fenced since. So whoever was not alone from its flushes to its fence publishes what is there at
-//       the fence. That is as new as anything published before, as each look and its write are one step in the whole run
-//       (dxs_run_publish_begin). It may hold stores that were not flushed, as caches write back what they like. Nothing is
-//       verified while others write the file, and the kernel's sync follows.
+//       stored, flushed and fenced since. So whoever was not exclusive from its flushes to its fence publishes what is
+//       there at the fence. That is as new as anything published before, as each look and its write are one step in the
+//       whole run (dxs_run_publish_begin). It may hold stores that were not flushed, as caches write back what they like.
+//       Nothing is verified while others write the file, and the kernel's sync follows.
 #define DXS_SYS_SPARED // these calls emulate
 #include "emulate/image.h"
 
@@ -148,7 +148,7 @@ static void lines_read(void *arg)
 		line_read(lines->to + at, (const unsigned char *)lines->from + at);
 }
 
-// How many writers of the file were ever announced, if it is this process's alone; or DXS_NEVER.
+// How many writers of the file were ever announced, if this process is the exclusive one; or DXS_NEVER.
 static uint64_t writers_of(struct dxs_file *file)
 {
 	uint64_t announced = atomic_load(&atomic_load(&file->writers.page)->announced) >> 32; // before the mode

@@ -25,7 +25,7 @@ static _Atomic unsigned nr_reports;
 // tracker's. A kernel sync does not publish the page and take KWRITE away in between: the page's lock is held.
 static bool is_disturbed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
 {
-	return !dxs_writers_alone(&file->writers) || atomic_load(&file->kwriters) ||
+	return !dxs_writers_exclusive(&file->writers) || atomic_load(&file->kwriters) ||
 	       dxs_leaf_get(leaf, DXS_KWRITE) & pages;
 }
 

@@ -3,10 +3,10 @@
 // descriptions), come, sync, rest, go and die over a page that may be any bytes when the first comes, and whose bytes change
 // under them.
 //
-// Promised: none finds itself alone by a look at the locks (dxs_writers_sync_begin) while another one holds. None counts as
-// alone while another one holds, but where `announced` was written over while the page was in use; and none before a sync of
-// the kernel's has made up for one that died, but where the page was written over while it was in use. So what a page holds
-// when it is found costs syncs, and never a page of the file.
+// Promised: none finds itself exclusive by a look at the locks (dxs_writers_sync_begin) while another one holds. None
+// counts as exclusive while another one holds, but where `announced` was written over while the page was in use; and none
+// before a sync of the kernel's has made up for one that died, but where the page was written over while it was in use.
+// So what a page holds when it is found costs syncs, and never a page of the file.
 //
 // The count of those who have left nothing in order is kept below 2^31 in the page that is found: no test sees so many die.
 #include <fcntl.h>
@@ -42,7 +42,7 @@ static bool others_hold(int me)
 static void promise_all(void)
 {
 	for (int i = 0; i < NR_WRITERS; i++)
-		if (is_there[i] && dxs_writers_alone(&writer[i])) {
+		if (is_there[i] && dxs_writers_exclusive(&writer[i])) {
 			PROMISE(is_rewritten || !others_hold(i));
 			PROMISE(is_spoilt || !has_died);
 		}
@@ -108,7 +108,7 @@ static void sync_one(int i, struct input *input, bool is_inside)
 	if (!is_there[i] || writer[i].rests)
 		return;
 	ticket = dxs_writers_sync_begin(&writer[i]);
-	PROMISE(!ticket.alone || !others_hold(i));
+	PROMISE(!ticket.exclusive || !others_hold(i));
 	if (!is_inside && take_byte(input) % 2)
 		step(input, true);
 	has_died = false; // the kernel's sync

@@ -108,11 +108,11 @@ byte changes, synced;		/* kernel_changes, kernel_synced */
 #define DISTURBED	(kwriters != 0 || KMARK)
 #endif
 #ifdef PROCESSES
-byte announced, alone_at;	/* the registry; what process 0 knows of it */
+byte announced, exclusive_at;	/* the registry; what process 0 knows of it */
 bool left;			/* process 1 has gone, in good order */
 bool publisher;			/* dxs_run_publish_begin() */
 #define NEVER		9
-#define WRITERS		((q == 0 && announced == alone_at) -> announced : NEVER)
+#define WRITERS		((q == 0 && announced == exclusive_at) -> announced : NEVER)
 #define publish_lock()	atomic { !publisher -> publisher = true }
 #define publish_unlock() publisher = false
 #endif
@@ -576,7 +576,7 @@ end:	do
 		ticket = (left -> announced : NEVER);
 		kernel_copy();
 		if
-		:: ticket == announced -> alone_at = ticket
+		:: ticket == announced -> exclusive_at = ticket
 		:: ticket != announced
 		fi;
 		ticket = NEVER

@@ -128,8 +128,8 @@ byte inside;			/* syncs that hold the file's turn, shared */
 #endif
 #ifdef HANDOVER
 bool handed;			/* the file is handed over */
-byte inside;			/* syncs that hold the file's turn, shared */
-bool turning;			/* it is held exclusively */
+byte inside;			/* syncs that hold the file's sync_lock, shared */
+bool exclusive;			/* it is held exclusively */
 bool cutting;			/* the file is about to be cut: not handed over */
 #endif
 #ifdef KERNEL
@@ -511,9 +511,9 @@ inline sync()
 #ifdef HANDOVER
 #ifdef BREAK_HANDED_BEFORE
 	mine = handed;
-	atomic { !turning -> inside++ };
+	atomic { !exclusive -> inside++ };
 #else
-	atomic { !turning -> inside++; mine = handed };
+	atomic { !exclusive -> inside++; mine = handed };
 #endif
 	if
 	:: mine ->
@@ -781,19 +781,19 @@ bool interrupted;		/* the handler runs, sync thread 0 does not */
 
 #ifdef HANDOVER
 #ifdef BREAK_HANDED_TURN
-#define ALONE !turning
+#define EXCLUSIVE !exclusive
 #else
-#define ALONE !turning && inside == 0
+#define EXCLUSIVE !exclusive && inside == 0
 #endif
 
 /*
- * Both under the turn, held exclusively: nobody is inside a sync. What is marked
+ * Both with sync_lock held exclusively: nobody is inside a sync. What is marked
  * is flushed, as the kernel may not know of it, then all of the mapping is open.
  * Marks stay.
  */
 inline hand_over()
 {
-	atomic { ALONE -> turning = true };
+	atomic { EXCLUSIVE -> exclusive = true };
 	if
 #ifdef BREAK_HANDED_CUT
 	:: !handed ->
@@ -818,12 +818,12 @@ inline hand_over()
 	:: handed || cutting
 #endif
 	fi;
-	turning = false
+	exclusive = false
 }
 
 inline take_back()
 {
-	atomic { ALONE -> turning = true };
+	atomic { EXCLUSIVE -> exclusive = true };
 #ifdef BREAK_TAKEN_CLEAN
 	if
 	:: handed -> open_all = false
@@ -831,7 +831,7 @@ inline take_back()
 	fi;
 #endif
 	handed = false;
-	turning = false
+	exclusive = false
 }
 
 /* ftruncate(): page tables are emptied and marks forgotten, whatever was stored

@@ -43,7 +43,7 @@ static void setup(void)
 	atomic_store(&file->mode, DXS_MODE_EMULATED);
 	atomic_store(&registry->announced, 1ULL << 32 | 1);
 	atomic_store(&file->writers.page, registry);
-	atomic_store(&file->writers.alone_at, 1);
+	atomic_store(&file->writers.exclusive_at, 1);
 	cr_assert_eq(dxs_file_mode(file), DXS_MODE_EMULATED);
 	cr_assert_eq(dxs_image_open(file, fd, &why), 0, "%s", why);
 }
@@ -77,7 +77,7 @@ static void other_syncs(char value)
 
 	if (!pid) {
 		dxs_image_reset_locks();
-		atomic_store(&file->writers.alone_at, DXS_NEVER);
+		atomic_store(&file->writers.exclusive_at, DXS_NEVER);
 		atomic_fetch_add(&registry->announced, 1ULL << 32 | 1);
 		flush(value);
 		fence();
@@ -116,17 +116,17 @@ Test(image, nor_is_that_of_one_that_has_left_before_the_fence)
 {
 	flush(1);
 	other_syncs(2);
-	atomic_store(&file->writers.alone_at, 2);
+	atomic_store(&file->writers.exclusive_at, 2);
 	fence();
 	cr_expect_eq(durable(), 2);
 }
 
 Test(image, nor_that_of_one_that_was_there_at_the_flush)
 {
-	atomic_store(&file->writers.alone_at, DXS_NEVER);
+	atomic_store(&file->writers.exclusive_at, DXS_NEVER);
 	flush(1);
 	addr[100] = 2;
-	atomic_store(&file->writers.alone_at, 1);
+	atomic_store(&file->writers.exclusive_at, 1);
 	fence();
 	cr_expect_eq(durable(), 2);
 }

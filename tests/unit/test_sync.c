@@ -1022,14 +1022,14 @@ bool __wrap_dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask);
 static uint64_t closed_by_another;
 static bool others_are_quicker; // unless they are kept out
 
-static bool is_alone(void)
+static bool is_exclusive(void)
 {
-	return atomic_load(&file->turn.word) & DXS_EXCLUSIVE;
+	return atomic_load(&file->sync_lock.word) & DXS_EXCLUSIVE;
 }
 
 bool __wrap_dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask)
 {
-	if (others_are_quicker && !is_alone())
+	if (others_are_quicker && !is_exclusive())
 		return false;
 	if (closed_by_another)
 		__real_dxs_tree_unmark(&file->tree, leaf, DXS_DIRTY, closed_by_another);
@@ -1050,14 +1050,14 @@ Test(sync, a_page_that_another_sync_closes_between_the_look_and_the_claim_is_let
 // Syncs of others in a loop: whenever this one looks, one of them has the page, or claims it before this one does.
 static void *flush_again_and_again(void *arg)
 {
-	while (!is_alone())
+	while (!is_exclusive())
 		dxs_leaf_wake(arg);
 	dxs_tree_unmark(&file->tree, arg, DXS_FLUSHING, bit_of(3));
 	dxs_leaf_wake(arg);
 	return NULL;
 }
 
-Test(sync, who_waits_in_vain_again_and_again_runs_alone)
+Test(sync, who_waits_in_vain_again_and_again_runs_exclusively)
 {
 	dirty(3, 3);
 	dxs_tree_mark(&file->tree, leaf_of(3), DXS_FLUSHING, bit_of(3));
@@ -1068,7 +1068,7 @@ Test(sync, who_waits_in_vain_again_and_again_runs_alone)
 	cr_expect(is_clean(0, PAGES - 1));
 }
 
-Test(sync, who_is_too_late_again_and_again_runs_alone)
+Test(sync, who_is_too_late_again_and_again_runs_exclusively)
 {
 	dirty(3, 3);
 	others_are_quicker = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test_writers.c: the registry of writers. A lock belongs to an open file description, so several places in one process stand for
-// several processes.
+// test_writers.c: the registry of writers. A lock belongs to an open file description, so several places in one process
+// stand for several processes.
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -48,7 +48,7 @@ static struct dxs_writers joined(void)
 	struct dxs_writers writers = {.page = NULL};
 
 	dxs_writers_init(&writers);
-	cr_assert(dxs_writers_alone(&writers));
+	cr_assert(dxs_writers_exclusive(&writers));
 	cr_assert(!dxs_writers_join(&writers, fd, dev, ino));
 	return writers;
 }
@@ -59,7 +59,7 @@ static bool sync_whole(struct dxs_writers *writers)
 	struct dxs_ticket ticket = dxs_writers_sync_begin(writers);
 
 	dxs_writers_sync_end(writers, ticket);
-	return dxs_writers_alone(writers);
+	return dxs_writers_exclusive(writers);
 }
 
 // A process that dies: its place is a mapping, which goes, and nothing is written.
@@ -79,7 +79,7 @@ Test(writers, alone_leaves_nothing)
 {
 	struct dxs_writers a = joined();
 
-	cr_expect(dxs_writers_alone(&a));
+	cr_expect(dxs_writers_exclusive(&a));
 	cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
@@ -89,12 +89,12 @@ Test(writers, second_is_seen_before_it_can_store)
 {
 	struct dxs_writers a = joined(), b = joined();
 
-	cr_expect(!dxs_writers_alone(&a));
-	cr_expect(!dxs_writers_alone(&b));
+	cr_expect(!dxs_writers_exclusive(&a));
+	cr_expect(!dxs_writers_exclusive(&b));
 	cr_expect(!sync_whole(&a), "b is still there");
 	cr_expect(!sync_whole(&b), "a is still there");
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
-	cr_expect(!dxs_writers_alone(&a), "what b has stored is not synced yet");
+	cr_expect(!dxs_writers_exclusive(&a), "what b has stored is not synced yet");
 	cr_expect(sync_whole(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
@@ -107,14 +107,14 @@ Test(writers, who_comes_during_a_sync_is_seen)
 
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	ticket = dxs_writers_sync_begin(&a);
-	cr_expect(ticket.alone);
+	cr_expect(ticket.exclusive);
 	c = joined();
 	dxs_writers_sync_end(&a, ticket);
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	ticket = dxs_writers_sync_begin(&a);
 	dxs_writers_destroy(&c, DXS_LEAVES_NOTHING);
 	dxs_writers_sync_end(&a, ticket);
-	cr_expect(!dxs_writers_alone(&a), "c was there during the sync");
+	cr_expect(!dxs_writers_exclusive(&a), "c was there during the sync");
 	cr_expect(sync_whole(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
@@ -125,7 +125,7 @@ Test(writers, a_sync_that_failed_changes_nothing)
 
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	dxs_writers_sync_begin(&a);
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_expect(sync_whole(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
@@ -136,11 +136,11 @@ Test(writers, the_dead_leave_a_reminder)
 
 	die(&a);
 	b = joined();
-	cr_expect(!dxs_writers_alone(&b), "what a has stored is not synced");
+	cr_expect(!dxs_writers_exclusive(&b), "what a has stored is not synced");
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), DXS_PAGE_SIZE, "nobody has synced it");
 	c = joined();
-	cr_expect(!dxs_writers_alone(&c));
+	cr_expect(!dxs_writers_exclusive(&c));
 	cr_expect(sync_whole(&c));
 	dxs_writers_destroy(&c, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
@@ -151,7 +151,7 @@ Test(writers, a_living_process_takes_over_from_a_dead_one)
 	struct dxs_writers a = joined(), b = joined();
 
 	die(&b);
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_expect(sync_whole(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
@@ -163,7 +163,7 @@ Test(writers, unclean_leave_is_a_reminder)
 
 	dxs_writers_destroy(&a, DXS_LEAVES_STORES);
 	b = joined();
-	cr_expect(!dxs_writers_alone(&b));
+	cr_expect(!dxs_writers_exclusive(&b));
 	cr_expect(sync_whole(&b));
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 }
@@ -186,7 +186,7 @@ Test(writers, another_inode_with_the_same_number)
 	atomic_load(&a.page)->born_ns ^= 1;
 	die(&a);
 	b = joined();
-	cr_expect(dxs_writers_alone(&b), "the dead wrote another file");
+	cr_expect(dxs_writers_exclusive(&b), "the dead wrote another file");
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
@@ -205,12 +205,12 @@ Test(writers, forked_child_holds_until_its_end)
 		_exit(0);
 	}
 	dxs_writers_fork_end();
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_expect(!sync_whole(&a));
 	cr_expect(!sync_whole(&a));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_expect(sync_whole(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
@@ -252,7 +252,7 @@ Test(writers, orphan_of_a_parent_is_a_writer)
 	}
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	b = joined();
-	cr_expect(!dxs_writers_alone(&b));
+	cr_expect(!dxs_writers_exclusive(&b));
 	cr_expect(!sync_whole(&b));
 	close(end_of_child[1]);
 	waitpid(pid, NULL, 0);
@@ -275,7 +275,7 @@ Test(writers, close_of_everything_changes_nothing)
 		close_range(4, ~0U, 0);
 		cr_assert_eq(write(3, "", 1), 1);
 		pause();
-		_exit(!dxs_writers_alone(&a)); // to keep it
+		_exit(!dxs_writers_exclusive(&a)); // to keep it
 	}
 	cr_assert_eq(read(ready[0], &c, 1), 1);
 	b = joined();
@@ -291,10 +291,10 @@ Test(writers, removed_file_is_followed)
 	struct dxs_writers a = joined(), b;
 
 	cr_assert(!unlink(registry));
-	cr_expect(sync_whole(&a), "alone in a new one");
+	cr_expect(sync_whole(&a), "exclusive in a new one");
 	b = joined();
-	cr_expect(!dxs_writers_alone(&a), "b has found it");
-	cr_expect(!dxs_writers_alone(&b));
+	cr_expect(!dxs_writers_exclusive(&a), "b has found it");
+	cr_expect(!dxs_writers_exclusive(&b));
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	cr_expect(sync_whole(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
@@ -307,7 +307,7 @@ Test(writers, removed_file_that_two_use)
 
 	cr_assert(!unlink(registry));
 	cr_expect(!sync_whole(&a), "b is in the old one");
-	cr_expect(!dxs_writers_alone(&b));
+	cr_expect(!dxs_writers_exclusive(&b));
 	cr_expect(!sync_whole(&b));
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
@@ -334,22 +334,22 @@ Test(writers, who_waits_for_one_that_leaves_begins_again)
 	cr_assert(!unlink(registry));
 	close(leaver);
 	pthread_join(thread, NULL);
-	cr_expect(dxs_writers_alone(&a));
+	cr_expect(dxs_writers_exclusive(&a));
 	b = joined();
-	cr_expect(!dxs_writers_alone(&a), "b has not found a");
+	cr_expect(!dxs_writers_exclusive(&a), "b has not found a");
 	dxs_writers_destroy(&b, DXS_LEAVES_NOTHING);
 	dxs_writers_destroy(&a, DXS_LEAVES_STORES);
 	cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
 }
 
-// Never alone with it, then with a good one in its place.
+// Never exclusive with it, then with a good one in its place.
 static void check_refused(const char *what)
 {
 	struct dxs_writers a = {.page = NULL};
 
 	dxs_writers_init(&a);
 	cr_expect_lt(dxs_writers_join(&a, fd, dev, ino), 0, "%s", what);
-	cr_expect(!dxs_writers_alone(&a), "%s", what);
+	cr_expect(!dxs_writers_exclusive(&a), "%s", what);
 	cr_expect(!dxs_writers_announce(&a), "%s", what);
 	cr_expect(!sync_whole(&a), "%s", what);
 	unlink(registry);
@@ -404,7 +404,7 @@ Test(writers, spoilt_files)
 	for (i = 0; i < 3; i++) {
 		registry_write(garbage, sizes[i], 0600);
 		a = joined();
-		cr_expect(!dxs_writers_alone(&a), "%zu bytes: nobody knows what was here", sizes[i]);
+		cr_expect(!dxs_writers_exclusive(&a), "%zu bytes: nobody knows what was here", sizes[i]);
 		cr_expect(sync_whole(&a));
 		cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
 		dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
@@ -412,8 +412,8 @@ Test(writers, spoilt_files)
 	}
 }
 
-// The story: the file was cut between the identity and the count of those who had died. It was made longer again, with zeros, and
-// read as "nobody has died".
+// The story: the file was cut between the identity and the count of those who had died. It was made longer again, with
+// zeros, and read as "nobody has died".
 Test(writers, a_page_that_was_cut_reminds_of_the_dead)
 {
 	struct dxs_writers a = joined();
@@ -421,7 +421,7 @@ Test(writers, a_page_that_was_cut_reminds_of_the_dead)
 	die(&a);
 	cr_assert(!truncate(registry, offsetof(struct dxs_registry, announced)));
 	a = joined();
-	cr_expect(!dxs_writers_alone(&a), "nobody knows what was here");
+	cr_expect(!dxs_writers_exclusive(&a), "nobody knows what was here");
 	cr_expect(sync_whole(&a));
 	cr_expect_eq(registry_size(), DXS_PAGE_SIZE);
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
@@ -434,7 +434,7 @@ Test(writers, directories_that_cannot_be_used)
 	dxs_writers_init(&a);
 	cr_assert(!chmod(dir, 0777));
 	cr_expect_lt(dxs_writers_join(&a, fd, dev, ino), 0, "anybody can rename files there");
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_assert(!chmod(dir, 01777));
 	cr_expect(sync_whole(&a), "found when it was tried again");
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
@@ -444,7 +444,7 @@ Test(writers, directories_that_cannot_be_used)
 	a = (struct dxs_writers){.page = NULL};
 	dxs_writers_init(&a);
 	cr_expect_eq(dxs_writers_join(&a, fd, dev, ino), -ENOENT);
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
@@ -454,34 +454,34 @@ Test(writers, nobody_comes_back)
 	struct dxs_writers a = joined();
 
 	dxs_writers_leave(&a, DXS_LEAVES_NOTHING);
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_expect(!sync_whole(&a));
 	cr_expect_eq(registry_size(), -1);
 	dxs_writers_leave(&a, DXS_LEAVES_NOTHING);
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
-// As one that has left: others are alone meanwhile. It comes back as one that joins.
+// As one that has left: others are exclusive meanwhile. It comes back as one that joins.
 Test(writers, one_that_rests_is_seen_when_it_comes_back)
 {
 	struct dxs_writers a = joined(), b;
 
 	cr_assert(dxs_writers_rest(&a));
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_assert(dxs_writers_return(&a));
-	cr_expect(dxs_writers_alone(&a), "nobody has come");
+	cr_expect(dxs_writers_exclusive(&a), "nobody has come");
 	cr_assert(dxs_writers_rest(&a));
 	b = joined();
-	cr_expect(dxs_writers_alone(&b));
+	cr_expect(dxs_writers_exclusive(&b));
 	cr_assert(dxs_writers_return(&a));
-	cr_expect(!dxs_writers_alone(&a));
-	cr_expect(!dxs_writers_alone(&b));
+	cr_expect(!dxs_writers_exclusive(&a));
+	cr_expect(!dxs_writers_exclusive(&b));
 	cr_expect(!sync_whole(&b));
 	cr_assert(dxs_writers_rest(&a));
 	cr_expect(sync_whole(&b));
 	die(&b);
 	cr_assert(dxs_writers_return(&a));
-	cr_expect(!dxs_writers_alone(&a), "what b has stored is not synced");
+	cr_expect(!dxs_writers_exclusive(&a), "what b has stored is not synced");
 	cr_expect(sync_whole(&a));
 	cr_assert(dxs_writers_rest(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_STORES);
@@ -526,14 +526,14 @@ Test(writers, the_hold_of_a_silent_child_outlasts_a_rest)
 	cr_assert_gt(child, 0);
 	cr_assert(dxs_writers_rest(&a));
 	cr_assert(dxs_writers_return(&a));
-	cr_expect(!dxs_writers_alone(&a));
+	cr_expect(!dxs_writers_exclusive(&a));
 	cr_expect(!sync_whole(&a));
 	cr_assert(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child);
 	cr_expect(sync_whole(&a));
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 }
 
-// Processes come and go at random, some by SIGKILL. Whenever one finds itself alone, nobody else holds the token.
+// Processes come and go at random, some by SIGKILL. Whenever one finds itself exclusive, nobody else holds the token.
 static void come_and_go(unsigned seed, _Atomic int *token)
 {
 	struct dxs_writers a = {.page = NULL};
@@ -544,7 +544,7 @@ static void come_and_go(unsigned seed, _Atomic int *token)
 		_exit(1);
 	atomic_fetch_add(token, 1); // this process stores from now on
 	for (i = 0; i < 20; i++) {
-		if (dxs_writers_alone(&a) && atomic_load(token) > 1 && dxs_writers_alone(&a))
+		if (dxs_writers_exclusive(&a) && atomic_load(token) > 1 && dxs_writers_exclusive(&a))
 			_exit(2); // another one stores, and had announced itself before: it was counted before
 		if (rand_r(&seed) % 3 == 0)
 			sync_whole(&a);
@@ -558,7 +558,7 @@ static void come_and_go(unsigned seed, _Atomic int *token)
 	_exit(0);
 }
 
-Test(writers, two_are_never_alone)
+Test(writers, two_are_never_exclusive)
 {
 	_Atomic int *token = mmap(NULL, DXS_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct dxs_writers a;
