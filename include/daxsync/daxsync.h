@@ -230,7 +230,7 @@ int daxsync_map_stats_get(const void *addr, struct daxsync_map_stats *stats);
  * through any tracked mapping of the same file bytes, is durable, as far as the mode goes. 1 says nothing for sure: it
  * stands for all that is not known to be durable. So all of a mapping is 1 in the modes `kernel` and `pass`, where the
  * engine knows nothing of it before its first sync, while its file is left to the kernel because its pages do not come
- * back, and while its file is owed a sync of the kernel's (after write(2), ftruncate(2) and the like) or another thread is
+ * back, and while a kernel sync of its file is pending (after write(2), ftruncate(2) and the like) or another thread is
  * inside one; so is what is not tracked, or not mapped; and pages that the library keeps writable are 1 for as long as it
  * does. In mode `byte` nothing has to be flushed: 0.
  * Not guaranteed: that it is still so when the call returns. It is a snapshot, page by page, and stops nobody.

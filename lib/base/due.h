@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// due.h: what a sync owes in verify mode: the pages that were DIRTY when it began (verify.h, V4); and what was found missing.
+// due.h: what a sync has to flush in verify mode: the pages that were DIRTY when it began (verify.h, V4); and what was
+// found missing.
 #ifndef DXS_DUE_H
 #define DXS_DUE_H
 

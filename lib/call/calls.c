@@ -48,25 +48,25 @@ static bool part_find(uintptr_t addr, uintptr_t end, struct part *part)
 
 // What a kernel sync settles: looked at before the call, because what comes later is not covered. `whole`: it is one of
 // the whole file.
-struct debt {
+struct pending {
 	uint64_t changes;
 	struct dxs_ticket ticket;
 };
 
-static struct debt debt_take(struct dxs_file *file, bool whole)
+static struct pending pending_read(struct dxs_file *file, bool whole)
 {
-	struct debt debt = {.changes = atomic_load(&file->kernel_changes)};
+	struct pending pending = {.changes = atomic_load(&file->kernel_changes)};
 
 	if (whole && dxs_file_own_mode(file) > DXS_MODE_KERNEL)
-		debt.ticket = dxs_writers_sync_begin(&file->writers);
-	return debt;
+		pending.ticket = dxs_writers_sync_begin(&file->writers);
+	return pending;
 }
 
-// Only now that the kernel's sync has returned is what it covers not owed any more: a concurrent msync must not return
+// Only now that the kernel's sync has returned is what it covers not pending any more: a concurrent msync must not return
 // before.
-static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const struct dxs_asked *asked)
+static void kernel_synced(struct dxs_file *file, int fd, struct pending pending, const struct dxs_asked *asked)
 {
-	uint64_t synced = atomic_load(&file->kernel_synced), changes = debt.changes;
+	uint64_t synced = atomic_load(&file->kernel_synced), changes = pending.changes;
 	bool complete = dxs_observed(file, true, kernel_synced, file, fd, asked,
 				     dxs_file_mode(file) == DXS_MODE_KERNEL);
 
@@ -74,11 +74,11 @@ static void kernel_synced(struct dxs_file *file, int fd, struct debt debt, const
 		;
 	if (complete && changes == atomic_load(&file->kernel_changes))
 		atomic_store(&file->cut, UINT64_MAX);
-	dxs_writers_sync_end(&file->writers, debt.ticket);
+	dxs_writers_sync_end(&file->writers, pending.ticket);
 	dxs_file_tell(file);
 }
 
-// Around the call, so that a sync that ends meanwhile has the kernel follow (dxs_file_owes_kernel).
+// Around the call, so that a sync that ends meanwhile has the kernel follow (dxs_file_kernel_sync_pending).
 static void kernel_begins(struct dxs_file *file)
 {
 	atomic_fetch_add(&file->kernel_syncing, 1);
@@ -103,7 +103,7 @@ static enum dxs_counter mode_cause(struct dxs_file *file)
 }
 
 // Counts a sync of the kernel's by each of its causes, which are settled.
-static void owed_count(struct dxs_file *file)
+static void pending_count(struct dxs_file *file)
 {
 	static const enum dxs_counter counter[DXS_NR_CAUSES] = {
 		[DXS_CAUSE_WRITE] = DXS_kernel_syncs_write,
@@ -124,11 +124,11 @@ static void owed_count(struct dxs_file *file)
 			dxs_count_add(counter[i], 1);
 }
 
-// The kernel's sync that the file is owed, over all that is mapped of it: an msync can ask for nothing else, so nothing
-// is owed to the next one. Its cost follows what the kernel has dirty, if each part of the file is asked for once.
-static int owed_sync(struct dxs_file *file)
+// The pending kernel sync of the file, over all that is mapped of it: an msync can ask for nothing else, so nothing is
+// pending for the next one. Its cost follows what the kernel has dirty, if each part of the file is asked for once.
+static int pending_sync(struct dxs_file *file)
 {
-	struct debt debt = debt_take(file, false);
+	struct pending pending = pending_read(file, false);
 	struct dxs_asked asked = {0};
 	struct dxs_map *map;
 	uint64_t done = 0;
@@ -148,9 +148,9 @@ static int owed_sync(struct dxs_file *file)
 	}
 	kernel_ends(file);
 	dxs_shared_unlock(&file->maps_lock);
-	owed_count(file);
+	pending_count(file);
 	if (!err)
-		kernel_synced(file, -1, debt, &asked);
+		kernel_synced(file, -1, pending, &asked);
 	return err;
 }
 
@@ -179,7 +179,7 @@ static int kernel_msync(const struct part *part, int flags)
 {
 	struct dxs_file *file = part->file;
 	bool whole = !part->off && part->end >= size_now(file);
-	struct debt debt = debt_take(file, whole);
+	struct pending pending = pending_read(file, whole);
 	struct dxs_asked asked = {0};
 	int ret;
 
@@ -191,7 +191,7 @@ static int kernel_msync(const struct part *part, int flags)
 	dxs_count_add(mode_cause(file), 1);
 	dxs_asked_add(&asked, part->off >> file->page_shift, (part->end - 1) >> file->page_shift);
 	if (!ret && whole)
-		kernel_synced(file, -1, debt, &asked);
+		kernel_synced(file, -1, pending, &asked);
 	else if (!ret)
 		(void)dxs_observed(file, true, kernel_synced, file, -1, &asked, true);
 	return ret;
@@ -246,8 +246,8 @@ static int parts_sync(const struct part *part, unsigned nr, int flags)
 	dxs_file_tell(file);
 	if (kernel && !err && !file->is_device)
 		return kernel_msyncs(part, nr, flags);
-	if (!kernel && !file->is_device && dxs_file_owes_kernel(file))
-		ret = owed_sync(file);
+	if (!kernel && !file->is_device && dxs_file_kernel_sync_pending(file))
+		ret = pending_sync(file);
 	ret = err ? err : ret;
 	if (!ret && !kernel)
 		for (unsigned i = 0; i < nr; i++)
@@ -442,7 +442,7 @@ static void file_give(struct dxs_file *file, dxs_sigset set)
 // Always: size, extents and data written with write(2) are the kernel's.
 static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 {
-	struct debt debt = debt_take(file, true);
+	struct pending pending = pending_read(file, true);
 	int ret;
 
 	kernel_begins(file);
@@ -456,18 +456,18 @@ static int kernel_fsync(struct dxs_file *file, int fd, bool data_only)
 		dxs_unserved_add(file->path, atomic_load(&file->reason));
 	atomic_store_explicit(&file->causes, 0, memory_order_relaxed); // settled by this; relaxed: a statistic
 	if (!ret)
-		kernel_synced(file, fd, debt, &DXS_ASKED_ALL);
+		kernel_synced(file, fd, pending, &DXS_ASKED_ALL);
 	return ret;
 }
 
 // Device DAX has no kernel sync: the flush is all there is, in mode kernel of all that is mapped.
 static int device_fsync(struct dxs_file *file)
 {
-	struct debt debt = debt_take(file, true);
+	struct pending pending = pending_read(file, true);
 	int err = dxs_sync_range(file, 0, UINT64_MAX);
 
 	if (!err)
-		dxs_writers_sync_end(&file->writers, debt.ticket);
+		dxs_writers_sync_end(&file->writers, pending.ticket);
 	return err;
 }
 
@@ -532,8 +532,8 @@ static int file_sync(struct dxs_file *file)
 {
 	int err = dxs_sync_range(file, 0, UINT64_MAX), ret = 0;
 
-	if (!file->is_device && dxs_file_owes_kernel(file))
-		ret = owed_sync(file);
+	if (!file->is_device && dxs_file_kernel_sync_pending(file))
+		ret = pending_sync(file);
 	return err ? err : ret;
 }
 
@@ -690,8 +690,8 @@ static void resize_begin(struct dxs_file *file)
 	dxs_sync_range(file, 0, UINT64_MAX);
 	if (dxs_tree_next(&file->tree, 0, UINT64_MAX, 1U << DXS_DIRTY)) // pages that were left open
 		atomic_store(&file->may_have_holes, true);
-	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && dxs_file_owes_kernel(file))
-		owed_sync(file); // the kernel's part too, and other writers': it may forget it
+	if (dxs_file_own_mode(file) >= DXS_MODE_DIRECT && !file->is_device && dxs_file_kernel_sync_pending(file))
+		pending_sync(file); // the kernel's part too, and other writers': it may forget it
 	dxs_file_changed(file, DXS_CAUSE_RESIZE);
 	atomic_fetch_add(&file->kwriters, 1);
 }

@@ -8,7 +8,7 @@
 //      store completed (M1), or it was in a part that was looked at since.
 //   2. DIRTY is read before FLUSHING, and a sync sets FLUSHING before it takes DIRTY away. So a sync has flushed the entry, and
 //      its fence was before FLUSHING went.
-//   3. Unless its flush has failed. Then the mark is back, and the failure was counted, or the kernel's sync is owed, before
+//   3. Unless its flush has failed. Then the mark is back, and the failure was counted, or a kernel sync is pending, before
 //      FLUSHING went: both are looked at at the end, and so is the mode.
 #include "core/dirty.h"
 
@@ -19,7 +19,7 @@
 // Whether marks say anything of what is durable.
 static bool can_tell(struct dxs_file *file)
 {
-	return dxs_file_mode(file) > DXS_MODE_KERNEL && !dxs_file_owes_kernel(file);
+	return dxs_file_mode(file) > DXS_MODE_KERNEL && !dxs_file_kernel_sync_pending(file);
 }
 
 static uint64_t mask_of(uint64_t first, uint64_t last)

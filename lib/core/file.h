@@ -54,7 +54,7 @@ struct dxs_file {
 	struct dxs_writers writers;
 	_Atomic int told; // enum dxs_mode, the last that was logged
 	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it
-	// changes, and up to where a kernel sync that has RETURNED covers it. Unequal: owed.
+	// changes, and up to where a kernel sync that has RETURNED covers it. Unequal: a kernel sync is pending.
 	_Atomic uint64_t kernel_changes, kernel_synced;
 	_Atomic uint32_t kernel_syncing; // kernel syncs of this process's that are under way
 	_Atomic uint32_t causes;    // of the changes since the last such sync, for the statistics: 1 << enum dxs_cause
@@ -154,7 +154,7 @@ const char *dxs_file_reason(struct dxs_file *file);
 // kernel can make durable was changed since the last kernel sync. Or a kernel sync is under way: lines that it has flushed
 // and not fenced yet looked clean to this flush. The kernel's sync that follows waits for them, as the kernel has a lock for
 // each page (model: BESIDE). Ask after the flush.
-static inline bool dxs_file_owes_kernel(struct dxs_file *file)
+static inline bool dxs_file_kernel_sync_pending(struct dxs_file *file)
 {
 	return dxs_file_mode(file) == DXS_MODE_KERNEL ||
 	       atomic_load(&file->kernel_changes) != atomic_load(&file->kernel_synced) ||

@@ -4,8 +4,8 @@
 // RULES
 //   K.1 Nothing is due: no mark is set, no flush has failed, this process was the only writer, and it has left the registry
 //       in good order (W.9): others are exclusive meanwhile, and are seen when it comes back.
-//   K.2 While a file is kept nobody looks at what happens to it: it may be written to, cut off or removed. What a new
-//       mapping owes the kernel it owes as the first one did, the size is looked at again, and an inode number that was
+//   K.2 While a file is kept nobody looks at what happens to it: it may be written to, cut off or removed. What is
+//       pending for a new mapping is pending as for the first one, the size is looked at again, and an inode number that was
 //       given to another file shows in the birth time. Without one a file is not kept.
 //   K.3 Only where the end of the process is seen (the shim), and not when it is observed, which takes every change.
 #include "core/kept.h"

@@ -552,7 +552,8 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 		if (!busy && dxs_leaf_claim(leaf, want)) {
 			take(sync, leaf, want);
 			// persist: it is flushed in complete(). A store may open a page again meanwhile; it marks the page
-			// then, and what it stores is not this sync's. What this sync owes was stored before the close.
+			// then, and what it stores is not this sync's. What this sync has to flush was stored before the
+			// close.
 			return;
 		}
 		wait_flushed(sync, leaf, range); // also where another sync came between the look and the claim

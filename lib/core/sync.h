@@ -11,7 +11,7 @@ struct dxs_file;
 
 // Makes durable, as far as user space can, every store to bytes [off, end) of the file that happened before the
 // call, by any thread through any mapping. 0; or -EIO (bad memory), or another -errno: the range stays dirty.
-// Whether the kernel's own sync has to follow is the caller's question (dxs_file_owes_kernel).
+// Whether the kernel's own sync has to follow is the caller's question (dxs_file_kernel_sync_pending).
 // Context: api or hook, signals blocked, no lock held.
 int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end);
 

@@ -20,7 +20,7 @@
 enum dxs_mark {
 	DXS_DIRTY,    // open somewhere, or written and not yet flushed: the next sync must flush it
 	DXS_FLUSHING, // taken up by a sync whose thread has not fenced yet; has a summary where it is not DIRTY as well
-	DXS_KWRITE,   // written by the kernel on the program's behalf (write(2)); a kernel sync is owed
+	DXS_KWRITE,   // written by the kernel on the program's behalf (write(2)); a kernel sync is pending
 	DXS_NR_MARKS
 };
 

@@ -15,7 +15,7 @@
 //   W.1 join: lock, then announce (count up `announced`), then store for the first time.
 //   W.2 sync: load `announced`. It differs from what it was when this process was found to be exclusive: the kernel has
 //       to follow. A writer's stores come after its announcement. So if one of them happened before this sync began, the
-//       sync sees the announcement; otherwise it owes nothing for it. That is one load of shared memory and no call.
+//       sync sees the announcement; otherwise nothing of it has to be synced. That is one load of shared memory and no call.
 //   W.3 becoming exclusive: read `announced`, take a new hold and let go of the old one, look for locks of others, sync
 //       the kernel's part of the whole file, compare `announced`. Whoever announced itself before the first read had its
 //       lock before, so either it is found, or it is gone and all its stores are before the kernel's sync. Whoever comes

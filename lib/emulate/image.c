@@ -793,14 +793,14 @@ void dxs_image_written(struct dxs_file *file, uint64_t first, uint64_t last)
 	dxs_mutex_unlock(&file->kwrite_mutex);
 }
 
-bool dxs_image_owes(struct dxs_file *file, uint64_t first, uint64_t last)
+bool dxs_image_shows_more(struct dxs_file *file, uint64_t first, uint64_t last)
 {
-	bool owes;
+	bool more;
 
 	dxs_mutex_lock(&file->kwrite_mutex);
-	owes = dxs_image_of(file)->unmarked || dxs_tree_next(&file->tree, first, last, 1U << DXS_KWRITE);
+	more = dxs_image_of(file)->unmarked || dxs_tree_next(&file->tree, first, last, 1U << DXS_KWRITE);
 	dxs_mutex_unlock(&file->kwrite_mutex);
-	return owes;
+	return more;
 }
 
 uint64_t dxs_image_kwrites(struct dxs_file *file)

@@ -65,7 +65,7 @@ bool dxs_image_kernel_synced(struct dxs_file *file, int fd, const struct dxs_ask
 bool dxs_image_kernel_synced_locked(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all);
 
 // Whether a new mapping of these entries shows what the kernel has written, and no sync has published.
-bool dxs_image_owes(struct dxs_file *file, uint64_t first, uint64_t last);
+bool dxs_image_shows_more(struct dxs_file *file, uint64_t first, uint64_t last);
 
 // How often the kernel has written into the file.
 uint64_t dxs_image_kwrites(struct dxs_file *file);

@@ -20,7 +20,7 @@ struct dxs_leaf;
 //      finds a sync that passes over pages, whatever the reason. Not looked at in a sync with more than 1024 dirty leaves,
 //      or during which thousands of other events happened.
 //   V5 (dxs_verify_kernel) written by the kernel (KWRITE) before an msync began, in its range: published by a kernel sync.
-//      That finds an msync that owed the kernel's sync, of all of its range, and did not call it.
+//      That finds an msync that did not make the pending kernel sync, of all of its range.
 // A page that fails is a missed page: a power cut would lose it. It is reported and counted,
 // once a sync, however many checks and mappings show it.
 // Caller holds maps_lock. Pages written by write(2) and not yet synced by the kernel are not the tracker's.

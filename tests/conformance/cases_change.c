@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cases_change.c: every call that changes a mapped file by other means than stores. What it has brought is the kernel's to
 // make durable, so the next msync must call the kernel: looked at is the call, since the result looks the same without it.
-// And no later one: nothing is owed any more.
+// And no later one: nothing is pending any more.
 //
 // The table has a row for each hook of that kind; tests/lint/hooks.sh complains of one without.
 #include <aio.h>
@@ -174,10 +174,10 @@ static bool queued(const struct target *to, bool list, bool wide)
 	return aio_return(&aio) == WORDS;
 }
 
-// X(hook, variant, expression), which is true when the change was made. OWES: one msync calls the kernel. LEFT: from now on
+// X(hook, variant, expression), which is true when the change was made. PENDING: one msync calls the kernel. LEFT: from now on
 // each of them does.
 // clang-format off
-#define OWES(X) \
+#define PENDING(X) \
 	X(write, at, at_page(to->fd, 1) && write(to->fd, words, 5) == WORDS) \
 	X(write, append, appended(to)) \
 	X(__write, at, at_page(to->fd, 1) && __write(to->fd, words, 5) == WORDS) \
@@ -266,7 +266,7 @@ static bool queued(const struct target *to, bool list, bool wide)
 	{                                                                                                              \
 		return expression;                                                                                     \
 	}
-OWES(X)
+PENDING(X)
 LEFT(X)
 #undef X
 
@@ -276,12 +276,12 @@ struct change {
 };
 
 #define X(hook, variant, expression) {#hook ", " #variant, change_##hook##_##variant},
-static const struct change owed[] = {OWES(X)};
+static const struct change pending[] = {PENDING(X)};
 static const struct change left[] = {LEFT(X)};
 #undef X
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 
-// A mapped file whose kernel is owed nothing.
+// A mapped file of which no kernel sync is pending.
 static void target_new(struct target *to)
 {
 	to->fd = named_file_new(FILE_SIZE, to->path);
@@ -331,8 +331,8 @@ static void each_change_is_synced_by_the_kernel_once(void)
 	bool right = true;
 	size_t i;
 
-	for (i = 0; i < NR(owed); i++)
-		right &= is_right(&owed[i], false);
+	for (i = 0; i < NR(pending); i++)
+		right &= is_right(&pending[i], false);
 	CHECK(right);
 }
 
@@ -346,7 +346,7 @@ static void each_change_out_of_sight_leaves_the_file_to_the_kernel(void)
 	CHECK(right);
 }
 
-// What one mapping's msync calls the kernel for is all that is mapped: nothing is owed to another's.
+// What one mapping's msync calls the kernel for is all that is mapped: nothing is pending for another's.
 static void each_mapping_of_a_written_file_is_synced(void)
 {
 	int fd = file_new(FILE_SIZE), round;
@@ -380,8 +380,8 @@ static void *splice_words(void *arg)
 	return NULL;
 }
 
-// What was owed when the call began, a sync that comes while it sleeps settles: it is owed again when it ends.
-static void write_that_sleeps_is_owed_at_its_end(void)
+// What was pending when the call began, a sync that comes while it sleeps settles: it is pending again when it ends.
+static void write_that_sleeps_is_pending_at_its_end(void)
 {
 	struct splicer splicer = {.to = file_new(FILE_SIZE)};
 	char *map = map_closed(splicer.to);
@@ -409,6 +409,6 @@ const struct test_case cases_change[] = {
 	CASE(each_change_is_synced_by_the_kernel_once, NAMED),
 	CASE(each_change_out_of_sight_leaves_the_file_to_the_kernel, NAMED),
 	CASE(each_mapping_of_a_written_file_is_synced, SMALL),
-	CASE(write_that_sleeps_is_owed_at_its_end, SMALL),
+	CASE(write_that_sleeps_is_pending_at_its_end, SMALL),
 	END_OF_CASES,
 };

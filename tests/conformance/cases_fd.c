@@ -164,7 +164,7 @@ static void closed_and_reused_descriptor(void)
 	CHECK(other == fd);
 	second = map_closed(other);
 	store_pages(map, NR_PAGES, 'b');
-	CHECK(!fsync(other)); // owes nothing to the first file
+	CHECK(!fsync(other)); // nothing of the first file is pending
 	check_tracks(map, 'c');
 	check_tracks(second, 'e');
 	CHECK(pages_are(map, NR_PAGES, 'd') && pages_are(second, NR_PAGES, 'f'));

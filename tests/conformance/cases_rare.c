@@ -94,8 +94,8 @@ static void open_that_truncates(void)
 	check_opened(by_fopen, 'j');
 }
 
-// The msync after it owes the kernel's part, however little was stored.
-static void open_that_truncates_owes_the_kernel(void)
+// The msync after it has to call the kernel, however little was stored.
+static void open_that_truncates_leaves_a_kernel_sync_pending(void)
 {
 	int fd = named_file_new(FILE_SIZE, opened_path), again;
 	char *map = map_closed(fd);
@@ -375,7 +375,7 @@ static void shmat_over_tracked(void)
 
 const struct test_case cases_rare[] = {
 	CASE(open_that_truncates, NAMED),
-	CASE(open_that_truncates_owes_the_kernel, NAMED),
+	CASE(open_that_truncates_leaves_a_kernel_sync_pending, NAMED),
 	CASE(fallocate_that_shifts, DIRECTORY),
 	CASE(sync_and_syncfs_flush, ALL),
 	CASE(sync_file_range_flushes_the_range, SMALL),

@@ -452,7 +452,7 @@ static void *fsync_once(void *arg)
 	return NULL;
 }
 
-// What write(2) has brought is owed to the kernel until a kernel sync that began later has returned: an msync that comes
+// What write(2) has brought is pending until a kernel sync that began later has returned: an msync that comes
 // while another thread's fsync is still under way goes to the kernel itself.
 static void msync_while_an_fsync_runs(void)
 {
@@ -482,7 +482,7 @@ static void msync_while_an_fsync_runs(void)
 	CHECK(!fsync(syncer.fd));
 	before = nr_kernel_syncs();
 	sync_all(map, FILE_SIZE);
-	COUNTED(nr_kernel_syncs() == before || mode_of(map) == DAXSYNC_MODE_KERNEL); // nothing is owed any more
+	COUNTED(nr_kernel_syncs() == before || mode_of(map) == DAXSYNC_MODE_KERNEL); // nothing is pending any more
 }
 
 static void *map_in_a_loop(void *arg)

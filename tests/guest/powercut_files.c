@@ -253,7 +253,7 @@ static void *store_slowly(void *arg)
 	return NULL;
 }
 
-// What is stored while other syncs run, the last sync owes all the same.
+// What is stored while other syncs run, the last sync must make durable all the same.
 static int apply_race(struct work *work, const struct op *op)
 {
 	struct storing storing = {.work = work, .op = op};

@@ -246,9 +246,9 @@ inline flush()
 inline sync()
 {
 #ifdef CAUGHT
-	atomic { owed = stored; inside++ };
+	atomic { required = stored; inside++ };
 #else
-	owed = stored;
+	required = stored;
 #endif
 #ifdef KWRITE
 	asked = (kwriters == 0 -> nr_kwrites : NOBODY);
@@ -382,14 +382,14 @@ flushed:
 #endif
 	atomic {
 		if
-		:: !err && owed > promised -> promised = owed
+		:: !err && required > promised -> promised = required
 		:: else
 		fi;
 #ifdef CAUGHT
 		inside--;
 		assert(inside != 0 || durable >= promised || complained);
 #endif
-		owed = 0; due = false; err = false; failed = false; closed = false
+		required = 0; due = false; err = false; failed = false; closed = false
 #ifdef KWRITE
 		; asked = 0
 #endif
@@ -440,7 +440,7 @@ copied:	now = 0
 #ifdef KWRITE
 inline kernel_part()
 {
-	debt = changes;
+	pending = changes;
 	before = nr_kwrites;
 	kernel_copy();
 #ifdef BREAK_MARK_CLEARED
@@ -455,10 +455,10 @@ inline kernel_part()
 #endif
 	atomic {
 		if
-		:: debt > synced -> synced = debt
+		:: pending > synced -> synced = pending
 		:: else
 		fi;
-		debt = 0; before = 0
+		pending = 0; before = 0
 	}
 }
 #endif
@@ -488,10 +488,10 @@ end:	do
 
 proctype Syncer(byte s)
 {
-	byte t = s, q, owed, now;
+	byte t = s, q, required, now;
 	bool due, closed, failed, err;
 #ifdef KWRITE
-	byte asked, debt, before;
+	byte asked, pending, before;
 #endif
 #ifdef PROCESSES
 	byte seen;
@@ -537,7 +537,7 @@ end:	do
 
 proctype Fsyncer()
 {
-	byte t = 2, q, owed, now, debt, before;
+	byte t = 2, q, required, now, pending, before;
 
 end:	do
 	:: kernel_part()
@@ -549,7 +549,7 @@ end:	do
 /* A process that announces itself, stores and syncs, and leaves nothing behind. */
 proctype Other()
 {
-	byte s = 1, t = 1, q = 1, owed, now, seen;
+	byte s = 1, t = 1, q = 1, required, now, seen;
 	bool due, closed, failed, err, leaving;
 
 	announced++;

@@ -799,7 +799,7 @@ Test(sync, a_page_in_no_readable_mapping_is_left_to_the_kernel)
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect(has(DXS_DIRTY, 3));
 	cr_expect_not(has(DXS_FLUSHING, 3));
-	cr_expect(dxs_file_owes_kernel(file));
+	cr_expect(dxs_file_kernel_sync_pending(file));
 }
 
 Test(sync, a_device_has_no_kernel_to_leave_a_page_to)
@@ -824,7 +824,7 @@ Test(sync, a_fault_for_lack_of_permission_is_left_to_the_kernel)
 	cr_expect(has(DXS_DIRTY, 3));
 	cr_expect_not(has(DXS_DIRTY, 5));
 	cr_expect_eq(bytes_flushed(), 4096);
-	cr_expect(dxs_file_owes_kernel(file));
+	cr_expect(dxs_file_kernel_sync_pending(file));
 }
 
 static int discover_marks(struct dxs_map *at)
@@ -840,7 +840,7 @@ Test(sync, what_discovery_marks_is_flushed_by_the_same_sync)
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect_eq(bytes_flushed(), 4096);
 	cr_expect(is_clean(0, PAGES - 1));
-	cr_expect_not(dxs_file_owes_kernel(file));
+	cr_expect_not(dxs_file_kernel_sync_pending(file));
 }
 
 Test(sync, while_a_mapping_is_not_known_all_of_them_are_looked_at)
@@ -867,7 +867,7 @@ Test(sync, a_discovery_that_fails_makes_the_kernel_follow)
 	on_discover = discover_fails;
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect_eq(dxs_file_mode(file), DXS_MODE_KERNEL);
-	cr_expect(dxs_file_owes_kernel(file));
+	cr_expect(dxs_file_kernel_sync_pending(file));
 }
 
 Test(sync, an_engine_that_lost_its_hold_makes_the_kernel_follow)

@@ -73,7 +73,7 @@ byte() { # DIRECTORY
 	expect 'no page is flushed' "$(counter pages_flushed)" -eq 0
 	expect 'a fence for each sync' "$(counter fences)" -eq "$(counter syncs)"
 	expect 'two syncs for each commit' "$(counter syncs)" -ge $((2 * nr_ops / batch))
-	expect 'of all these one is the kernel'\''s, as is owed to a new mapping' "$(counter kernel_syncs)" -eq 1
+	expect 'of all these one is the kernel'\''s, as is pending for a new mapping' "$(counter kernel_syncs)" -eq 1
 	expect 'which strace saw, and no other' "$(grep -c sync /tmp/strace)" -eq 1
 	expect 'the content' "$(content "$1/db")" = right
 
