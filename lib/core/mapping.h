@@ -26,7 +26,7 @@ struct dxs_map {
 	bool is_fresh;  // a new mapping whose address nobody knows yet: no store can have met it
 	struct dxs_file *file;
 	const struct dxs_engine *engine; // what tracks stores here; NULL: nothing does
-	_Atomic bool going;              // the kernel is about to take it away: traps wait (M10)
+	_Atomic bool frozen;             // the kernel is about to change or remove it: traps wait (M10)
 	struct dxs_mutex mutex;          // of the engine: opening all of it, and saying that it is known again
 	uint64_t nr_reopened;            // how often all of it was opened; under mutex
 	_Atomic bool loose;              // counted in the file's nr_loose; changes under mutex

@@ -66,20 +66,20 @@ static bool pin_some(struct dxs_pin *pin, uintptr_t *at, uintptr_t end)
 {
 	unsigned section = dxs_maps_enter();
 	struct dxs_map *map;
-	bool going = false;
+	bool frozen = false;
 
 	while (pin->nr < DXS_PINS && *at < end && (map = dxs_maps_first(*at, end))) {
 		uintptr_t from = map->addr > *at ? map->addr : *at;
 
-		going = atomic_load(&map->going);
-		if (going)
+		frozen = atomic_load(&map->frozen);
+		if (frozen)
 			break;
 		*at = dxs_map_end(map);
 		if (map->engine)
 			map_pin(pin, map, dxs_map_pgoff(map, from), dxs_map_pgoff(map, (*at < end ? *at : end) - 1));
 	}
 	dxs_maps_exit(section);
-	return !going;
+	return !frozen;
 }
 
 void dxs_pin(struct dxs_pin *pin, void *addr, size_t len)

@@ -60,7 +60,7 @@ struct sync {
 	uint64_t first, last;          // entries, rounded outwards
 	int err;                       // the first error
 	bool partial;                  // some range begins or ends inside an entry
-	bool close_all;                // the mapping is going: close whatever the policy says
+	bool close_all;                // the mapping is frozen: close whatever the policy says
 	bool close_none;               // the file is being handed over
 	bool exclusive;                // no other sync of this file runs
 	bool checked;                  // the handlers are in place

@@ -115,8 +115,8 @@ static enum dxs_trap trap_store(uintptr_t addr)
 
 	if (!map || !map->engine || !(map->prot & PROT_WRITE)) {
 		result = DXS_TRAP_FOREIGN;
-	} else if (atomic_load(&map->going)) { // partner: dxs_change_shut()
-		result = DXS_TRAP_GOING;
+	} else if (atomic_load(&map->frozen)) { // partner: dxs_change_freeze()
+		result = DXS_TRAP_FROZEN;
 	} else {
 		dxs_count(traps, 1);
 		dxs_file_count(map->file, traps, 1);
@@ -127,15 +127,15 @@ static enum dxs_trap trap_store(uintptr_t addr)
 	return result;
 }
 
-// Whether a fault that is no trap hit a mapping that is being taken away: GOING, or FOREIGN.
-static enum dxs_trap look(uintptr_t addr)
+// Whether a fault that is no trap hit a mapping that is frozen: FROZEN, or FOREIGN.
+static enum dxs_trap fault_classify(uintptr_t addr)
 {
 	unsigned section = dxs_maps_enter();
 	struct dxs_map *map = dxs_maps_find(addr);
-	bool going = map && atomic_load(&map->going);
+	bool frozen = map && atomic_load(&map->frozen);
 
 	dxs_maps_exit(section);
-	return going ? DXS_TRAP_GOING : DXS_TRAP_FOREIGN;
+	return frozen ? DXS_TRAP_FROZEN : DXS_TRAP_FOREIGN;
 }
 
 static bool is_open(uintptr_t addr)
@@ -144,7 +144,7 @@ static bool is_open(uintptr_t addr)
 	struct dxs_map *map = dxs_maps_find(addr);
 	uint64_t mask = 0;
 
-	if (map && map->engine && !atomic_load(&map->going))
+	if (map && map->engine && !atomic_load(&map->frozen))
 		map->engine->writable(map, addr & ~(dxs_file_page_size(map->file) - 1), 1, &mask);
 	dxs_maps_exit(section);
 	return mask;
@@ -201,7 +201,7 @@ void dxs_trap_change(void)
 		dxs_futex_wake(&changes, INT32_MAX);
 }
 
-// For a fault by signal that is no trap and hit nothing that is going: whether it is the application's after all. The
+// For a fault by signal that is no trap and hit nothing that is frozen: whether it is the application's after all. The
 // mapping may have changed between the fault and the look; so the first time the instruction is tried again, when no
 // change is under way, and only the same fault once more, with no change in between, is the application's. A thread that
 // faults in the middle of its own change would wait for itself: it has to crash.
@@ -236,7 +236,7 @@ void dxs_trap_reset(void)
 
 static bool answer(uintptr_t addr, bool is_trap)
 {
-	enum dxs_trap result = is_trap ? dxs_trap_signal(addr) : look(addr);
+	enum dxs_trap result = is_trap ? dxs_trap_signal(addr) : fault_classify(addr);
 
 	if (result == DXS_TRAP_OPENED)
 		return true;

@@ -8,7 +8,7 @@
 
 enum dxs_trap {
 	DXS_TRAP_OPENED,  // marked and opened: the store can be tried again
-	DXS_TRAP_GOING,   // the mapping is being taken away: try again when that is over (dxs_trap_wait)
+	DXS_TRAP_FROZEN,  // the mapping is being changed or removed: try again when that is over (dxs_trap_wait)
 	DXS_TRAP_FOREIGN, // not a tracked page, or not closed: the application's own fault
 };
 

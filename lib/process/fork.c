@@ -13,9 +13,9 @@
 //       who sees `forks` (writers.c, W.8).
 //   F.2 So the child's memory may be a copy of a change of mappings that is half done. The table is replaced in one step,
 //       and what it leads to is freed only when it is out of the table. A mapping that is about to be taken away, moved or
-//       protected is `going` from before the kernel's call to behind the change of the table: the child lets it go, and what
-//       is left of it gets the program's protection. A new mapping is open until it is in the table; if it has no place in
-//       the registry of writers yet, the child lets it go too, and takes one when it maps the file itself. What
+//       protected is `frozen` from before the kernel's call to behind the change of the table: the child lets it go, and
+//       what is left of it gets the program's protection. A new mapping is open until it is in the table; if it has no
+//       place in the registry of writers yet, the child lets it go too, and takes one when it maps the file itself. What
 //       follows from the table is made anew from it. Memory that was about to be freed is lost.
 //   F.3 The allocator may have been left in the middle too (alloc.h, forked).
 //
@@ -129,7 +129,7 @@ static void file_begin(struct dxs_file *file)
 static bool map_begin(struct dxs_map *map, bool half_done)
 {
 	map->mutex = (struct dxs_mutex){.rank = DXS_RANK_MAP};
-	if (!atomic_load(&map->going) && (!half_done || map->file->writers.registered)) {
+	if (!atomic_load(&map->frozen) && (!half_done || map->file->writers.registered)) {
 		if (map->engine)
 			map->engine->in_child(map);
 		map->engine = NULL;

@@ -126,7 +126,7 @@ static bool map_split(struct dxs_map *map, uintptr_t at)
 {
 	struct dxs_map *part[2] = {map_part(map, map->addr, at), map_part(map, at, dxs_map_end(map))};
 
-	atomic_store(&map->going, true);
+	atomic_store(&map->frozen, true);
 	dxs_maps_synchronize(); // no trap changes what the parts take over
 	if (!parts_settle(part, map)) {
 		dxs_free(part[0]);
@@ -158,16 +158,16 @@ void dxs_change_split(uintptr_t addr)
 // Without an engine there is nothing that a store could be missed by, the kernel knows it (mode kernel) or it is durable
 // (mode byte), and nobody may be there to take the SIGSEGV of a store that would have to wait. A device in mode kernel
 // has no kernel that would know.
-static bool can_be_shut(const struct dxs_map *map)
+static bool can_be_frozen(const struct dxs_map *map)
 {
 	return map->engine || (map->file->is_device && dxs_signals_own(SIGSEGV));
 }
 
 // M10: no store to the map completes any more. The page tables of parts that were never closed are not looked at:
 // the whole mapping loses its write permission in one call.
-void dxs_map_shut(struct dxs_map *map)
+void dxs_map_freeze(struct dxs_map *map)
 {
-	if (!(map->prot & PROT_WRITE) || !can_be_shut(map))
+	if (!(map->prot & PROT_WRITE) || !can_be_frozen(map))
 		return;
 	dxs_trap_closing();
 	if (dxs_sys_mprotect((void *)map->addr, map->len,
@@ -176,7 +176,7 @@ void dxs_map_shut(struct dxs_map *map)
 	dxs_trap_closed();
 }
 
-int dxs_change_shut(uintptr_t addr, uintptr_t end)
+int dxs_change_freeze(uintptr_t addr, uintptr_t end)
 {
 	struct dxs_map *map;
 	int err = 0;
@@ -187,13 +187,13 @@ int dxs_change_shut(uintptr_t addr, uintptr_t end)
 	dxs_change_split(end);
 	dxs_for_each_map (map, addr, end) {
 		dxs_change_lock(map->file);
-		atomic_store(&map->going, true); // partner: trap_store
+		atomic_store(&map->frozen, true); // partner: trap_store
 	}
-	dxs_maps_synchronize(); // traps that did not see `going` are over
+	dxs_maps_synchronize(); // traps that did not see `frozen` are over
 	dxs_for_each_map (map, addr, end) {
 		int ret;
 
-		dxs_map_shut(map);
+		dxs_map_freeze(map);
 		ret = dxs_sync_range_locked(map->file, dxs_map_off(map), dxs_map_off(map) + map->len);
 		err = err ? err : ret;
 	}
@@ -209,7 +209,7 @@ int dxs_change_begin(struct dxs_change *change, uintptr_t addr, size_t len)
 	dxs_inside++;
 	dxs_registry_lock();
 	dxs_trap_change();
-	return len ? dxs_change_shut(addr, change->end) : 0;
+	return len ? dxs_change_freeze(addr, change->end) : 0;
 }
 
 // Whether a call that has failed has taken a mapping away all the same: an mmap with MAP_FIXED does, when the file system
@@ -219,7 +219,7 @@ static bool is_unmapped(const struct dxs_map *map)
 	return dxs_sys6(SYS_msync, (long)map->addr, (long)map->len, MS_ASYNC, 0, 0, 0) == -ENOMEM;
 }
 
-// The protection that the application has set, after dxs_map_shut().
+// The protection that the application has set, after dxs_map_freeze().
 void dxs_map_restore(struct dxs_map *map)
 {
 	int err;
@@ -248,7 +248,7 @@ void dxs_change_commit(struct dxs_change *change, bool gone)
 			continue;
 		}
 		dxs_map_restore(map);
-		atomic_store(&map->going, false);
+		atomic_store(&map->frozen, false);
 	}
 }
 

@@ -4,7 +4,7 @@
 // CONCURRENCY
 //   One change at a time (the registry's lock). A change takes the maps_lock of each file it touches exclusively, so
 //   no sync uses an address that is about to go, and gives it back when the kernel call is over. It waits for traps
-//   in flight with dxs_maps_synchronize(). A trap that comes later finds the mapping `going` and waits until it is
+//   in flight with dxs_maps_synchronize(). A trap that comes later finds the mapping `frozen` and waits until it is
 //   not: then the store finds what the kernel has put there.
 #ifndef DXS_CHANGE_H
 #define DXS_CHANGE_H
@@ -30,7 +30,7 @@ struct dxs_change {
 int dxs_change_begin(struct dxs_change *change, uintptr_t addr, size_t len);
 
 // The same for a second range of a change that has begun.
-int dxs_change_shut(uintptr_t addr, uintptr_t end);
+int dxs_change_freeze(uintptr_t addr, uintptr_t end);
 
 // After the kernel call: forgets the mappings if they are `gone`, else puts them back as they were.
 void dxs_change_commit(struct dxs_change *change, bool gone);
@@ -45,7 +45,7 @@ void dxs_change_split(uintptr_t addr);
 
 // Inside a change. No store to the map completes any more; the protection that the application has set, after that; the
 // map is in no table any more (gone: nor mapped).
-void dxs_map_shut(struct dxs_map *map);
+void dxs_map_freeze(struct dxs_map *map);
 void dxs_map_restore(struct dxs_map *map);
 void dxs_map_forget(struct dxs_map *map, bool gone);
 

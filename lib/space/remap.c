@@ -105,7 +105,7 @@ static void *mremap_known(uintptr_t addr, size_t old_len, size_t new_len, int fl
 	if (fixed) {
 		target = (struct dxs_change){.addr = (uintptr_t)new_addr,
 					     .end = (uintptr_t)new_addr + dxs_round_up(new_len, DXS_PAGE_SIZE)};
-		dxs_change_shut(target.addr, target.end);
+		dxs_change_freeze(target.addr, target.end);
 	}
 	one = is_one(addr, addr + span);
 	engines_leave(addr, addr + span);
@@ -141,7 +141,7 @@ static void *mremap_shrink(uintptr_t addr, size_t old_len, size_t new_len, int f
 	change.addr = addr + dxs_round_up(new_len, page);
 	change.end = addr + dxs_round_up(old_len, page);
 	if (change.addr < change.end)
-		dxs_change_shut(change.addr, change.end);
+		dxs_change_freeze(change.addr, change.end);
 	ret = sys_mremap((void *)addr, old_len, new_len, flags, NULL);
 	dxs_change_commit(&change, !dxs_is_err(ret));
 	dxs_change_end(&change);

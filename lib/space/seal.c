@@ -20,14 +20,14 @@ static int let_go(struct dxs_map *map, const char *reason)
 	if (!map->engine)
 		return 0;
 	dxs_change_lock(map->file);
-	atomic_store(&map->going, true);
+	atomic_store(&map->frozen, true);
 	dxs_maps_synchronize();
 	err = map->engine->open_all(map);
 	if (!err) {
 		map->engine->detach(map, false);
 		map->engine = NULL;
 	}
-	atomic_store(&map->going, false);
+	atomic_store(&map->frozen, false);
 	return err;
 }
 

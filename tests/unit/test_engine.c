@@ -286,9 +286,9 @@ BOTH(a_fault_that_waited_for_a_change_is_tried_again)
 {
 	uintptr_t addr = dxs_map_addr(&map, 3);
 
-	atomic_store(&map.going, true);
-	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_GOING);
-	atomic_store(&map.going, false);
+	atomic_store(&map.frozen, true);
+	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FROZEN);
+	atomic_store(&map.frozen, false);
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED, "nobody has opened it for this thread yet");
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FOREIGN);
 }

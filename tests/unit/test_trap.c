@@ -206,8 +206,8 @@ Test(trap, without_memory_for_a_mark_the_kernel_syncs_and_all_is_open)
 
 Test(trap, a_mapping_that_goes_is_waited_for)
 {
-	atomic_store(&map.going, true);
-	cr_expect_eq(store(5), DXS_TRAP_GOING);
+	atomic_store(&map.frozen, true);
+	cr_expect_eq(store(5), DXS_TRAP_FROZEN);
 	cr_expect_eq(nr_calls + nr_all, 0);
 	cr_expect_not(is_dirty(5));
 }
@@ -231,7 +231,7 @@ Test(trap, a_fault_in_a_change_of_ones_own_is_not_waited_for)
 
 	cr_assert_eq(dxs_trap_install(0), 0);
 	answer = atomic_load(&dxs_fault_answer);
-	atomic_store(&map.going, true);
+	atomic_store(&map.frozen, true);
 	dxs_trap_change();
 	cr_expect_not(answer(map.addr, true), "of what is being changed");
 	cr_expect_not(answer(8, true), "of what nobody has mapped");
