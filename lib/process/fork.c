@@ -47,7 +47,7 @@
 #include "report/unserved.h"
 #include "signal/signals.h"
 #include "space/change.h"
-#include "space/strangers.h"
+#include "space/preexisting.h"
 
 static _Atomic uint32_t *parent_word; // 1; 0 in a child
 static _Atomic int owner;             // the process whose state this is
@@ -101,7 +101,7 @@ static void child_loses(struct dxs_map *map)
 	struct dxs_vma_reader reader;
 	struct dxs_vma vma;
 
-	dxs_strangers_left();
+	dxs_preexisting_left();
 	if (dxs_vma_open(&reader))
 		return;
 	while (dxs_vma_next(&reader, &vma) && vma.addr < dxs_map_end(map)) {
@@ -148,7 +148,7 @@ static void maps_begin(bool half_done)
 	uintptr_t addr = 0;
 
 	if (half_done)
-		dxs_strangers_left(); // what was about to come into the table
+		dxs_preexisting_left(); // what was about to come into the table
 	while (!without_memory && (file = dxs_maps_next_file(file)))
 		file_begin(file);
 	while ((map = dxs_maps_first(addr, UINTPTR_MAX))) {

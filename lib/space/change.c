@@ -13,7 +13,7 @@
 #include "engine/budget.h"
 #include "signal/sigmask.h"
 #include "signal/signals.h"
-#include "space/strangers.h"
+#include "space/preexisting.h"
 #include "space/track.h"
 
 static struct dxs_file *changing; // files that this change has locked, and holds; under the registry's lock
@@ -78,7 +78,7 @@ static void map_release(struct dxs_map *map, bool gone)
 void dxs_map_forget(struct dxs_map *map, bool gone)
 {
 	if (!gone)
-		dxs_strangers_left();
+		dxs_preexisting_left();
 	dxs_maps_replace(&map, 1, NULL, 0);
 	map_release(map, gone);
 }

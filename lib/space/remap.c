@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "core/engine.h"
 #include "space/change.h"
-#include "space/strangers.h"
+#include "space/preexisting.h"
 #include "space/track.h"
 
 static void *sys_mremap(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
@@ -32,7 +32,7 @@ static void moved_track(const struct moved *moved, uintptr_t addr, size_t len)
 	if (!map || dxs_map_add(map)) {
 		dxs_free(map);
 		dxs_file_to_kernel(moved->file, "no memory to track a moved mapping");
-		dxs_strangers_left();
+		dxs_preexisting_left();
 		return;
 	}
 	dxs_file_get(moved->file);
@@ -82,7 +82,7 @@ static void files_leave(uintptr_t addr, uintptr_t end)
 {
 	struct dxs_map *map;
 
-	dxs_strangers_left();
+	dxs_preexisting_left();
 	dxs_for_each_map (map, addr, end)
 		dxs_file_to_kernel(map->file, "several mappings were moved in one call");
 }

@@ -27,7 +27,7 @@
 #include "signal/signals.h"
 #include "space/change.h"
 #include "space/mode.h"
-#include "space/strangers.h"
+#include "space/preexisting.h"
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
 
@@ -218,16 +218,16 @@ static void sync_check(struct dxs_file *file, uintptr_t addr, size_t len)
 		dxs_file_to_kernel(file, "a mapping that was made without MAP_SYNC");
 }
 
-static void stranger_add(const struct dxs_vma *stranger, void *arg)
+static void preexisting_add(const struct dxs_vma *vma, void *arg)
 {
 	struct dxs_file *file = arg;
 	struct dxs_map *map;
 
-	if (dxs_maps_first(stranger->addr, stranger->addr + stranger->len))
+	if (dxs_maps_first(vma->addr, vma->addr + vma->len))
 		return;
-	sync_check(file, stranger->addr, stranger->len);
+	sync_check(file, vma->addr, vma->len);
 	atomic_store(&file->is_plain_memory, false); // what was asked for there is not known
-	map = dxs_map_make(file, stranger->addr, stranger->len, stranger->prot, MAP_SHARED, stranger->off);
+	map = dxs_map_make(file, vma->addr, vma->len, vma->prot, MAP_SHARED, vma->off);
 	if (!map || dxs_map_add(map)) {
 		dxs_free(map);
 		dxs_file_to_kernel(file, "a mapping made earlier cannot be tracked");
@@ -251,7 +251,8 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 			   const struct dxs_candidate *candidate)
 {
 	struct dxs_file *file = dxs_maps_file(dxs_identity_dev(&candidate->st), dxs_identity_ino(&candidate->st));
-	bool is_new = !file, strangers = is_new && dxs_strangers_possible(addr); // before the library's own are made
+	bool is_new = !file,
+	     preexisting = is_new && dxs_preexisting_possible(addr); // before the library's own are made
 	bool is_made = false;
 	struct dxs_map *map;
 
@@ -265,14 +266,14 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 			dxs_file_to_kernel(file, "no memory to track a mapping");
 		if (file)
 			dxs_file_put(file);
-		dxs_strangers_left();
+		dxs_preexisting_left();
 		return DXS_MODE_KERNEL;
 	}
 	dxs_change_lock(file);
 	if (!candidate->is_plain_memory)
 		atomic_store(&file->is_plain_memory, false);
 	if (dxs_map_add(map)) {
-		dxs_strangers_left();
+		dxs_preexisting_left();
 		dxs_free(map);
 		dxs_file_put(file);
 		return DXS_MODE_KERNEL;
@@ -290,8 +291,8 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 	map->is_fresh = candidate->is_fresh;
 	dxs_map_attach(map);
 	map->is_fresh = false;
-	if (strangers && dxs_file_own_mode(file) != DXS_MODE_KERNEL &&
-	    dxs_strangers(addr, stranger_add, file)) // M1: mappings that were made before we looked
+	if (preexisting && dxs_file_own_mode(file) != DXS_MODE_KERNEL &&
+	    dxs_preexisting_each(addr, preexisting_add, file)) // M1: mappings that were made before we looked
 		dxs_file_to_kernel(file, "other mappings of the file cannot be looked for");
 	dxs_map_note(map);
 	return dxs_file_mode(file);
@@ -308,7 +309,7 @@ static void note_pass(struct dxs_candidate *candidate, int prot, size_t len, int
 	bool is_noted = dxs_config.stats[0] || dxs_config.watch;
 
 	if (S_ISREG(candidate->st.st_mode) && !dxs_config_wants(candidate->path))
-		dxs_strangers_left();
+		dxs_preexisting_left();
 	else
 		candidate->is_unserved = S_ISREG(candidate->st.st_mode) && prot & PROT_WRITE;
 	if (!(prot & PROT_WRITE))
@@ -402,7 +403,7 @@ static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dx
 		candidate->reason = "a mapping that was made without MAP_SYNC";
 	}
 	candidate->is_plain_memory = false; // what was asked for there before is not known
-	dxs_strangers_left();               // nor what else was mapped, if it was not by a hook
+	dxs_preexisting_left();             // nor what else was mapped, if it was not by a hook
 	track((uintptr_t)addr, len, prot, MAP_SHARED, fd, off, candidate);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// strangers.c: mappings that the library did not see being made.
+// preexisting.c: mappings that the library did not see being made.
 //
 // Identity is compared as the file itself shows it, device and inode in one piece: the device there need not be
 // stat's (btrfs, overlayfs), so the mapping at a known address tells what to look for.
-#include "space/strangers.h"
+#include "space/preexisting.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "core/mapping.h"
 
 enum { UNKNOWN, NONE, SOME };
-static _Atomic int strangers;
+static _Atomic int untracked;
 
 // Of a file: "dev:dev inode", which is 0 if there is none.
 static bool is_of_file(const struct dxs_vma *line)
@@ -35,20 +35,20 @@ static bool any_there(uintptr_t addr)
 	return found;
 }
 
-bool dxs_strangers_possible(uintptr_t addr)
+bool dxs_preexisting_possible(uintptr_t addr)
 {
 	int unknown = UNKNOWN;
 
 	if (!dxs_sees_all)
 		return true;
-	if (atomic_load(&strangers) == UNKNOWN) // unless some are left meanwhile
-		atomic_compare_exchange_strong(&strangers, &unknown, any_there(addr) ? SOME : NONE);
-	return atomic_load(&strangers) == SOME;
+	if (atomic_load(&untracked) == UNKNOWN) // unless some are left meanwhile
+		atomic_compare_exchange_strong(&untracked, &unknown, any_there(addr) ? SOME : NONE);
+	return atomic_load(&untracked) == SOME;
 }
 
-void dxs_strangers_left(void)
+void dxs_preexisting_left(void)
 {
-	atomic_store(&strangers, SOME);
+	atomic_store(&untracked, SOME);
 }
 
 static bool identity_find(uintptr_t addr, char *identity, size_t size)
@@ -108,7 +108,7 @@ int dxs_mapped_from(uintptr_t addr, size_t len, int fd, size_t page, off_t off, 
 	return at >= end ? 0 : -EINVAL;
 }
 
-int dxs_strangers(uintptr_t addr, void (*fn)(const struct dxs_vma *stranger, void *arg), void *arg)
+int dxs_preexisting_each(uintptr_t addr, void (*fn)(const struct dxs_vma *vma, void *arg), void *arg)
 {
 	char identity[sizeof(((struct dxs_vma *)0)->identity)];
 	struct dxs_vma_reader reader;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test_strangers.c: finding the other shared writable mappings of a file.
+// test_preexisting.c: finding the other shared writable mappings of a file.
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "proc/vma.h"
-#include "space/strangers.h"
+#include "space/preexisting.h"
 
 #define PAGE 4096
 #define FOUND_MAX 16
@@ -16,23 +16,23 @@
 static struct dxs_vma found[FOUND_MAX];
 static unsigned nr_found;
 
-static void note(const struct dxs_vma *stranger, void *arg)
+static void note(const struct dxs_vma *vma, void *arg)
 {
 	cr_expect_eq(arg, found);
 	if (nr_found < FOUND_MAX)
-		found[nr_found] = *stranger;
+		found[nr_found] = *vma;
 	nr_found++;
 }
 
-static int look(const void *addr)
+static int each_of(const void *addr)
 {
 	nr_found = 0;
-	return dxs_strangers((uintptr_t)addr, note, found);
+	return dxs_preexisting_each((uintptr_t)addr, note, found);
 }
 
 static int file_of_pages(int pages)
 {
-	int fd = memfd_create("strangers", MFD_CLOEXEC);
+	int fd = memfd_create("preexisting", MFD_CLOEXEC);
 
 	cr_assert(fd >= 0 && !ftruncate(fd, pages * PAGE));
 	return fd;
@@ -56,11 +56,11 @@ static const struct dxs_vma *found_at(const char *addr)
 	return NULL;
 }
 
-Test(strangers, a_mapping_finds_itself)
+Test(preexisting, a_mapping_finds_itself)
 {
 	char *addr = map(file_of_pages(4), 3, PROT_READ | PROT_WRITE, MAP_SHARED, PAGE);
 
-	cr_assert_eq(look(addr + 2 * PAGE + 5), 0);
+	cr_assert_eq(each_of(addr + 2 * PAGE + 5), 0);
 	cr_assert_eq(nr_found, 1);
 	cr_expect_eq(found[0].addr, (uintptr_t)addr);
 	cr_expect_eq(found[0].len, 3 * PAGE);
@@ -69,7 +69,7 @@ Test(strangers, a_mapping_finds_itself)
 	cr_expect(found[0].shared);
 }
 
-Test(strangers, all_shared_writable_mappings_of_the_file_are_found_and_no_others)
+Test(preexisting, all_shared_writable_mappings_of_the_file_are_found_and_no_others)
 {
 	int fd = file_of_pages(8), other = file_of_pages(8);
 	char *known = map(fd, 1, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
@@ -79,7 +79,7 @@ Test(strangers, all_shared_writable_mappings_of_the_file_are_found_and_no_others
 	char *own = map(fd, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
 	char *others = map(other, 1, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
 
-	cr_assert_eq(look(known), 0);
+	cr_assert_eq(each_of(known), 0);
 	cr_expect_eq(nr_found, 3);
 	cr_expect_not_null(found_at(known));
 	cr_assert_not_null(found_at(far));
@@ -88,11 +88,11 @@ Test(strangers, all_shared_writable_mappings_of_the_file_are_found_and_no_others
 	cr_expect_null(found_at(read_only));
 	cr_expect_null(found_at(own));
 	cr_expect_null(found_at(others));
-	cr_assert_eq(look(read_only), 0, "also from a mapping that is not writable itself");
+	cr_assert_eq(each_of(read_only), 0, "also from a mapping that is not writable itself");
 	cr_expect_eq(nr_found, 3);
 }
 
-Test(strangers, a_deleted_file_with_a_strange_name_is_found)
+Test(preexisting, a_deleted_file_with_a_strange_name_is_found)
 {
 	char name[] = "/dev/shm/a b\n 00:00 1 (deleted)\\XXXXXX", *addr;
 	int fd = mkstemp(name);
@@ -103,18 +103,18 @@ Test(strangers, a_deleted_file_with_a_strange_name_is_found)
 	addr = map(fd, 1, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
 	map(fd, 1, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
 	unlink(name);
-	cr_assert_eq(look(addr), 0);
+	cr_assert_eq(each_of(addr), 0);
 	cr_expect_eq(nr_found, 2);
 }
 
-Test(strangers, an_address_without_a_mapping_is_an_error)
+Test(preexisting, an_address_without_a_mapping_is_an_error)
 {
-	cr_expect_eq(look((void *)16), -ENOENT);
+	cr_expect_eq(each_of((void *)16), -ENOENT);
 	cr_expect_eq(nr_found, 0);
 }
 
 // More lines than one read of /proc/self/maps gives.
-Test(strangers, many_mappings_are_all_read)
+Test(preexisting, many_mappings_are_all_read)
 {
 	enum { MANY = 500 };
 	int fd = file_of_pages(1);
@@ -122,6 +122,6 @@ Test(strangers, many_mappings_are_all_read)
 
 	for (int i = 0; i < MANY; i++)
 		addr = map(fd, 1, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
-	cr_assert_eq(look(addr), 0);
+	cr_assert_eq(each_of(addr), 0);
 	cr_expect_eq(nr_found, MANY);
 }
