@@ -18,7 +18,7 @@
 	X("flush-error", FLUSH_ERROR, "flushing a page fails with EIO")                                                \
 	X("close-error", CLOSE_ERROR, "closing pages fails")                                                           \
 	X("open-error", OPEN_ERROR, "opening pages fails with ENOMEM, as with no VMAs left, and all is opened")        \
-	X("slow-look", SLOW_LOOK, "looking at what is in memory takes 5 ms longer, in which traps and syncs come")     \
+	X("slow-scan", SLOW_SCAN, "a scan of what is in memory takes 5 ms longer, in which traps and syncs come")      \
 	X("no-putback", NO_PUTBACK, "a failed flush does not put the mark back")                                       \
 	X("no-trap-mark", NO_TRAP_MARK, "a trap opens a page without marking it")                                      \
 	X("one-mapping", ONE_MAPPING, "a sync closes a page in one of its mappings only")                              \

@@ -10,7 +10,7 @@
 //       open.
 //   E.4 discover() marks, in the file's tree, every entry of the range that can have been stored to in a part of the
 //       mapping that is not known: never closed, or opened by open_all() since. It closes that part, but for pinned
-//       leaves: close first, then look, then mark, then say that it is known, unless all was opened meanwhile.
+//       leaves: close first, then scan, then mark, then say that it is known, unless all was opened meanwhile.
 //   E.5 A trap is a signal in the storing thread, and reaches dxs_trap_signal(). A load is never a trap. The library has no
 //       thread of its own.
 //   E.6 open(), close() and writable() may be called with page locks held: they neither allocate nor wait for

@@ -37,7 +37,7 @@ struct dxs_file {
 	struct dxs_tree tree;
 	_Atomic uint64_t tree_counted; // bytes of it in the statistics
 	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
-	_Atomic uint32_t nr_loose;     // mappings of which some part may be open and not marked: a sync has to look
+	_Atomic uint32_t nr_loose;     // mappings of which some part may be open and not marked: a sync has to scan
 	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
 	bool is_mixed;                           // there were several
 	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)

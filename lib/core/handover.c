@@ -12,7 +12,7 @@
 //   moment ago, and all mappings have small entries, the file is handed over: all is opened, and a sync is the kernel's.
 //   Of a file of which nothing is known the first window says nothing: each page that will come back traps once then, and
 //   once more.
-//   Then nothing is seen of what comes back. So it is taken back from time to time, to look. Such a trial costs a flush of
+//   Then nothing is seen of what comes back. So it is taken back from time to time, as a trial. It costs a flush of
 //   each page that is mapped, which is not known clean, and two windows of traps. The stay at the kernel is as long as makes
 //   that a tenth of what the kernel costs meanwhile, and each vain trial doubles it, up to 8 times.
 //   How soon is soon, and the clock by which syncs are counted, are the policy's (policy.c).
@@ -91,9 +91,9 @@ static bool is_cold(struct dxs_file *file)
 
 static uint64_t stay(const struct dxs_file *file, uint64_t nr_cold)
 {
-	uint64_t look = nr_cold ? file->nr_mapped * WINDOW / nr_cold : 0;
+	uint64_t scan = nr_cold ? file->nr_mapped * WINDOW / nr_cold : 0;
 
-	return STAY + dxs_min64(look, STAY_MAX);
+	return STAY + dxs_min64(scan, STAY_MAX);
 }
 
 static bool decide_adaptive(struct dxs_file *file)

@@ -51,14 +51,14 @@ bool dxs_kept_add(struct dxs_file *file)
 }
 
 // The one with this identity, or any; NULL: none.
-static struct dxs_file *take(const struct dxs_look *look)
+static struct dxs_file *take(const struct dxs_file_state *state)
 {
 	struct dxs_file *file = NULL;
 	unsigned i, to = 0;
 
 	dxs_mutex_lock(&mutex);
 	for (i = 0; i < NR_KEPT; i++) {
-		if (kept[i] && !file && (!look || (kept[i]->dev == look->dev && kept[i]->ino == look->ino)))
+		if (kept[i] && !file && (!state || (kept[i]->dev == state->dev && kept[i]->ino == state->ino)))
 			file = kept[i];
 		else
 			kept[to++] = kept[i];
@@ -69,24 +69,24 @@ static struct dxs_file *take(const struct dxs_look *look)
 	return file;
 }
 
-static bool is_same(struct dxs_file *file, const struct dxs_look *look)
+static bool is_same(struct dxs_file *file, const struct dxs_file_state *state)
 {
-	return file->writers.born == look->born && file->writers.born_ns == look->born_ns &&
-	       file->page_shift == look->page_shift && (int)dxs_file_own_mode(file) == look->mode;
+	return file->writers.born == state->born && file->writers.born_ns == state->born_ns &&
+	       file->page_shift == state->page_shift && (int)dxs_file_own_mode(file) == state->mode;
 }
 
-struct dxs_file *dxs_kept_take(const struct dxs_look *look)
+struct dxs_file *dxs_kept_take(const struct dxs_file_state *state)
 {
-	struct dxs_file *file = take(look);
+	struct dxs_file *file = take(state);
 
 	if (!file)
 		return NULL;
-	if (!is_same(file, look) || !dxs_writers_return(&file->writers)) {
+	if (!is_same(file, state) || !dxs_writers_return(&file->writers)) {
 		dxs_file_destroy(file);
 		return NULL;
 	}
 	atomic_store(&file->refs, 1);
-	atomic_store(&file->size, look->size);
+	atomic_store(&file->size, state->size);
 	dxs_file_tell(file);
 	return file;
 }

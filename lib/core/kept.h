@@ -16,8 +16,8 @@ struct dxs_file;
 // Context: any with signals blocked.
 bool dxs_kept_add(struct dxs_file *file);
 
-// What a file looks like now that is mapped again.
-struct dxs_look {
+// What a file is like now that is mapped again.
+struct dxs_file_state {
 	dev_t dev;
 	ino_t ino;
 	uint64_t born, born_ns, size;
@@ -26,7 +26,7 @@ struct dxs_look {
 };
 
 // Gives it back, with one reference, if it is the same inode and can go on where it was. NULL: it has to be made.
-struct dxs_file *dxs_kept_take(const struct dxs_look *look);
+struct dxs_file *dxs_kept_take(const struct dxs_file_state *state);
 
 // Lets go of all, before the process ends or executes.
 void dxs_kept_drop(void);

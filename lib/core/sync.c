@@ -29,9 +29,9 @@
 #include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "core/look.h"
 #include "core/observer.h"
 #include "core/policy.h"
+#include "core/scan.h"
 #include "flush/flush.h"
 #include "report/stats.h"
 #include "signal/signals.h"
@@ -675,7 +675,7 @@ static void sync_once(struct sync *sync)
 //   H.3 It is handed over and taken back with sync_lock held exclusively. A sync finds it in one state from its first step
 //       to its last, the kernel's call included. Otherwise a sync of ours could flush lines that the kernel has flushed for
 //       another thread and not fenced: they look clean, as in M4 (model: HANDED_RELEASED).
-//   H.4 All of it is open then, so nothing is known clean when it is taken back: the first sync looks, as with a new
+//   H.4 All of it is open then, so nothing is known clean when it is taken back: the first sync scans, as with a new
 //       mapping (E.4), and has the kernel follow. A mapping that comes meanwhile is closed and marked as ever, and
 //       marks are never taken away.
 static void kernels_range(struct sync *sync, struct dxs_asked *asked)

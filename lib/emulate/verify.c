@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "core/look.h"
+#include "core/scan.h"
 #include "emulate/history.h"
 #include "emulate/image.h"
 #include "emulate/run.h"
@@ -90,7 +90,7 @@ static bool is_known(const struct dxs_file *file, uint64_t pgoff)
 }
 
 // The page's lock keeps traps and syncs away, but not a trap that opens all of a mapping (M5), nor the next sync's look at
-// it. Both leave a page that is not known, or one that the look has marked, and under the lock it stays so.
+// it. Both leave a page that is not known, or one that the scan has marked, and under the lock it stays so.
 static bool is_excused(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pgoff)
 {
 	return !is_known(file, pgoff) || dxs_leaf_get(leaf, DXS_DIRTY) & dxs_leaf_mask(leaf, pgoff, pgoff);

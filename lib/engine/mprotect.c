@@ -5,7 +5,7 @@
 //   A closed page has no write permission in its VMA. A store raises SIGSEGV in the storing thread, whose handler opens
 //   the page. Works on every file that can be mapped, DAX above all, and survives whatever a file system does to page
 //   tables; but each isolated open page costs two VMAs.
-//   A mapping starts `open_all`. The first sync closes it as a whole and looks which pages were touched; from then on
+//   A mapping starts `open_all`. The first sync closes it as a whole and scans which pages were touched; from then on
 //   what is open is what traps have opened. `open` has a bit for each entry; it decides what a trap opens and counts
 //   VMAs, and nothing else: what is dirty is in the tree's marks, what is writable in the kernel's VMAs.
 //   How much a trap opens (extent) adapts: sequential stores widen it, so does a shrinking budget of VMAs (budget.h), and
@@ -14,9 +14,9 @@
 //
 // CONCURRENCY
 //   E.2 mprotect excludes faults in flight (mmap_lock) and flushes the TLBs of all CPUs before it returns.
-//   E.4 discover() closes all before it looks. Two at once do the same work twice: closing a page that a trap has just
-//       opened leaves it closed and marked, which is harmless. A trap may open all while discover() looks. Then the
-//       look says nothing of what is stored from then on, and `open_all` has to stay: `nr_reopened`, counted by who
+//   E.4 discover() closes all before it scans. Two at once do the same work twice: closing a page that a trap has just
+//       opened leaves it closed and marked, which is harmless. A trap may open all while discover() scans. Then the
+//       scan says nothing of what is stored from then on, and `open_all` has to stay: `nr_reopened`, counted by who
 //       opens and compared by who would take `open_all` away, both under the mutex (model: REOPENED).
 //   P.1 The bits of a mapping and its protection change together, under the map's mutex, held across mprotect (which
 //       takes mmap_lock for writing anyway). Whoever takes it has all signals blocked, a trap included.
@@ -36,7 +36,7 @@
 #include "base/sys.h"
 #include "core/bitmap.h"
 #include "core/file.h"
-#include "core/look.h"
+#include "core/scan.h"
 #include "core/trap.h"
 #include "engine/budget.h"
 #include "engine/density.h"
@@ -205,7 +205,7 @@ static int mprotect_close(struct dxs_map *map, uintptr_t addr, size_t len)
 // M5: nothing is known clean from now on. Caller holds the map's mutex.
 static void forget(struct dxs_map *map)
 {
-	atomic_store(&map->protection->open_all, true); // before the opening; partner: the look in mprotect_discover
+	atomic_store(&map->protection->open_all, true); // before the opening; partner: the scan in mprotect_discover
 	map->nr_reopened++;
 	dxs_map_loosen(map);
 	bits_clear(map);
@@ -218,7 +218,7 @@ static int mprotect_open_all(struct dxs_map *map)
 	int err;
 
 	dxs_mutex_lock(&map->mutex);
-	forget(map); // then open: a sync that comes in between would not look (model: OPEN_FORGET)
+	forget(map); // then open: a sync that comes in between would not scan (model: OPEN_FORGET)
 	do
 		err = protect(map, map->addr, dxs_map_end(map), true);
 	while (err == -ENOMEM && dxs_budget_release());
@@ -384,7 +384,7 @@ static int mprotect_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	touched = map->is_fresh ? 0 : dxs_is_touched(map);
 	if (touched < 0)
 		return touched;
-	reopened = dxs_look_begun(map);
+	reopened = dxs_scan_begin(map);
 	dxs_mutex_lock(&map->file->pin_mutex);
 	err = close_all(map);
 	dxs_mutex_unlock(&map->file->pin_mutex);

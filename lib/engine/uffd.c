@@ -16,7 +16,7 @@
 //   E.2 After UFFDIO_WRITEPROTECT returns, no CPU holds a writable translation (Linux 6.12 mm/userfaultfd.c:
 //       change_protection and tlb_finish_mmu run inside the ioctl).
 //   E.4 discover() closes the whole chunk before it looks at the page tables. A store that completed before the
-//       close left its page populated, so the look finds it; one that comes after traps and marks itself. `armed` is
+//       close left its page populated, so the scan finds it; one that comes after traps and marks itself. `armed` is
 //       set last, so another sync that still sees the chunk unarmed does the same work again instead of trusting
 //       marks that are not there yet (model: ARM_FIRST). A trap may open all meanwhile: then nothing is armed, which
 //       `nr_reopened` tells, counted and compared under the map's mutex (model: REOPENED).
@@ -39,7 +39,7 @@
 #include "base/sys.h"
 #include "core/bitmap.h"
 #include "core/file.h"
-#include "core/look.h"
+#include "core/scan.h"
 #include "core/trap.h"
 #include "proc/pagemap.h"
 #include "report/stats.h"
@@ -304,11 +304,11 @@ static int close_part(struct dxs_map *map, uintptr_t start, uintptr_t end)
 	return uffd_close(map, start, end - start);
 }
 
-// E.4 for the part [start, end) of one chunk or more: close all but what is pinned (M9), look, mark, arm. `touched`:
+// E.4 for the part [start, end) of one chunk or more: close all but what is pinned (M9), scan, mark, arm. `touched`:
 // something was mapped there before, so that stores may have been made through entries that are not there any more.
 static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched)
 {
-	uint64_t reopened = dxs_look_begun(map);
+	uint64_t reopened = dxs_scan_begin(map);
 	int err = dxs_signals_check();
 
 	if (err)

@@ -64,12 +64,12 @@ void dxs_unserved_map(uintptr_t addr, size_t len, const char *reason)
 		return;
 	range[i].start = addr;
 	range[i].reason = reason;
-	atomic_store(&range[i].end, addr + len); // release: the other two; partner: dxs_unserved_look()
+	atomic_store(&range[i].end, addr + len); // release: the other two; partner: dxs_unserved_note()
 	atomic_store(&dxs_unserved_any_mapped, true);
 }
 
 // The name is asked for once, of the mapping that is there: to ask when it was made would be a call for each mmap.
-void dxs_unserved_look(uintptr_t start, uintptr_t end)
+void dxs_unserved_note(uintptr_t start, uintptr_t end)
 {
 	char path[sizeof(first)];
 	struct dxs_vma vma;

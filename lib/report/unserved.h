@@ -26,12 +26,12 @@ void dxs_unserved_map(uintptr_t addr, size_t len, const char *reason);
 
 // [start, end), in which nothing is tracked, is synced. Context: any.
 extern _Atomic bool dxs_unserved_any_mapped;
-void dxs_unserved_look(uintptr_t start, uintptr_t end);
+void dxs_unserved_note(uintptr_t start, uintptr_t end);
 
 static inline void dxs_unserved_synced(uintptr_t start, uintptr_t end)
 {
 	if (dxs_unlikely(atomic_load_explicit(&dxs_unserved_any_mapped, memory_order_relaxed))) // relaxed: a hint
-		dxs_unserved_look(start, end);
+		dxs_unserved_note(start, end);
 }
 
 // A forked child has nothing to say: what it inherits is the kernel's, always.

@@ -163,7 +163,7 @@ static void say_pages_do_not_fit(void)
 		dxs_warn("the kernel's pages are of %lu bytes, not of 4096: nothing is tracked", getauxval(AT_PAGESZ));
 }
 
-static void look_at_file_system(struct dxs_candidate *out, int fd)
+static void probe_file_system(struct dxs_candidate *out, int fd)
 {
 	struct statfs fs;
 
@@ -194,7 +194,7 @@ static void durable_verdict(struct dxs_candidate *out, char kind, dev_t dev)
 
 // Device DAX has no inode of its own: one device may have several nodes, so it is known by its number. Its entries are
 // as large as its alignment, below which nothing can be protected (drivers/dax/device.c, dev_dax_may_split, Linux 6.12).
-static void look_at_device(struct dxs_candidate *out)
+static void probe_device(struct dxs_candidate *out)
 {
 	dev_t dev = out->st.st_rdev;
 	uint64_t align = attribute_number('c', dev, "align");
@@ -209,7 +209,7 @@ static void look_at_device(struct dxs_candidate *out)
 	durable_verdict(out, 'c', dev);
 }
 
-void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
+void dxs_mode_probe(int fd, bool emulate, struct dxs_candidate *out)
 {
 	bool is_device;
 
@@ -233,9 +233,9 @@ void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out)
 		verdict(out, DXS_MODE_PASS, "excluded by configuration");
 		return;
 	}
-	look_at_file_system(out, fd);
+	probe_file_system(out, fd);
 	if (is_device)
-		look_at_device(out);
+		probe_device(out);
 	else if (is_dax(fd, out))
 		durable_verdict(out, 'b', out->st.st_dev);
 	else if (emulate)
@@ -339,7 +339,7 @@ void dxs_mode_explain(int fd, bool emulate, struct dxs_mode_verdict *out)
 {
 	struct dxs_candidate candidate = {0};
 
-	dxs_mode_look(fd, emulate, &candidate);
+	dxs_mode_probe(fd, emulate, &candidate);
 	*out = (struct dxs_mode_verdict){dxs_mode_name(candidate.mode), "none", candidate.reason};
 	if (candidate.mode > DXS_MODE_KERNEL)
 		engine_try(fd, &candidate, out);

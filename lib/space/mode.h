@@ -32,7 +32,7 @@ bool dxs_mode_is_possible(void);
 #pragma GCC visibility pop
 
 // Looks at the file behind a descriptor that is being mapped shared. Context: hook.
-void dxs_mode_look(int fd, bool emulate, struct dxs_candidate *out);
+void dxs_mode_probe(int fd, bool emulate, struct dxs_candidate *out);
 
 // The program's mmap. On DAX, MAP_SYNC is asked for on the program's behalf: with it, the blocks of a page that can be
 // written are durable metadata, and flushing the page is all that is left (Documentation/filesystems/dax.rst). Where it

@@ -63,7 +63,7 @@ static void map_protect_end(struct dxs_map *map, int prot, bool done)
 	if (!done || !(prot & PROT_WRITE))
 		return;
 	// Not left open until the next sync where the kernel may take a page that was stored to out of memory, and with it
-	// what a look could find. On DAX it does not, and has marks of its own.
+	// what a scan could find. On DAX it does not, and has marks of its own.
 	if (map->engine && dxs_file_own_mode(map->file) == DXS_MODE_EMULATED && !map->file->in_memory &&
 	    map->engine->discover(map, map->first, dxs_map_last(map)))
 		dxs_file_to_kernel(map->file, "open pages cannot be found");

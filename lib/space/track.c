@@ -125,14 +125,14 @@ static struct dxs_file *file_make(const struct dxs_candidate *candidate, int fd)
 // The file of a mapping that is the first one of it, from before if it was kept; then *is_made is false.
 static struct dxs_file *file_begin(const struct dxs_candidate *candidate, int fd, bool *is_made)
 {
-	struct dxs_look look = {.dev = dxs_identity_dev(&candidate->st),
-				.ino = dxs_identity_ino(&candidate->st),
-				.born = candidate->born,
-				.born_ns = candidate->born_ns,
-				.size = (uint64_t)candidate->st.st_size,
-				.page_shift = candidate->page_shift,
-				.mode = (int)candidate->mode};
-	struct dxs_file *file = dxs_kept_take(&look);
+	struct dxs_file_state state = {.dev = dxs_identity_dev(&candidate->st),
+				       .ino = dxs_identity_ino(&candidate->st),
+				       .born = candidate->born,
+				       .born_ns = candidate->born_ns,
+				       .size = (uint64_t)candidate->st.st_size,
+				       .page_shift = candidate->page_shift,
+				       .mode = (int)candidate->mode};
+	struct dxs_file *file = dxs_kept_take(&state);
 
 	*is_made = !file;
 	return file ? file : file_make(candidate, fd);
@@ -292,7 +292,7 @@ static enum dxs_mode track(uintptr_t addr, size_t len, int prot, int flags, int 
 	dxs_map_attach(map);
 	map->is_fresh = false;
 	if (preexisting && dxs_file_own_mode(file) != DXS_MODE_KERNEL &&
-	    dxs_preexisting_each(addr, preexisting_add, file)) // M1: mappings that were made before we looked
+	    dxs_preexisting_each(addr, preexisting_add, file)) // M1: mappings that were made before
 		dxs_file_to_kernel(file, "other mappings of the file cannot be looked for");
 	dxs_map_note(map);
 	return dxs_file_mode(file);
@@ -351,7 +351,7 @@ void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, d
 	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS, .next = next};
 
 	if (is_of_interest(prot, flags, fd)) {
-		dxs_mode_look(fd, dxs_config.emulate, &candidate);
+		dxs_mode_probe(fd, dxs_config.emulate, &candidate);
 		if (candidate.mode > DXS_MODE_KERNEL && dxs_stdio_writes && !dxs_inside &&
 		    dxs_stdio_writes(candidate.st.st_dev, candidate.st.st_ino)) {
 			candidate.mode = DXS_MODE_KERNEL;
@@ -408,8 +408,8 @@ static void adopt(void *addr, size_t len, int prot, int fd, off_t off, struct dx
 }
 
 // What somebody else has mapped: shared, readable and writable, from that file.
-static int look_at_foreign(uintptr_t addr, size_t len, int fd, off_t off, const struct dxs_candidate *candidate,
-			   int *prot)
+static int foreign_check(uintptr_t addr, size_t len, int fd, off_t off, const struct dxs_candidate *candidate,
+			 int *prot)
 {
 	int err = dxs_mapped_from(addr, len, fd, (size_t)1 << candidate->page_shift, off, prot);
 
@@ -424,7 +424,7 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 
 	if ((uintptr_t)addr % DXS_PAGE_SIZE || !len || off < 0 || off % (off_t)DXS_PAGE_SIZE)
 		return -EINVAL;
-	dxs_mode_look(fd, emulate, &candidate);
+	dxs_mode_probe(fd, emulate, &candidate);
 	if (candidate.mode != DXS_MODE_PASS)
 		dxs_load();
 	device_check(&candidate);
@@ -434,7 +434,7 @@ int dxs_adopt(void *addr, size_t len, int prot, int fd, off_t off, bool emulate)
 	if (dxs_maps_first((uintptr_t)addr, (uintptr_t)addr + len))
 		err = -EEXIST;
 	else if (!prot)
-		err = look_at_foreign((uintptr_t)addr, len, fd, off, &candidate, &prot);
+		err = foreign_check((uintptr_t)addr, len, fd, off, &candidate, &prot);
 	if (!err)
 		adopt(addr, len, prot, fd, off, &candidate);
 	dxs_change_end(&change);

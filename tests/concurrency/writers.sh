@@ -34,7 +34,7 @@ run never-close -s "$shorter" -a
 run never-close -s 2 -p 20000
 run adaptive -s "$shorter" -a
 run adaptive -s 2 -p 64
-fault=open-error:10,slow-look
+fault=open-error:10,slow-scan
 run always-close -s "$shorter" -p 64 -y 4
 run always-close -s "$shorter" -p 64 -y 4 -a
 jq -e '.all_open > 0' "$work/stats" >/dev/null

@@ -17,7 +17,7 @@ for fault in "$@"; do
 done
 
 # Several threads, and failures by chance: errors of the flush are the program's to see, and nothing else is.
-for fault in open-error:10,slow-look close-error:5 flush-error:50 sys-mincore:20 no-memory:200 sys-mprotect:50,slow-look; do
+for fault in open-error:10,slow-scan close-error:5 flush-error:50 sys-mincore:20 no-memory:200 sys-mprotect:50,slow-scan; do
 	if ! "$build/bin/daxsync" run --emulate --verify --engine="$engine" --fault="$fault" -- \
 		"$build/bin/tests/writers" -e -w 4 -y 4 -s 2 -p 64 >/dev/null; then
 		echo "FAIL: several threads with $fault"

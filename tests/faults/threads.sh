@@ -134,13 +134,13 @@ one() { # FAULT
 	no-putback) each_lost no-putback,flush-error 20 ;;
 	open-error)
 		each_kept "$1" 10
-		each_kept slow-look,open-error 10
+		each_kept slow-scan,open-error 10
 		;;
 	sys-mprotect)
 		each_kept "$1" 8
-		each_kept slow-look,sys-mprotect 8
+		each_kept slow-scan,sys-mprotect 8
 		;;
-	slow-look | no-map-sync) ;; # no failure of its own; on persistent memory only
+	slow-scan | no-map-sync) ;; # no failure of its own; on persistent memory only
 	*) each_kept "$1" 8 ;;
 	esac
 }

@@ -30,7 +30,7 @@
  *   EXTENT      a trap may open both pages, and a close may close both and
  *               unmark only one
  *   DISCOVER    all of the mapping is open at first, and a trap may open all of
- *               it again; a sync then closes it and looks what was touched
+ *               it again; a sync then closes it and scans what was touched
  *   HANDOVER    with DISCOVER: at any time the file is handed over to the kernel,
  *               whose own marks and page tables are modelled then, and taken
  *               back; and sync thread 0 cuts the file, at which the kernel
@@ -445,7 +445,7 @@ inline drain()
 }
 
 /*
- * E.4: close, look, mark, and only then say that the mapping is known, if it was
+ * E.4: close, scan, mark, and only then say that the mapping is known, if it was
  * not opened again meanwhile. Where a page is pinned (M9) pages are left open,
  * the last one here or none, and marked before, touched or not.
  */

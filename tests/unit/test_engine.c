@@ -12,7 +12,7 @@
 #include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "core/look.h"
+#include "core/scan.h"
 #include "core/sync.h"
 #include "core/trap.h"
 #include "engine/mprotect.h"
@@ -142,12 +142,12 @@ static void open_all(void)
 
 // A trap that found no VMA opened all of the mapping while a sync was looking at the page tables; the sync then called it
 // closed. From then on stores marked nothing: 29,959 of 30,000 pages were never flushed, and every msync returned 0.
-BOTH(what_is_opened_while_a_sync_looks_is_not_known)
+BOTH(what_is_opened_while_a_sync_scans_is_not_known)
 {
 	store(3);
 	in_call(SYS_mincore, open_all);
 	discover();
-	cr_assert(called, "the look is where it was expected");
+	cr_assert(called, "the scan is where it was expected");
 	cr_expect_not(is_known());
 	discover();
 	cr_expect(is_known());
@@ -191,7 +191,7 @@ static void *discover_body(void *arg)
 }
 
 // So it never marks a page between another sync's closing it and unmarking it.
-BOTH(a_look_marks_under_the_page_lock)
+BOTH(a_scan_marks_under_the_page_lock)
 {
 	struct dxs_leaf *leaf = dxs_tree_leaf(&file->tree, 3, true);
 	pthread_t thread;
@@ -254,7 +254,7 @@ BOTH(pinned_leaves_at_both_ends_and_side_by_side)
 }
 
 // M8: what a close has caused is not the application's fault, whoever closed.
-BOTH(a_look_counts_as_a_close)
+BOTH(a_scan_counts_as_a_close)
 {
 	uintptr_t addr = dxs_map_addr(&map, 3);
 

@@ -179,7 +179,7 @@ static void answer(void)
 	bool is_moment = asked->moment != DXS_MOMENT_ANSWERED && asked->moment != DXS_MOMENT_MAPPED;
 
 	if (asked->moment != DXS_MOMENT_ANSWERED)
-		dxs_watch_look(&recorder.watch);
+		dxs_watch_scan(&recorder.watch);
 	if (asked->moment == DXS_MOMENT_FENCE && asked->staged)
 		staged_add(stack_number(asked->asker, asked->frame, asked->nr_frames));
 	if (is_moment)
@@ -310,7 +310,7 @@ static int finish(int err)
 {
 	int closed;
 
-	dxs_watch_look(&recorder.watch);
+	dxs_watch_scan(&recorder.watch);
 	moment_add(0);
 	recorder.recording->nr_moments = recorder.writer.nr_moments;
 	outside_note(recorder.recording);

@@ -63,7 +63,7 @@ static void maps_read(pid_t pid)
 		fclose(maps);
 }
 
-static const struct mapping *mapping_look(uintptr_t pc)
+static const struct mapping *mapping_find(uintptr_t pc)
 {
 	for (size_t i = 0; i < known.nr; i++)
 		if (pc >= known.mapping[i].start && pc < known.mapping[i].end)
@@ -73,12 +73,12 @@ static const struct mapping *mapping_look(uintptr_t pc)
 
 static const struct mapping *mapping_of(pid_t pid, uintptr_t pc)
 {
-	const struct mapping *mapping = known.pid == pid ? mapping_look(pc) : NULL;
+	const struct mapping *mapping = known.pid == pid ? mapping_find(pc) : NULL;
 
 	if (mapping)
 		return mapping;
 	maps_read(pid);
-	return mapping_look(pc);
+	return mapping_find(pc);
 }
 
 static bool is_ours(const char *path)

@@ -246,7 +246,7 @@ static void dir_visit(struct walk *walk, int parent, const char *name, const cha
 	closedir(stream);
 }
 
-static void names_look(struct dxs_watch *watch, uint64_t max)
+static void names_scan(struct dxs_watch *watch, uint64_t max)
 {
 	struct walk walk = {.watch = watch, .max = max};
 
@@ -266,14 +266,14 @@ int dxs_watch_begin(struct dxs_watch *watch, const char *dir, const struct stat 
 		return -errno;
 	if (skip)
 		watch->skip = *skip;
-	names_look(watch, max);
+	names_scan(watch, max);
 	dxs_watch_synced_all(watch);
 	return watch->err;
 }
 
-void dxs_watch_look(struct dxs_watch *watch)
+void dxs_watch_scan(struct dxs_watch *watch)
 {
-	names_look(watch, UINT64_MAX);
+	names_scan(watch, UINT64_MAX);
 }
 
 static void pending_clear(struct dxs_watched *file, uint64_t off, uint64_t end)

@@ -41,7 +41,7 @@ struct dxs_watch {
 int dxs_watch_begin(struct dxs_watch *watch, const char *dir, const struct stat *skip, uint64_t max);
 
 // Looks at all files.
-void dxs_watch_look(struct dxs_watch *watch);
+void dxs_watch_scan(struct dxs_watch *watch);
 
 // The number of a file in the record, or DXS_NO_FILE.
 uint32_t dxs_watch_find(const struct dxs_watch *watch, dev_t dev, ino_t ino);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// look.c: finding the pages of a mapping that can have been stored to while it was open.
-#include "core/look.h"
+// scan.c: finding the pages of a mapping that can have been stored to while it was open.
+#include "core/scan.h"
 
 #include <time.h>
 
@@ -86,12 +86,12 @@ int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 		}
 		start += len;
 	}
-	if (dxs_fault(DXS_FAULT_SLOW_LOOK))
+	if (dxs_fault(DXS_FAULT_SLOW_SCAN))
 		dxs_sys6(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
 	return 0;
 }
 
-uint64_t dxs_look_begun(struct dxs_map *map)
+uint64_t dxs_scan_begin(struct dxs_map *map)
 {
 	uint64_t reopened;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test_look.c: what can have been stored to is found, without looking at what was never touched.
+// test_scan.c: what can have been stored to is found, without looking at what was never touched.
 #include <criterion/criterion.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/config.h"
 #include "core/file.h"
-#include "core/look.h"
+#include "core/scan.h"
 #include "init.h"
 #include "proc/pagemap.h"
 #include "space/track.h"
@@ -21,7 +21,7 @@ static uint64_t nr_calls, nr_bytes;
 
 static void make(size_t len)
 {
-	int fd = memfd_create("look", MFD_CLOEXEC);
+	int fd = memfd_create("scan", MFD_CLOEXEC);
 	char *room = mmap(NULL, len + 2 * CHUNK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uintptr_t addr = (((uintptr_t)room + CHUNK - 1) & ~(CHUNK - 1)) + SKEW;
 
@@ -76,7 +76,7 @@ static int count(struct dxs_map *at, uintptr_t start, uintptr_t end)
 }
 
 // Before, all of the mapping was asked for: 14 s for 1 TiB, whatever was in it.
-Test(look, only_chunks_in_which_something_is_mapped_are_looked_at)
+Test(scan, only_chunks_in_which_something_is_mapped_are_looked_at)
 {
 	uint64_t last;
 
@@ -94,7 +94,7 @@ Test(look, only_chunks_in_which_something_is_mapped_are_looked_at)
 	cr_expect_eq(nr_dirty(), 4);
 }
 
-Test(look, the_first_and_the_last_page_of_a_chunk_belong_to_it)
+Test(scan, the_first_and_the_last_page_of_a_chunk_belong_to_it)
 {
 	uint64_t edge = (CHUNK - SKEW) / PAGE; // the first chunk that is whole begins there
 
@@ -107,7 +107,7 @@ Test(look, the_first_and_the_last_page_of_a_chunk_belong_to_it)
 	cr_expect_eq(nr_dirty(), 3);
 }
 
-Test(look, an_error_ends_it)
+Test(scan, an_error_ends_it)
 {
 	make(4 * CHUNK);
 	store(0);
@@ -116,7 +116,7 @@ Test(look, an_error_ends_it)
 }
 
 // Pages in a chunk that has others are found although they are not mapped any more.
-Test(look, a_page_that_is_not_mapped_any_more_is_found)
+Test(scan, a_page_that_is_not_mapped_any_more_is_found)
 {
 	make(8 * CHUNK);
 	store(1000);
@@ -128,7 +128,7 @@ Test(look, a_page_that_is_not_mapped_any_more_is_found)
 }
 
 // As after small pages were made a huge one: nothing of the chunk is mapped. Where that can be, all is looked at.
-Test(look, a_chunk_that_is_not_mapped_any_more_is_found_where_that_can_be)
+Test(scan, a_chunk_that_is_not_mapped_any_more_is_found_where_that_can_be)
 {
 	make(8 * CHUNK);
 	atomic_store(&file->is_plain_memory, false);
@@ -142,7 +142,7 @@ Test(look, a_chunk_that_is_not_mapped_any_more_is_found_where_that_can_be)
 
 static struct dxs_file *mapped_file(char **addr)
 {
-	int fd = memfd_create("look", MFD_CLOEXEC);
+	int fd = memfd_create("scan", MFD_CLOEXEC);
 
 	dxs_init();
 	dxs_config.emulate = true;
@@ -156,7 +156,7 @@ static struct dxs_file *mapped_file(char **addr)
 	return dxs_maps_find((uintptr_t)*addr)->file;
 }
 
-Test(look, huge_pages_that_the_program_asks_for_end_the_narrow_look)
+Test(scan, huge_pages_that_the_program_asks_for_end_the_narrow_scan)
 {
 	const int advice[] = {MADV_HUGEPAGE, 25}; // MADV_COLLAPSE
 

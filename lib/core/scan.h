@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// look.h: finding the pages of a mapping that can have been stored to while it was open (E.4).
-#ifndef DXS_LOOK_H
-#define DXS_LOOK_H
+// scan.h: finding the pages of a mapping that can have been stored to while it was open (E.4).
+#ifndef DXS_SCAN_H
+#define DXS_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,9 +18,9 @@ void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end); // all
 int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end);
 int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end);
 
-// E.4, before the close: how often all of the mapping was opened until now. The look counts only if it is still as often
+// E.4, before the close: how often all of the mapping was opened until now. The scan counts only if it is still as often
 // when the engine says, under map->mutex, that the mapping is known.
-uint64_t dxs_look_begun(struct dxs_map *map);
+uint64_t dxs_scan_begin(struct dxs_map *map);
 
 // M9: marks all of the leaves of [start, end) that are pinned, before they are left open. Caller holds pin_mutex, from here
 // to the end of dxs_each_unpinned(): no leaf comes to be pinned meanwhile.
