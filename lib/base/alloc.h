@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "base/fault.h"
+#include "base/failure.h"
 
 #pragma GCC visibility push(default) // the shim uses these
 
@@ -21,7 +21,7 @@ extern struct dxs_allocator dxs_allocator;
 
 static inline void *dxs_zalloc(size_t size)
 {
-	return dxs_fault(DXS_FAULT_ALLOC) ? NULL : dxs_allocator.zalloc(size);
+	return dxs_injected(DXS_FAIL_ALLOC) ? NULL : dxs_allocator.zalloc(size);
 }
 
 static inline void dxs_free(void *ptr)

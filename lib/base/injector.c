@@ -6,8 +6,8 @@
 
 const struct dxs_injector *dxs_injector;
 
-void dxs_inject(const struct dxs_injector *injector)
+void dxs_injector_set(const struct dxs_injector *injector)
 {
 	dxs_injector = injector;
-	dxs_sys_planted = injector ? injector->refuses : NULL;
+	dxs_sys_injected = injector ? injector->refuses : NULL;
 }

@@ -8,13 +8,13 @@
 
 #include <stdbool.h>
 
-enum dxs_fault;
+enum dxs_failure;
 
 struct dxs_injector {
-	const char *variable;                // the setting that it reads for itself
-	void (*begin)(void);                 // the settings are known now; init
-	bool (*fails)(enum dxs_fault fault); // whether this goes wrong now; every context
-	long (*refuses)(long nr);            // -errno in the place of a system call, or 0; every context
+	const char *variable;                    // the setting that it reads for itself
+	void (*begin)(void);                     // the settings are known now; init
+	bool (*fails)(enum dxs_failure failure); // whether this goes wrong now; every context
+	long (*refuses)(long nr);                // -errno in the place of a system call, or 0; every context
 };
 
 #pragma GCC visibility push(default) // injectors use these
@@ -22,7 +22,7 @@ struct dxs_injector {
 extern const struct dxs_injector *dxs_injector; // NULL: nobody
 
 // Context: init, before dxs_init(); later while the process has one thread.
-void dxs_inject(const struct dxs_injector *injector);
+void dxs_injector_set(const struct dxs_injector *injector);
 
 #pragma GCC visibility pop
 

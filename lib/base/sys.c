@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <time.h>
 
-long (*dxs_sys_planted)(long nr);
+long (*dxs_sys_injected)(long nr);
 
 // Nothing else is blocked: a write to a pipe may sleep until a handler has made room.
 long dxs_sys_grow(long nr, long a, long b, long c, long d)

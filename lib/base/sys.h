@@ -31,7 +31,7 @@
 #pragma GCC visibility push(default) // the shim uses it
 // An injector's (injector.h): -errno in the place of a call, or 0. A source file that defines DXS_SYS_SPARED is left out:
 // what only emulates.
-extern long (*dxs_sys_planted)(long nr);
+extern long (*dxs_sys_injected)(long nr);
 
 // A call that writes or makes a file larger. Where RLIMIT_FSIZE forbids that the kernel sends SIGXFSZ as well, and where a
 // pipe has no reader SIGPIPE, which end a process: the signal is taken back, and what is left is -EFBIG or -EPIPE.
@@ -44,8 +44,8 @@ static inline long dxs_sys6(long nr, long a, long b, long c, long d, long e, lon
 	long ret;
 
 #ifndef DXS_SYS_SPARED
-	if (dxs_unlikely(dxs_sys_planted != NULL)) {
-		ret = dxs_sys_planted(nr);
+	if (dxs_unlikely(dxs_sys_injected != NULL)) {
+		ret = dxs_sys_injected(nr);
 		if (ret)
 			return ret;
 	}

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#include "base/fault.h"
+#include "base/failure.h"
 #include "core/file.h"
 
 static _Atomic bool pins_wanted;
@@ -22,5 +22,5 @@ bool dxs_engine_pins_wanted(void)
 
 int dxs_engine_open(struct dxs_map *map, uintptr_t addr, size_t len)
 {
-	return dxs_fault(DXS_FAULT_OPEN_ERROR) ? -ENOMEM : map->engine->open(map, addr, len);
+	return dxs_injected(DXS_FAIL_OPEN_ERROR) ? -ENOMEM : map->engine->open(map, addr, len);
 }

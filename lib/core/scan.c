@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#include "base/fault.h"
+#include "base/failure.h"
 #include "base/filter.h"
 #include "base/sys.h"
 #include "core/file.h"
@@ -86,7 +86,7 @@ int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end)
 		}
 		start += len;
 	}
-	if (dxs_fault(DXS_FAULT_SLOW_SCAN))
+	if (dxs_injected(DXS_FAIL_SLOW_SCAN))
 		dxs_sys6(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
 	return 0;
 }

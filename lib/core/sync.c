@@ -24,7 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/fault.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "core/engine.h"
@@ -90,7 +90,7 @@ static int map_close(struct dxs_map *map, uint64_t first, uint64_t last)
 {
 	if (!map->engine || !dxs_map_clip(map, &first, &last))
 		return 0;
-	if (dxs_fault(DXS_FAULT_CLOSE_ERROR))
+	if (dxs_injected(DXS_FAIL_CLOSE_ERROR))
 		return -ENOMEM;
 	return map->engine->close(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
 }
@@ -123,7 +123,7 @@ static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf,
 				dxs_debug("%s: closing failed (%d): pages stay marked", file->path, -err);
 				return false;
 			}
-			if (dxs_fault(DXS_FAULT_ONE_MAPPING))
+			if (dxs_injected(DXS_FAIL_ONE_MAPPING))
 				break;
 		}
 	}
@@ -282,9 +282,9 @@ static uint64_t entries_add(struct sync *sync, struct pieces *pieces, struct tak
 
 	if (!addr)
 		failed_note(sync, taken, start, end - start, -EFAULT);
-	else if (dxs_fault(DXS_FAULT_FLUSH_ERROR))
+	else if (dxs_injected(DXS_FAIL_FLUSH_ERROR))
 		failed_note(sync, taken, start, end - start, -EIO);
-	else if (!dxs_fault(DXS_FAULT_SKIP_FLUSH))
+	else if (!dxs_injected(DXS_FAIL_SKIP_FLUSH))
 		pieces_add(sync, pieces, taken, addr + (size_t)(start - (pgoff << shift)), start,
 			   (size_t)(end - start));
 	return nr;
@@ -306,7 +306,7 @@ static bool may_be_holes(const struct sync *sync)
 
 static void taken_add(struct sync *sync, struct pieces *pieces, struct taken *taken)
 {
-	bool one_by_one = dxs_injector != NULL; // so that a planted failure hits a page, not a run
+	bool one_by_one = dxs_injector != NULL; // so that a injected failure hits a page, not a run
 	unsigned from, to;
 
 	dxs_observe(sync->file, event, sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
@@ -345,7 +345,7 @@ static void drain(struct sync *sync)
 {
 	pthread_t other;
 
-	if (dxs_fault(DXS_FAULT_FOREIGN_FENCE) && !pthread_create(&other, NULL, fence, sync)) {
+	if (dxs_injected(DXS_FAIL_FOREIGN_FENCE) && !pthread_create(&other, NULL, fence, sync)) {
 		pthread_join(other, NULL);
 		dxs_observe(sync->file, unfenced);
 		return;
@@ -386,7 +386,7 @@ static void complete(struct sync *sync)
 		// M6: the mark is back, then the failure is counted, then FLUSHING is gone. Another sync that found the
 		// page not DIRTY, because this one had closed it, and then not FLUSHING, sees the count and begins again;
 		// one that begins after the count sees the mark, and so does one that waited.
-		if (taken->failed && !dxs_fault(DXS_FAULT_NO_PUTBACK)) {
+		if (taken->failed && !dxs_injected(DXS_FAIL_NO_PUTBACK)) {
 			dxs_tree_mark(&sync->file->tree, taken->leaf, DXS_DIRTY, taken->failed);
 			if (sync->err)
 				atomic_fetch_add(&sync->file->nr_failed, 1);
@@ -396,12 +396,12 @@ static void complete(struct sync *sync)
 	sync->nr = sync->nr_flushed = sync->nr_pages = 0;
 }
 
-static void plant_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, uint64_t closed)
+static void inject_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, uint64_t closed)
 {
 	unsigned from, to;
 	struct dxs_map *map;
 
-	if (!closed || !dxs_fault(DXS_FAULT_OPEN_UNMARKED))
+	if (!closed || !dxs_injected(DXS_FAIL_OPEN_UNMARKED))
 		return;
 	for_each_run (closed, from, to) {
 		dxs_for_each_map_of (map, sync->file, leaf->first + from, leaf->first + to) {
@@ -447,7 +447,7 @@ static uint64_t close_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t 
 	dxs_policy_closed(sync->file, leaf, closing);
 	dxs_observe(sync->file, event, sync->file, DXS_EVENT_CLOSE, leaf->first, closing);
 	sync->nr_closed += (uint64_t)__builtin_popcountll(closing);
-	plant_open_unmarked(sync, leaf, closing);
+	inject_open_unmarked(sync, leaf, closing);
 	return closing;
 }
 
@@ -479,7 +479,7 @@ static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
 	sync->nr++;
 	sync->nr_taken += nr;
 	sync->nr_pages += small_pages(sync->file, nr);
-	if (dxs_fault(DXS_FAULT_FLUSH_FIRST))
+	if (dxs_injected(DXS_FAIL_FLUSH_FIRST))
 		flush_taken(sync);
 	closing = to_close(sync, leaf, dirty);
 	if (closing)
@@ -594,7 +594,7 @@ static void discover(struct sync *sync)
 	bool trusted = !all_is_marked(sync);
 	struct dxs_map *map;
 
-	if (sync->was_kernels) // planted: it should not be here
+	if (sync->was_kernels) // injected: it should not be here
 		return;
 	dxs_for_each_map_of (map, sync->file, sync->first, sync->last) {
 		uint64_t first = sync->first, last = sync->last;
@@ -637,7 +637,7 @@ static void walk(struct sync *sync)
 	struct dxs_cursor cursor = {0};
 	struct dxs_leaf *leaf;
 
-	if (dxs_fault(DXS_FAULT_PASS_OVER))
+	if (dxs_injected(DXS_FAIL_PASS_OVER))
 		kinds = 1U << DXS_FLUSHING;
 	while ((leaf = dxs_tree_walk(&sync->file->tree, &cursor, sync->first, sync->last, kinds)))
 		sync_leaf(sync, leaf);
@@ -736,7 +736,7 @@ static int sync_run(struct sync *sync)
 	for_each_range (sync)
 		dxs_policy_sync(sync->file, sync->first, sync->last);
 	sync->was_kernels = atomic_load(&sync->file->handover.is_over);
-	if (dxs_unlikely(sync->was_kernels) && !dxs_fault(DXS_FAULT_NOT_HANDED)) {
+	if (dxs_unlikely(sync->was_kernels) && !dxs_injected(DXS_FAIL_NOT_HANDED)) {
 		kernels_part(sync);
 		sync_leave(sync);
 		return sync->err;

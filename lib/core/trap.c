@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "base/fault.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "core/engine.h"
 #include "core/file.h"
@@ -38,7 +38,7 @@ static unsigned leaves_get(struct dxs_file *file, uint64_t first, uint64_t last,
 	unsigned nr = 0;
 
 	for (; first <= last; first = (first | (DXS_LEAF_PAGES - 1)) + 1) {
-		leaf[nr] = dxs_fault(DXS_FAULT_NO_MEMORY) ? NULL : dxs_tree_leaf(&file->tree, first, true);
+		leaf[nr] = dxs_injected(DXS_FAIL_NO_MEMORY) ? NULL : dxs_tree_leaf(&file->tree, first, true);
 		if (!leaf[nr++])
 			return 0;
 	}
@@ -66,7 +66,7 @@ static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, uint
 		dxs_leaf_lock(leaf[i], mask);
 		dxs_policy_opened(file, leaf[i], mask & ~dxs_leaf_get(leaf[i], DXS_DIRTY), hit_in(leaf[i], hit),
 				  last - first + 1);
-		if (!dxs_fault(DXS_FAULT_NO_TRAP_MARK))
+		if (!dxs_injected(DXS_FAIL_NO_TRAP_MARK))
 			dxs_tree_mark(&file->tree, leaf[i], DXS_DIRTY, mask);
 		dxs_observe(file, event, file, DXS_EVENT_OPEN, leaf[i]->first, mask);
 	}

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/config.h"
-#include "base/fault.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "core/file.h"
 #include "engine/mprotect.h"
@@ -53,7 +53,7 @@ const struct dxs_engine *dxs_engine_attach(struct dxs_map *map, const char **why
 	const struct dxs_engine *engine = NULL;
 
 	*why = "no engine can track it";
-	if (dxs_fault(DXS_FAULT_NO_ATTACH))
+	if (dxs_injected(DXS_FAIL_NO_ATTACH))
 		return NULL;
 	if (may_be_uffd(map))
 		engine = uffd_try(map, why);

@@ -13,7 +13,7 @@
 
 #include "base/config.h"
 #include "base/cpu.h"
-#include "base/fault.h"
+#include "base/failure.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -246,7 +246,7 @@ void dxs_mode_probe(int fd, bool emulate, struct dxs_candidate *out)
 
 bool dxs_mode_wants_sync(const struct dxs_candidate *candidate)
 {
-	return candidate->mode >= DXS_MODE_DIRECT && !candidate->is_device && !dxs_fault(DXS_FAULT_NO_MAP_SYNC);
+	return candidate->mode >= DXS_MODE_DIRECT && !candidate->is_device && !dxs_injected(DXS_FAIL_NO_MAP_SYNC);
 }
 
 // EOPNOTSUPP: the device or the file system cannot. EINVAL: a kernel before 4.15.

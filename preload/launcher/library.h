@@ -11,7 +11,7 @@
 // injects failures comes behind it. 0, or -errno after one line on stderr.
 int dxs_library_preload(void);
 
-// Whether the library that injects failures is there: it is built with the tests (tests/planted) and never installed.
+// Whether the library that injects failures is there: it is built with the tests (tests/inject) and never installed.
 bool dxs_library_has_faults(void);
 
 // Whether the library that emulates and verifies is there.

@@ -5,14 +5,14 @@
 //   threads [-f FAULT] [-b] [-l] [-k] [-r ROUNDS] [-s SEED] DIRECTORY
 //
 // Runs under the shim with the verifier on, its images in DAXSYNC_IMAGE_DIR, and libdaxsync-faults.so preloaded without
-// DAXSYNC_FAULT: FAULT, in the same words, is planted when all is set up and taken away when the threads have ended, so
-// every occasion is one among threads. Then everything must work again. -b: it is planted before the files are mapped.
+// DAXSYNC_FAULT: FAULT, in the same words, is injected when all is set up and taken away when the threads have ended, so
+// every occasion is one among threads. Then everything must work again. -b: it is injected before the files are mapped.
 // -k: nobody forks, as a fork leaves the files to the kernel.
 //
 // Each thread has a line of its own in every page, into which it stores growing numbers, and says so. A sync that
 // returns 0 must have made durable, in the image, all that had been said about its range before it began. A call may fail
 // only with the error that FAULT brings about in it, and no more calls than were made to fail.
-// -l: what is planted loses data. That is counted then, and the verifier, not this program, has to complain: at the latest
+// -l: what is injected loses data. That is counted then, and the verifier, not this program, has to complain: at the latest
 // when the threads have ended.
 // Prints what came of it. Exit status: 0, 1, 2 (usage), 3 (it hangs).
 #include <dlfcn.h>
@@ -92,7 +92,7 @@ static unsigned rounds = 10;
 static pthread_barrier_t together;
 static int (*mode_of)(const void *addr);
 static int (*stats_get)(struct daxsync_stats *stats);
-static int (*plant)(const char *spec, char *why, size_t size);
+static int (*inject)(const char *spec, char *why, size_t size);
 static uint64_t (*nr_injected)(void);
 
 // At once: before an _exit the library would sync what it has, which may be what hangs.
@@ -642,14 +642,14 @@ static void tell_where(int sig)
 	leave(3);
 }
 
-static void fault_plant(const char *spec)
+static void failure_inject(const char *spec)
 {
 	char why[128] = "";
 
 	if (!spec)
 		return;
-	CHECK(plant);
-	if (plant(spec, why, sizeof(why)))
+	CHECK(inject);
+	if (inject(spec, why, sizeof(why)))
 		fail("%s", why);
 }
 
@@ -721,8 +721,8 @@ static void begin(const char *fault, uint64_t seed)
 
 	*(void **)&mode_of = dlsym(RTLD_DEFAULT, "daxsync_mode_of");
 	*(void **)&stats_get = dlsym(RTLD_DEFAULT, "daxsync_stats_get");
-	*(void **)&plant = dlsym(RTLD_DEFAULT, "planted_parse");
-	*(void **)&nr_injected = dlsym(RTLD_DEFAULT, "planted_nr_injected");
+	*(void **)&inject = dlsym(RTLD_DEFAULT, "inject_parse");
+	*(void **)&nr_injected = dlsym(RTLD_DEFAULT, "inject_count");
 	CHECK(mode_of && stats_get && getenv("DAXSYNC_IMAGE_DIR"));
 	shared = own_memory(sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED);
 	for (i = 0; i < NR_OWNERS; i++) {
@@ -731,7 +731,7 @@ static void begin(const char *fault, uint64_t seed)
 		owner[i].at = "nothing";
 	}
 	if (early)
-		fault_plant(fault);
+		failure_inject(fault);
 	CHECK(file_begin(&owner[MAIN], &file[SMALL], "small") && file_begin(&owner[MAIN], &file[LARGE], "large"));
 	CHECK(early || (file[SMALL].image >= 0 && file[LARGE].image >= 0));
 	sigaction(SIGALRM, &act, NULL);
@@ -745,12 +745,12 @@ static void threads_run(const char *fault)
 
 	CHECK(!pthread_barrier_init(&together, NULL, NR_THREADS));
 	if (!early)
-		fault_plant(fault);
+		failure_inject(fault);
 	for (i = 0; i < NR_THREADS; i++)
 		CHECK(!pthread_create(&thread[i], NULL, run, &owner[i]));
 	for (i = 0; i < NR_THREADS; i++)
 		CHECK(!pthread_join(thread[i], NULL));
-	fault_plant(fault ? "" : NULL);
+	failure_inject(fault ? "" : NULL);
 }
 
 static int finish(void)

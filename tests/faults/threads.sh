@@ -3,7 +3,7 @@
 # threads.sh [-l] [-s SEED] BUILD ENGINE [FAULT...]
 # threads.sh BUILD ENGINE once POLICY ARGUMENT...
 #
-# Every failure of the table (lib/base/fault.h), at its first occasion and at later ones, and by chance, while other threads
+# Every failure of the table (lib/base/failure.h), at its first occasion and at later ones, and by chance, while other threads
 # store, sync, change mappings, write and fork (threads.c). A call may fail only as it was made to; what a sync says is
 # durable is; nothing hangs; afterwards everything works. Failures that lose data are reported by the verifier.
 # A few occasions, which follow from SEED (the time, if none is given); with -l each one until there are no more.
@@ -27,7 +27,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 failed=0 nr_runs=0 nr_judged=0
-export LD_PRELOAD="$build/lib/libdaxsync-faults.so" # threads plants for itself
+export LD_PRELOAD="$build/lib/libdaxsync-faults.so" # threads injects for itself
 
 number() { # NAME: of what the program has printed
 	found=$(sed -n "s/.*$1 \([0-9]*\).*/\1/p" "$work/out")
@@ -153,7 +153,7 @@ if [ "${1:-}" = once ]; then
 fi
 echo "seed $seed"
 # shellcheck disable=SC2046 # words
-[ $# -gt 0 ] || set -- $(sed -n 's/^\tX("\([a-z-]*\)", .*/\1/p' "$here/../../lib/base/fault.h")
+[ $# -gt 0 ] || set -- $(sed -n 's/^\tX("\([a-z-]*\)", .*/\1/p' "$here/../../lib/base/failure.h")
 for fault in "$@"; do
 	one "$fault"
 done

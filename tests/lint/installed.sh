@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# installed.sh [BUILD]: what is installed can fail nobody on purpose: no library that plants failures, none of their names,
+# installed.sh [BUILD]: what is installed can fail nobody on purpose: no library that injects failures, none of their names,
 # and DAXSYNC_FAULT and --fault do nothing. It is the library that was tested, byte for byte but for its search path. Nothing
 # of the emulator is in a library that a production run loads.
 set -eu
@@ -15,18 +15,18 @@ need strings binutils
 DESTDIR=$scratch cmake --install "$build" >"$scratch/log" 2>&1 || complain "not installed: $(cat "$scratch/log")"
 find "$scratch" -type f -name '*daxsync*' ! -name '*.h' >"$scratch/files"
 grep -q '/libdaxsync\.so' "$scratch/files" || complain 'libdaxsync.so is not among what is installed'
-! grep 'fault\|planted' "$scratch/files" || complain 'what plants failures is installed'
+! grep 'faults\|inject' "$scratch/files" || complain 'what injects failures is installed'
 
 # The names as DAXSYNC_FAULT takes them, which what the tests load must have.
-sed -n 's/^	X("\([a-z-]*\)",.*/\1/p' lib/base/fault.h >"$scratch/names"
-[ "$(wc -l <"$scratch/names")" -gt 20 ] || complain 'lib/base/fault.h has no table of names'
+sed -n 's/^	X("\([a-z-]*\)",.*/\1/p' lib/base/failure.h >"$scratch/names"
+[ "$(wc -l <"$scratch/names")" -gt 20 ] || complain 'lib/base/failure.h has no table of names'
 strings -n 3 "$build/lib/libdaxsync-faults.so" | grep -Fxq "$(head -n 1 "$scratch/names")" ||
 	complain 'libdaxsync-faults.so does not know the first name'
 while read -r file; do
 	# "alloc" alone is the name of much.
 	strings -n 3 "$file" | grep -Fx -f "$scratch/names" | grep -vx alloc >"$scratch/found" || true
 	[ ! -s "$scratch/found" ] || complain "${file#"$scratch"} holds $(tr '\n' ' ' <"$scratch/found")"
-	! nm "$file" 2>/dev/null | grep -q 'planted_parse\|dxs_fault_parse' || complain "${file#"$scratch"} plants failures"
+	! nm "$file" 2>/dev/null | grep -q 'inject_parse' || complain "${file#"$scratch"} injects failures"
 	case $file in
 	*.so*) ! strings "$file" | grep -F DAXSYNC_FAULT || complain "${file#"$scratch"} reads DAXSYNC_FAULT" ;;
 	esac

@@ -37,17 +37,17 @@ run_exceptions() {
 				fail "$engine: the durable image is not the file: $path"
 		done
 	done
-	# A planted miss is reported with a backtrace, and exceptions follow. On files and in directories of its own: what an
+	# An injected miss is reported with a backtrace, and exceptions follow. On files and in directories of its own: what an
 	# earlier process has left behind decides in which mode a file begins.
-	mkdir "$memory/planted" "$memory/planted/images" "$memory/planted/registry"
-	run 3 env PLUGIN_FILE="$memory/planted/plugin-file" DAXSYNC_REGISTRY="$memory/planted/registry" "$daxsync" run \
-		--emulate --verify --engine="$engine" --fault=skip-flush:5 --stats="$memory/planted/stats" \
-		--image-dir="$memory/planted/images" -- env LD_DEBUG=files LD_DEBUG_OUTPUT="$scratch/loaded" "$program" \
-		"$memory/planted/file" "$plugin"
+	mkdir "$memory/injected" "$memory/injected/images" "$memory/injected/registry"
+	run 3 env PLUGIN_FILE="$memory/injected/plugin-file" DAXSYNC_REGISTRY="$memory/injected/registry" "$daxsync" run \
+		--emulate --verify --engine="$engine" --fault=skip-flush:5 --stats="$memory/injected/stats" \
+		--image-dir="$memory/injected/images" -- env LD_DEBUG=files LD_DEBUG_OUTPUT="$scratch/loaded" "$program" \
+		"$memory/injected/file" "$plugin"
 	diff "$scratch/native" "$scratch/out" >"$scratch/diff" || fail "$engine: not the same after a backtrace"
 	grep -q 'MISSED PAGE' "$scratch/err" ||
-		fail "$engine: the planted miss is not reported: $(cat "$memory/planted/stats")"
-	rm -rf "$memory/planted"
+		fail "$engine: the injected miss is not reported: $(cat "$memory/injected/stats")"
+	rm -rf "$memory/injected"
 	cat "$scratch"/loaded.* >"$scratch/out"
 	prints 'file=libunwind.so.8'
 	rm -f "$scratch"/loaded.* "$memory"/images/*

@@ -30,7 +30,7 @@ static long call_nr; // the system call in which `on_call` is called, once
 static void (*on_call)(void);
 static bool called;
 
-static long planted(long nr)
+static long refused(long nr)
 {
 	void (*fn)(void) = on_call;
 
@@ -74,7 +74,7 @@ static void setup(const struct dxs_engine *engine)
 	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, PAGES - 1), 0);
 	cr_assert_eq(dxs_maps_replace(NULL, 0, &made, 1), 0);
 	cr_assert_eq(engine->attach(&map), 0);
-	dxs_sys_planted = planted;
+	dxs_sys_injected = refused;
 }
 
 static void setup_mprotect(void)

@@ -110,7 +110,7 @@ static long futex_counted(long nr)
 
 Test(group, a_call_alone_wakes_nobody)
 {
-	dxs_sys_planted = futex_counted;
+	dxs_sys_injected = futex_counted;
 	cr_expect_eq(sync_range(3, 7), 0);
 	cr_expect_eq(nr_futex_calls, 0);
 }

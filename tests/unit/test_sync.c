@@ -16,7 +16,7 @@
 #include "core/observer.h"
 #include "core/sync.h"
 #include "flush/flush.h"
-#include "planted.h"
+#include "inject.h"
 #include "proc/pagemap.h"
 #include "report/stats.h"
 #include "signal/signals.h"
@@ -177,7 +177,7 @@ static void fault(const char *spec)
 {
 	char why[64];
 
-	cr_assert_eq(planted_parse(spec, why, sizeof(why)), 0, "%s", why);
+	cr_assert_eq(inject_parse(spec, why, sizeof(why)), 0, "%s", why);
 }
 
 static void teardown(void)
@@ -295,7 +295,7 @@ Test(sync, a_close_that_fails_in_one_mapping_keeps_the_marks)
 	cr_expect(is_clean(0, PAGES - 1));
 }
 
-Test(sync, a_planted_close_error_keeps_the_marks)
+Test(sync, an_injected_close_error_keeps_the_marks)
 {
 	fault("close-error");
 	dirty(3, 3);
@@ -668,7 +668,7 @@ Test(sync, only_the_pages_that_failed_are_marked_again)
 		nr += has(DXS_DIRTY, at);
 	cr_expect_gt(nr, 0);
 	cr_expect_lt(nr, 200);
-	cr_expect_eq(nr, planted_nr_injected());
+	cr_expect_eq(nr, inject_count());
 	cr_expect_eq(bytes_flushed(), (200 - nr) * 4096);
 }
 

@@ -10,7 +10,7 @@
 #include "core/engine.h"
 #include "core/file.h"
 #include "core/trap.h"
-#include "planted.h"
+#include "inject.h"
 #include "signal/signals.h"
 
 #define PAGES ((size_t)4 * DXS_LEAF_PAGES)
@@ -197,7 +197,7 @@ Test(trap, without_memory_for_a_mark_the_kernel_syncs_and_all_is_open)
 {
 	char why[64];
 
-	cr_assert_eq(planted_parse("no-memory", why, sizeof(why)), 0, "%s", why);
+	cr_assert_eq(inject_parse("no-memory", why, sizeof(why)), 0, "%s", why);
 	cr_expect_eq(store(5), DXS_TRAP_OPENED);
 	cr_expect_eq(nr_calls, 0, "nothing is opened that is not marked");
 	cr_expect_eq(nr_all, 1);

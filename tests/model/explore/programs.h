@@ -37,7 +37,7 @@ enum ghost { MARKED = 0, UNMARKING = 10, RELEASING = 20, FORGETTING = 30 };
 
 static char memory[MEMORY] __attribute__((aligned(64)));
 static struct dxs_tree tree;
-long (*dxs_sys_planted)(long nr);
+long (*dxs_sys_injected)(long nr);
 static const struct program *program;
 static bool has_plain_stores;
 

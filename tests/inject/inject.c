@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// planted.c: makes the library fail where DAXSYNC_FAULT says so. libdaxsync-faults.so, loaded beside the shim.
-#include "planted.h"
+// inject.c: makes the library fail where DAXSYNC_FAULT says so. libdaxsync-faults.so, loaded beside the shim.
+#include "inject.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,23 +11,23 @@
 
 #include "../mix.h"
 #include "base/config.h"
-#include "base/fault.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "base/sys.h"
 
 #define VARIABLE "DAXSYNC_FAULT"
 
-static const char *const names[DXS_NR_FAULTS] = {
-#define X(name, suffix, meaning) [DXS_FAULT_##suffix] = (name),
-	DXS_FAULTS(X)
+static const char *const names[DXS_NR_FAILURES] = {
+#define X(name, suffix, meaning) [DXS_FAIL_##suffix] = (name),
+	DXS_FAILURES(X)
 #undef X
 };
 
-static uint32_t one_in[DXS_NR_FAULTS];
-static uint32_t nth[DXS_NR_FAULTS]; // 0: one_in decides
-static _Atomic uint64_t rolls[DXS_NR_FAULTS];
+static uint32_t one_in[DXS_NR_FAILURES];
+static uint32_t nth[DXS_NR_FAILURES]; // 0: one_in decides
+static _Atomic uint64_t rolls[DXS_NR_FAILURES];
 static _Atomic uint64_t nr_injected;
-static uint32_t active; // bit 1 << enum dxs_fault
+static uint32_t active; // bit 1 << enum dxs_failure
 
 // Between a flush that comes too early and the close: long enough for another thread's store, on any machine.
 static void linger(void)
@@ -37,17 +37,17 @@ static void linger(void)
 	dxs_sys6(SYS_nanosleep, (long)&while_others_store, 0, 0, 0, 0, 0);
 }
 
-// The n-th roll of a fault has the same outcome in every run.
-static bool roll(enum dxs_fault fault)
+// The n-th roll of a failure has the same outcome in every run.
+static bool roll(enum dxs_failure failure)
 {
 	uint64_t n;
 
-	if (fault == DXS_FAULT_CLOSE_ERROR && active & 1U << DXS_FAULT_FLUSH_FIRST) // asked before each close
+	if (failure == DXS_FAIL_CLOSE_ERROR && active & 1U << DXS_FAIL_FLUSH_FIRST) // asked before each close
 		linger();
-	if (!(active & 1U << fault))
+	if (!(active & 1U << failure))
 		return false;
-	n = atomic_fetch_add(&rolls[fault], 1);
-	if (nth[fault] ? n + 1 != nth[fault] : mix((n + 1) * DXS_MIX_STEP + fault) % one_in[fault] != 0)
+	n = atomic_fetch_add(&rolls[failure], 1);
+	if (nth[failure] ? n + 1 != nth[failure] : mix((n + 1) * DXS_MIX_STEP + failure) % one_in[failure] != 0)
 		return false;
 	atomic_fetch_add(&nr_injected, 1);
 	return true;
@@ -55,23 +55,23 @@ static bool roll(enum dxs_fault fault)
 
 struct refusal {
 	long nr;
-	enum dxs_fault fault;
+	enum dxs_failure failure;
 	int err;
 };
 
 static const struct refusal refusals[] = {
-	{SYS_mmap, DXS_FAULT_SYS_MMAP, ENOMEM},
-	{SYS_munmap, DXS_FAULT_SYS_MUNMAP, ENOMEM},
-	{SYS_mremap, DXS_FAULT_SYS_MREMAP, ENOMEM},
-	{SYS_mprotect, DXS_FAULT_SYS_MPROTECT, ENOMEM},
-	{SYS_mincore, DXS_FAULT_SYS_MINCORE, EAGAIN},
-	{SYS_openat, DXS_FAULT_SYS_OPENAT, EMFILE},
-	{SYS_userfaultfd, DXS_FAULT_SYS_USERFAULTFD, EPERM},
-	{SYS_ioctl, DXS_FAULT_SYS_IOCTL_AGAIN, EAGAIN},
-	{SYS_ioctl, DXS_FAULT_SYS_IOCTL_GONE, ENOENT},
-	{SYS_fsync, DXS_FAULT_SYS_FSYNC, EIO},
-	{SYS_fdatasync, DXS_FAULT_SYS_FSYNC, EIO},
-	{SYS_msync, DXS_FAULT_SYS_MSYNC, EIO},
+	{SYS_mmap, DXS_FAIL_SYS_MMAP, ENOMEM},
+	{SYS_munmap, DXS_FAIL_SYS_MUNMAP, ENOMEM},
+	{SYS_mremap, DXS_FAIL_SYS_MREMAP, ENOMEM},
+	{SYS_mprotect, DXS_FAIL_SYS_MPROTECT, ENOMEM},
+	{SYS_mincore, DXS_FAIL_SYS_MINCORE, EAGAIN},
+	{SYS_openat, DXS_FAIL_SYS_OPENAT, EMFILE},
+	{SYS_userfaultfd, DXS_FAIL_SYS_USERFAULTFD, EPERM},
+	{SYS_ioctl, DXS_FAIL_SYS_IOCTL_AGAIN, EAGAIN},
+	{SYS_ioctl, DXS_FAIL_SYS_IOCTL_GONE, ENOENT},
+	{SYS_fsync, DXS_FAIL_SYS_FSYNC, EIO},
+	{SYS_fdatasync, DXS_FAIL_SYS_FSYNC, EIO},
+	{SYS_msync, DXS_FAIL_SYS_MSYNC, EIO},
 };
 
 static long refuse(long nr)
@@ -79,7 +79,7 @@ static long refuse(long nr)
 	size_t i;
 
 	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-		if (refusals[i].nr == nr && dxs_fault(refusals[i].fault))
+		if (refusals[i].nr == nr && dxs_injected(refusals[i].failure))
 			return -refusals[i].err;
 	return 0;
 }
@@ -88,7 +88,7 @@ static int name_find(const char *name, size_t len)
 {
 	int i;
 
-	for (i = 0; i < DXS_NR_FAULTS; i++)
+	for (i = 0; i < DXS_NR_FAILURES; i++)
 		if (strlen(names[i]) == len && !memcmp(names[i], name, len))
 			return i;
 	return -1;
@@ -98,10 +98,10 @@ static int name_find(const char *name, size_t len)
 static bool part_parse(const char *part, size_t len)
 {
 	size_t at, name_len = strcspn(part, ":@,");
-	int fault = name_find(part, name_len);
+	int failure = name_find(part, name_len);
 	uint32_t nr = 0;
 
-	if (fault < 0)
+	if (failure < 0)
 		return false;
 	if (name_len == len)
 		nr = 1;
@@ -112,16 +112,16 @@ static bool part_parse(const char *part, size_t len)
 	}
 	if (!nr)
 		return false;
-	one_in[fault] = nr;
-	nth[fault] = part[name_len] == '@' ? nr : 0;
-	active |= 1U << fault;
+	one_in[failure] = nr;
+	nth[failure] = part[name_len] == '@' ? nr : 0;
+	active |= 1U << failure;
 	return true;
 }
 
 static void begin(void);
-static const struct dxs_injector planted = {VARIABLE, begin, roll, refuse};
+static const struct dxs_injector injector = {VARIABLE, begin, roll, refuse};
 
-int planted_parse(const char *spec, char *why, size_t size)
+int inject_parse(const char *spec, char *why, size_t size)
 {
 	struct dxs_text text;
 	int err = 0;
@@ -138,11 +138,11 @@ int planted_parse(const char *spec, char *why, size_t size)
 		}
 		spec += len + (spec[len] == ',');
 	}
-	dxs_inject(active ? &planted : NULL);
+	dxs_injector_set(active ? &injector : NULL);
 	return err;
 }
 
-uint64_t planted_nr_injected(void)
+uint64_t inject_count(void)
 {
 	return atomic_load(&nr_injected);
 }
@@ -152,13 +152,13 @@ static void forget(void)
 	atomic_store(&nr_injected, 0);
 }
 
-// A test whose fault has a slip of the pen in its name must not pass.
+// A test whose failure has a slip of the pen in its name must not pass.
 static void begin(void)
 {
 	const char *spec = getenv(VARIABLE);
 	char why[128];
 
-	if (planted_parse(spec, why, sizeof(why))) {
+	if (inject_parse(spec, why, sizeof(why))) {
 		dxs_error(VARIABLE "=%s: %s", spec, why);
 		_exit(125);
 	}
@@ -172,5 +172,5 @@ __attribute__((constructor)) static void offer(void)
 	const char *spec = getenv(VARIABLE);
 
 	if (spec && *spec)
-		dxs_inject(&planted);
+		dxs_injector_set(&injector);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# planted.sh BUILD: the soak can fail. With one flush in ten left out, its jobs miss pages: it says so, and with which command
+# injected.sh BUILD: the soak can fail. With one flush in ten left out, its jobs miss pages: it says so, and with which command
 # that is seen again.
 set -eu
 build=$1 status=0

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# planted.sh BUILD: the generator can fail. With a bug planted it must find a sequence that shows it, shrink it to a few
+# injected.sh BUILD: the generator can fail. With a bug injected it must find a sequence that shows it, shrink it to a few
 # calls, and print a program that shows it as well; where calls return something else than the kernel's it must say so.
 set -eu
 build=$1

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fault.h: the places at which tests make something fail, to show that each defence and each check works. Who does it is
-// an injector (tests/planted), which is never installed.
-#ifndef DXS_FAULT_H
-#define DXS_FAULT_H
+// failure.h: the places at which tests make something fail, to show that each defence and each check works. Who does it is
+// an injector (tests/inject), which is never installed.
+#ifndef DXS_FAILURE_H
+#define DXS_FAILURE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "base/injector.h"
 
 // X(name in the injector's DAXSYNC_FAULT, enum suffix, what goes wrong)
-#define DXS_FAULTS(X)                                                                                                  \
+#define DXS_FAILURES(X)                                                                                                \
 	X("skip-flush", SKIP_FLUSH, "a page is closed and unmarked but not flushed")                                   \
 	X("open-unmarked", OPEN_UNMARKED, "a page is opened again without a mark")                                     \
 	X("flush-first", FLUSH_FIRST, "pages are flushed before they are closed")                                      \
@@ -40,17 +40,17 @@
 	X("sys-fsync", SYS_FSYNC, "fsync and fdatasync fail with EIO")                                                 \
 	X("sys-msync", SYS_MSYNC, "msync fails with EIO")
 
-enum dxs_fault {
-#define X(name, suffix, meaning) DXS_FAULT_##suffix,
-	DXS_FAULTS(X)
+enum dxs_failure {
+#define X(name, suffix, meaning) DXS_FAIL_##suffix,
+	DXS_FAILURES(X)
 #undef X
-		DXS_NR_FAULTS
+		DXS_NR_FAILURES
 };
 
-// Whether the fault happens now. Costs a load and a branch without an injector.
-static inline bool dxs_fault(enum dxs_fault fault)
+// Whether the failure is injected now. Costs a load and a branch without an injector.
+static inline bool dxs_injected(enum dxs_failure failure)
 {
-	return __builtin_expect(dxs_injector != NULL, 0) && dxs_injector->fails(fault);
+	return __builtin_expect(dxs_injector != NULL, 0) && dxs_injector->fails(failure);
 }
 
 #endif

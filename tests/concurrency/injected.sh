@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# planted.sh BUILD: bugs planted in the sync point and in the trap. The verifier must catch each while 8 writers run;
+# injected.sh BUILD: bugs injected into the sync point and into the trap. The verifier must catch each while 8 writers run;
 # without a bug the same run must be clean. Most of them are about closing, so every page is closed.
 set -eu
 build=$1

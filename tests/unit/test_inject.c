@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test_planted.c: planted failures: what DAXSYNC_FAULT says, and how often they happen.
+// test_inject.c: injected failure: what DAXSYNC_FAULT says, and how often they happen.
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/fault.h"
+#include "base/failure.h"
 #include "base/sys.h"
-#include "planted.h"
+#include "inject.h"
 
 static char why[64];
 
 static int parse(const char *spec)
 {
-	return planted_parse(spec, why, sizeof(why));
+	return inject_parse(spec, why, sizeof(why));
 }
 
-Test(planted, nothing_fails_unless_asked_for)
+Test(inject, nothing_fails_unless_asked_for)
 {
-	for (int i = 0; i < DXS_NR_FAULTS; i++)
-		cr_expect_not(dxs_fault((enum dxs_fault)i));
+	for (int i = 0; i < DXS_NR_FAILURES; i++)
+		cr_expect_not(dxs_injected((enum dxs_failure)i));
 	cr_expect_eq(parse(""), 0);
 	cr_expect_null(dxs_injector);
 }
@@ -29,32 +29,32 @@ static int nr_failing(void)
 {
 	int nr = 0;
 
-	for (int i = 0; i < DXS_NR_FAULTS; i++)
-		nr += dxs_fault((enum dxs_fault)i);
+	for (int i = 0; i < DXS_NR_FAILURES; i++)
+		nr += dxs_injected((enum dxs_failure)i);
 	return nr;
 }
 
 // clang-format off: versions 14 and 19 disagree on the brace before the macro
-Test(planted, every_name_turns_on_its_own_fault)
+Test(inject, every_name_turns_on_its_own_failure)
 {
 #define X(name, suffix, meaning)                                                                                       \
 	cr_expect_eq(parse(name), 0, "%s", name);                                                                      \
-	cr_expect(dxs_fault(DXS_FAULT_##suffix), "%s", name);                                                          \
+	cr_expect(dxs_injected(DXS_FAIL_##suffix), "%s", name);                                                        \
 	cr_expect_eq(nr_failing(), 1, "%s", name);
-	DXS_FAULTS(X)
+	DXS_FAILURES(X)
 #undef X
 }
 
 // clang-format on
-Test(planted, several_can_be_asked_for_at_once)
+Test(inject, several_can_be_asked_for_at_once)
 {
 	cr_expect_eq(parse("flush-error,close-error:1,no-putback:7,"), 0);
-	cr_expect(dxs_fault(DXS_FAULT_FLUSH_ERROR));
-	cr_expect(dxs_fault(DXS_FAULT_CLOSE_ERROR));
-	cr_expect_not(dxs_fault(DXS_FAULT_SKIP_FLUSH), "another one is asked for");
+	cr_expect(dxs_injected(DXS_FAIL_FLUSH_ERROR));
+	cr_expect(dxs_injected(DXS_FAIL_CLOSE_ERROR));
+	cr_expect_not(dxs_injected(DXS_FAIL_SKIP_FLUSH), "another one is asked for");
 }
 
-Test(planted, wrong_text_is_refused_and_named)
+Test(inject, wrong_text_is_refused_and_named)
 {
 	static const char *const wrong[] = {
 		"bogus",
@@ -83,37 +83,37 @@ Test(planted, wrong_text_is_refused_and_named)
 	cr_expect_null(dxs_injector);
 }
 
-// A run that plants some of the list only proves something else.
-Test(planted, a_list_with_a_wrong_part_plants_nothing)
+// A run that injects some of the list only proves something else.
+Test(inject, a_list_with_a_wrong_part_injects_nothing)
 {
 	cr_expect_eq(parse("flush-error"), 0);
 	cr_expect_eq(parse("flush-error,bogus"), -EINVAL);
 	cr_expect_null(dxs_injector);
 }
 
-Test(planted, one_in_n_happens_about_every_nth_time)
+Test(inject, one_in_n_happens_about_every_nth_time)
 {
 	enum { ROLLS = 100000 };
 	unsigned nr = 0;
 
 	cr_assert_eq(parse("skip-flush:10"), 0);
 	for (int i = 0; i < ROLLS; i++)
-		nr += dxs_fault(DXS_FAULT_SKIP_FLUSH);
+		nr += dxs_injected(DXS_FAIL_SKIP_FLUSH);
 	cr_expect_gt(nr, ROLLS / 10 - ROLLS / 100);
 	cr_expect_lt(nr, ROLLS / 10 + ROLLS / 100);
-	cr_expect_eq(nr, planted_nr_injected());
+	cr_expect_eq(nr, inject_count());
 }
 
-Test(planted, the_nth_occasion_is_the_only_one)
+Test(inject, the_nth_occasion_is_the_only_one)
 {
 	cr_assert_eq(parse("flush-error@3,skip-flush@1"), 0);
-	cr_expect(dxs_fault(DXS_FAULT_SKIP_FLUSH));
+	cr_expect(dxs_injected(DXS_FAIL_SKIP_FLUSH));
 	for (int i = 1; i < 100; i++)
-		cr_expect_eq(dxs_fault(DXS_FAULT_FLUSH_ERROR), i == 3, "%d", i);
-	cr_expect_not(dxs_fault(DXS_FAULT_SKIP_FLUSH));
+		cr_expect_eq(dxs_injected(DXS_FAIL_FLUSH_ERROR), i == 3, "%d", i);
+	cr_expect_not(dxs_injected(DXS_FAIL_SKIP_FLUSH));
 }
 
-Test(planted, a_system_call_is_refused_once)
+Test(inject, a_system_call_is_refused_once)
 {
 	cr_assert_eq(parse("sys-munmap@2"), 0);
 	cr_expect_eq(dxs_sys_munmap(NULL, 0), -EINVAL, "the kernel's answer");
@@ -121,7 +121,7 @@ Test(planted, a_system_call_is_refused_once)
 	cr_expect_eq(dxs_sys_munmap(NULL, 0), -EINVAL);
 }
 
-Test(planted, an_allocation_fails_once)
+Test(inject, an_allocation_fails_once)
 {
 	void *first, *third;
 
@@ -136,13 +136,13 @@ Test(planted, an_allocation_fails_once)
 }
 
 // Golden values: a run that is repeated, in another process, fails at the same places.
-Test(planted, the_nth_roll_is_the_same_in_every_run)
+Test(inject, the_nth_roll_is_the_same_in_every_run)
 {
 	static const char expected[] = "..xx..x....x....x....x.....x.x......x..x";
 	char rolls[sizeof(expected)] = "";
 
 	cr_assert_eq(parse("flush-error:3"), 0);
 	for (size_t i = 0; i < sizeof(rolls) - 1; i++)
-		rolls[i] = dxs_fault(DXS_FAULT_FLUSH_ERROR) ? 'x' : '.';
+		rolls[i] = dxs_injected(DXS_FAIL_FLUSH_ERROR) ? 'x' : '.';
 	cr_expect_str_eq(rolls, expected);
 }
