@@ -26,7 +26,7 @@ static struct start begin(void *arg)
 	dxs_sigset ours = ~DXS_SIG_ALL;
 
 	dxs_free(arg);
-	dxs_sigmask_set(begun.bits); // before: a signal that waits comes now, and is held back
+	dxs_sigmask_set(begun.bits); // before: a signal that waits comes now, and is deferred
 	dxs_sys6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, 0, sizeof(ours), 0, 0);
 	return begun;
 }
@@ -65,7 +65,7 @@ static void stack_stays(const pthread_attr_t *attr)
 		dxs_pin(&pin, addr, len);
 }
 
-// Of the two, what a new thread believes to be blocked.
+// Of the two, what a new thread has blocked in its shadow mask.
 static unsigned bits_of(const pthread_attr_t *attr)
 {
 	sigset_t set;
@@ -111,7 +111,7 @@ DXS_EXPORT int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 typedef int (*spawn_fn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attr, char *const argv[], char *const envp[]);
 
-// The new program gets the mask that the program believes to have.
+// The new program gets the mask that the program has set.
 static int spawn(spawn_fn next, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		 const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // jumps.c: hooks of jumps, which restore the signal mask that was saved at their target.
 //
-// A mask that libc saves comes from the kernel and does not tell which of the library's two signals the program
-// believes to be blocked. So sigsetjmp leaves the two bits in the last word of the buffer's mask: the kernel writes the
-// first word, and the second belongs to the shadow stack. On other architectures a jump restores what the program
-// believed outside of handlers, because the targets of such jumps are usually set there.
+// A mask that libc saves comes from the kernel and does not tell which of the library's two signals the shadow mask
+// blocks. So sigsetjmp leaves the two bits in the last word of the buffer's mask: the kernel writes the first word, and
+// the second belongs to the shadow stack. On other architectures a jump restores the shadow mask that was in force
+// outside of handlers, because the targets of such jumps are usually set there.
 #include <string.h>
 
 #include "hooks.h"

@@ -144,7 +144,7 @@ struct sleep {
 	const sigset_t *set;
 	unsigned before;
 	bool sparing;
-	bool interrupted; // by a signal that had been held back, and has been handled now
+	bool interrupted; // by a signal that had been deferred, and has been handled now
 };
 
 static void sleep_begin(struct sleep *sleep, const sigset_t *set)
@@ -159,7 +159,7 @@ static void sleep_begin(struct sleep *sleep, const sigset_t *set)
 	bits = dxs_sigmask_bits(&sleep->spared);
 	dxs_sigmask_spare(&sleep->spared);
 	sleep->set = &sleep->spared;
-	sleep->interrupted = dxs_sigmask_held() & ~bits;
+	sleep->interrupted = dxs_sigmask_deferred() & ~bits;
 	dxs_sigmask_set(bits);
 }
 
@@ -271,11 +271,11 @@ DXS_EXPORT int sigpending(sigset_t *set)
 	ret = (int)dxs_hook_return(dxs_sys6(SYS_rt_sigpending, (long)set, sizeof(dxs_sigset), 0, 0, 0, 0));
 	dxs_unpin(&pin);
 	if (!ret && dxs_hooks_spare())
-		dxs_sigmask_add(set, dxs_sigmask_held());
+		dxs_sigmask_add(set, dxs_sigmask_deferred());
 	return ret;
 }
 
-// Stores what a signal that was held back has to say. -EFAULT as the kernel says it, which stores a mask of 8 bytes at both
+// Stores what a signal that was deferred has to say. -EFAULT as the kernel says it, which stores a mask of 8 bytes at both
 // ends for that. The signal is gone then, too.
 static int info_store(siginfo_t *info, const siginfo_t *got)
 {
@@ -290,8 +290,8 @@ static int info_store(siginfo_t *info, const siginfo_t *got)
 	return got->si_signo;
 }
 
-// What was held back comes first. A signal that comes between the look and the kernel's wait is left to the kernel.
-static int wait_for_held(unsigned bits, const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+// What was deferred comes first. A signal that comes between the check and the kernel's wait is left to the kernel.
+static int wait_for_deferred(unsigned bits, const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
 	dxs_sigset mask = 0;
 	siginfo_t got;
@@ -320,8 +320,8 @@ static int timed_wait(const sigset_t *set, siginfo_t *info, const struct timespe
 
 	if (dxs_hook_pins(&pin) && info)
 		dxs_pin(&pin, info, sizeof(*info));
-	return DXS_PINNED(&pin,
-			  bits ? wait_for_held(bits, set, info, timeout) : dxs_next.sigtimedwait(set, info, timeout));
+	return DXS_PINNED(&pin, bits ? wait_for_deferred(bits, set, info, timeout)
+				     : dxs_next.sigtimedwait(set, info, timeout));
 }
 
 DXS_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sigmask.c: masks of SIGSEGV and SIGBUS, and signals that are held back.
+// sigmask.c: shadow masks of SIGSEGV and SIGBUS, and deferred signals.
 #include "signal/sigmask.h"
 
 #include <string.h>
 
 #include "base/lock.h"
 
-#define NR_HELD 16 // more are dropped, as the kernel drops a second one of the same kind
+#define NR_DEFERRED 16 // more are dropped, as the kernel drops a second one of the same kind
 
 bool dxs_sigmask_followed;
 
@@ -15,11 +15,11 @@ static DXS_THREAD unsigned outside; // the same, outside of all handlers; valid 
 static DXS_THREAD bool in_handler;
 static DXS_THREAD bool waiting;
 
-static struct held {
+static struct deferred {
 	int tid; // 0: free
 	siginfo_t info;
-} held[NR_HELD]; // under `mutex`
-static _Atomic unsigned nr_held;
+} deferred[NR_DEFERRED]; // under `mutex`
+static _Atomic unsigned nr_deferred;
 static struct dxs_mutex mutex = {.rank = DXS_RANK_SIGMASK};
 
 unsigned dxs_sigmask_bits(const sigset_t *set)
@@ -61,11 +61,11 @@ dxs_sigset dxs_sigmask_adopt(dxs_sigset set)
 void dxs_sigmask_wait(bool yes)
 {
 	waiting = yes;
-	atomic_signal_fence(memory_order_seq_cst); // partner: dxs_sigmask_hold, in a handler of this thread
+	atomic_signal_fence(memory_order_seq_cst); // partner: dxs_sigmask_defer, in a handler of this thread
 }
 
 // To this thread, or to the process and any of its threads.
-static bool is_mine(const struct held *slot, int tid)
+static bool is_mine(const struct deferred *slot, int tid)
 {
 	return slot->tid && (slot->tid == tid || slot->info.si_code == SI_USER);
 }
@@ -83,17 +83,17 @@ static bool take(unsigned bits, siginfo_t *info)
 {
 	dxs_sigset set = dxs_sig_setmask(~0ULL);
 	int tid = dxs_sys_tid(), i;
-	struct held *first = NULL;
+	struct deferred *first = NULL;
 
 	dxs_mutex_lock(&mutex);
-	for (i = 0; i < NR_HELD; i++)
-		if (is_mine(&held[i], tid) && bits & dxs_sigmask_bit(held[i].info.si_signo) &&
-		    (!first || comes_before(&held[i].info, &first->info)))
-			first = &held[i];
+	for (i = 0; i < NR_DEFERRED; i++)
+		if (is_mine(&deferred[i], tid) && bits & dxs_sigmask_bit(deferred[i].info.si_signo) &&
+		    (!first || comes_before(&deferred[i].info, &first->info)))
+			first = &deferred[i];
 	if (first) {
 		*info = first->info;
 		first->tid = 0;
-		atomic_fetch_sub(&nr_held, 1);
+		atomic_fetch_sub(&nr_deferred, 1);
 	}
 	dxs_mutex_unlock(&mutex);
 	dxs_sig_setmask(set);
@@ -102,23 +102,23 @@ static bool take(unsigned bits, siginfo_t *info)
 
 bool dxs_sigmask_take(unsigned bits, siginfo_t *info)
 {
-	return bits && atomic_load(&nr_held) && take(bits, info);
+	return bits && atomic_load(&nr_deferred) && take(bits, info);
 }
 
-unsigned dxs_sigmask_held(void)
+unsigned dxs_sigmask_deferred(void)
 {
 	unsigned bits = 0;
 	dxs_sigset set;
 	int tid, i;
 
-	if (!atomic_load(&nr_held))
+	if (!atomic_load(&nr_deferred))
 		return 0;
 	set = dxs_sig_setmask(~0ULL);
 	tid = dxs_sys_tid();
 	dxs_mutex_lock(&mutex);
-	for (i = 0; i < NR_HELD; i++)
-		if (is_mine(&held[i], tid))
-			bits |= dxs_sigmask_bit(held[i].info.si_signo);
+	for (i = 0; i < NR_DEFERRED; i++)
+		if (is_mine(&deferred[i], tid))
+			bits |= dxs_sigmask_bit(deferred[i].info.si_signo);
 	dxs_mutex_unlock(&mutex);
 	dxs_sig_setmask(set);
 	return bits;
@@ -145,14 +145,14 @@ void dxs_sigmask_set(unsigned bits)
 	dxs_sigmask_blocked = bits;
 	outside &=
 		bits; // what is unblocked for good is so outside of handlers too, if this is one that was left by a jump
-	if (dxs_sigmask_held() & ~bits)
+	if (dxs_sigmask_deferred() & ~bits)
 		dxs_sig_setmask(send_unblocked());
 }
 
-void dxs_sigmask_hold(int sig, const siginfo_t *info, ucontext_t *context)
+void dxs_sigmask_defer(int sig, const siginfo_t *info, ucontext_t *context)
 {
 	int tid = dxs_sys_tid(), i;
-	struct held *to = NULL;
+	struct deferred *to = NULL;
 
 	if (waiting) {
 		sigaddset(&context->uc_sigmask, sig);
@@ -160,16 +160,16 @@ void dxs_sigmask_hold(int sig, const siginfo_t *info, ucontext_t *context)
 		return;
 	}
 	dxs_mutex_lock(&mutex);
-	for (i = 0; i < NR_HELD; i++) {
-		if (!held[i].tid)
-			to = &held[i];
-		else if (held[i].info.si_signo == sig && is_mine(&held[i], tid))
+	for (i = 0; i < NR_DEFERRED; i++) {
+		if (!deferred[i].tid)
+			to = &deferred[i];
+		else if (deferred[i].info.si_signo == sig && is_mine(&deferred[i], tid))
 			break;
 	}
-	if (i == NR_HELD && to) {
+	if (i == NR_DEFERRED && to) {
 		to->info = *info;
 		to->tid = tid;
-		atomic_fetch_add(&nr_held, 1);
+		atomic_fetch_add(&nr_deferred, 1);
 	}
 	dxs_mutex_unlock(&mutex);
 }
@@ -201,7 +201,7 @@ void dxs_sigmask_handler_end(ucontext_t *context, bool nested)
 	dxs_sigmask_blocked = saved_bits(context);
 	in_handler = nested;
 	dxs_sigmask_spare(&context->uc_sigmask);
-	if (dxs_sigmask_held() & ~dxs_sigmask_blocked)
+	if (dxs_sigmask_deferred() & ~dxs_sigmask_blocked)
 		send_unblocked(); // they come when the handler has returned
 }
 
@@ -220,6 +220,6 @@ void dxs_sigmask_jump(unsigned bits)
 void dxs_sigmask_reset(void)
 {
 	atomic_store(&mutex.word, 0);
-	memset(held, 0, sizeof(held)); // pending signals are not inherited
-	atomic_store(&nr_held, 0);
+	memset(deferred, 0, sizeof(deferred)); // pending signals are not inherited
+	atomic_store(&nr_deferred, 0);
 }

@@ -338,7 +338,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
 	if (is_sent(sig, info)) {
 		if (dxs_sigmask_get() & dxs_sigmask_bit(sig)) {
-			dxs_sigmask_hold(sig, info, context);
+			dxs_sigmask_defer(sig, info, context);
 			ours = true;
 		}
 	} else {
