@@ -37,7 +37,7 @@ struct dxs_file {
 	struct dxs_tree tree;
 	_Atomic uint64_t tree_counted; // bytes of it in the statistics
 	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
-	_Atomic uint32_t nr_loose;     // mappings of which some part may be open and not marked: a sync has to scan
+	_Atomic uint32_t nr_unscanned;     // mappings of which some part may be open and not marked: a sync has to scan
 	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
 	bool is_mixed;                           // there were several
 	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)
@@ -184,17 +184,17 @@ static inline uintptr_t dxs_map_addr(const struct dxs_map *map, uint64_t pgoff)
 
 // A mapping whose engine may have opened, or never closed, a part of it without marking it; and one that is all known, or
 // has no engine any more. Caller holds the map's mutex, or nobody else knows the map. A store to what was opened comes after
-// it was made loose, and so does a sync that has to see the store: such a sync finds nr_loose not 0.
-static inline void dxs_map_loosen(struct dxs_map *map)
+// it was said to be unscanned, and so does a sync that has to see the store: such a sync finds nr_unscanned not 0.
+static inline void dxs_map_set_unscanned(struct dxs_map *map)
 {
-	if (!atomic_exchange(&map->loose, true))
-		atomic_fetch_add(&map->file->nr_loose, 1);
+	if (!atomic_exchange(&map->unscanned, true))
+		atomic_fetch_add(&map->file->nr_unscanned, 1);
 }
 
-static inline void dxs_map_fasten(struct dxs_map *map)
+static inline void dxs_map_set_scanned(struct dxs_map *map)
 {
-	if (atomic_exchange(&map->loose, false))
-		atomic_fetch_sub(&map->file->nr_loose, 1);
+	if (atomic_exchange(&map->unscanned, false))
+		atomic_fetch_sub(&map->file->nr_unscanned, 1);
 }
 
 // The part of [first, last] that a mapping covers. False: none.

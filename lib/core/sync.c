@@ -590,7 +590,7 @@ static bool all_is_marked(struct sync *sync)
 // is open (M5); then nothing here is known to be clean, and the kernel, which keeps its own marks, has to follow.
 static void discover(struct sync *sync)
 {
-	bool one_for_all = atomic_load(&sync->file->engine) && !atomic_load(&sync->file->nr_loose);
+	bool one_for_all = atomic_load(&sync->file->engine) && !atomic_load(&sync->file->nr_unscanned);
 	bool trusted = !all_is_marked(sync);
 	struct dxs_map *map;
 

@@ -207,7 +207,7 @@ static void forget(struct dxs_map *map)
 {
 	atomic_store(&map->protection->open_all, true); // before the opening; partner: the scan in mprotect_discover
 	map->nr_reopened++;
-	dxs_map_loosen(map);
+	dxs_map_set_unscanned(map);
 	bits_clear(map);
 }
 
@@ -264,7 +264,7 @@ static int protection_alloc(struct dxs_map *map)
 	}
 	atomic_store(&protection->open_all, true);
 	map->protection = protection;
-	dxs_map_loosen(map);
+	dxs_map_set_unscanned(map);
 	return 0;
 }
 
@@ -291,7 +291,7 @@ static void mprotect_detach(struct dxs_map *map, bool gone)
 		edges_add(protection, -protection->nr_edges);
 	map->protection = NULL;
 	protection_free(protection);
-	dxs_map_fasten(map);
+	dxs_map_set_scanned(map);
 }
 
 static int mprotect_inherit(struct dxs_map *made, const struct dxs_map *map)
@@ -348,7 +348,7 @@ static void known_set(struct dxs_map *map, uint64_t reopened)
 	dxs_mutex_lock(&map->mutex);
 	if (map->nr_reopened == reopened) {
 		atomic_store(&map->protection->open_all, false);
-		dxs_map_fasten(map);
+		dxs_map_set_scanned(map);
 	}
 	dxs_mutex_unlock(&map->mutex);
 }
@@ -358,12 +358,12 @@ static bool is_all_known(struct dxs_map *map)
 {
 	bool known;
 
-	if (!atomic_load(&map->loose))
+	if (!atomic_load(&map->unscanned))
 		return true;
 	dxs_mutex_lock(&map->mutex);
 	known = !atomic_load(&map->protection->open_all);
 	if (known)
-		dxs_map_fasten(map);
+		dxs_map_set_scanned(map);
 	dxs_mutex_unlock(&map->mutex);
 	return known;
 }

@@ -182,7 +182,7 @@ static int uffd_open_all(struct dxs_map *map)
 
 	dxs_mutex_lock(&map->mutex);
 	map->nr_reopened++;
-	dxs_map_loosen(map);
+	dxs_map_set_unscanned(map);
 	if (map->armed)
 		dxs_bitmap_reset_all(map->armed); // not known clean from now on; then open (model: OPEN_FORGET)
 	err = uffd_open(map, map->addr, map->len);
@@ -250,7 +250,7 @@ static int armed_alloc(struct dxs_map *map)
 	map->armed = dxs_bitmap_new(chunk_index(map, dxs_map_end(map) - 1) + 1);
 	if (!map->armed)
 		return -ENOMEM;
-	dxs_map_loosen(map);
+	dxs_map_set_unscanned(map);
 	return 0;
 }
 
@@ -280,7 +280,7 @@ static void uffd_detach(struct dxs_map *map, bool gone)
 		unregister(map);
 	dxs_bitmap_free(map->armed);
 	map->armed = NULL;
-	dxs_map_fasten(map);
+	dxs_map_set_scanned(map);
 }
 
 // The chunks of [start, end).
@@ -325,7 +325,7 @@ static int arm(struct dxs_map *map, uintptr_t start, uintptr_t end, bool touched
 	if (map->nr_reopened == reopened) { // after the marks: E.4
 		armed_set(map, start, end);
 		if (end - start == map->len)
-			dxs_map_fasten(map);
+			dxs_map_set_scanned(map);
 		dxs_count(chunks_armed, (end - 1) / CHUNK - start / CHUNK + 1);
 	}
 	dxs_mutex_unlock(&map->mutex);
@@ -350,13 +350,13 @@ static bool is_all_armed(struct dxs_map *map)
 	uintptr_t start = map->addr;
 	bool all;
 
-	if (!atomic_load(&map->loose))
+	if (!atomic_load(&map->unscanned))
 		return true;
 	dxs_mutex_lock(&map->mutex);
 	stretch(map, false, &start, dxs_map_end(map));
 	all = start >= dxs_map_end(map);
 	if (all)
-		dxs_map_fasten(map);
+		dxs_map_set_scanned(map);
 	dxs_mutex_unlock(&map->mutex);
 	return all;
 }

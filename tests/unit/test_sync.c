@@ -846,12 +846,12 @@ Test(sync, what_discovery_marks_is_flushed_by_the_same_sync)
 Test(sync, while_a_mapping_is_not_known_all_of_them_are_looked_at)
 {
 	atomic_store(&file->engine, &fake);
-	atomic_store(&file->nr_loose, 1);
+	atomic_store(&file->nr_unscanned, 1);
 	on_discover = discover_marks;
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect_eq(nr_asked, 2);
 	cr_expect_eq(bytes_flushed(), 4096);
-	atomic_store(&file->nr_loose, 0);
+	atomic_store(&file->nr_unscanned, 0);
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	cr_expect_eq(nr_asked, 3, "one speaks for all");
 }
