@@ -16,8 +16,8 @@
 
 // fd + 1 of each; 0 is free. relaxed everywhere: a slot says nothing about other memory.
 static _Atomic int ours[DXS_FD_MAX];
-static _Atomic(_Atomic int *) kept[DXS_FD_MAX]; // where its number is; NULL: it cannot be moved
-static _Atomic int nr_ever;                     // slots behind were never used
+static _Atomic(_Atomic int *) number[DXS_FD_MAX]; // where its number is; NULL: it cannot be moved
+static _Atomic int nr_ever;                       // slots behind were never used
 static struct dxs_mutex moving = {.rank = DXS_RANK_FD};
 static _Atomic uint32_t epoch, users[2];
 
@@ -61,17 +61,17 @@ int dxs_fd_hide(int fd)
 		dxs_sys6(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0, 0);
 	}
 	slot_swap(0, fd + 1);
-	dxs_fd_kept(fd, NULL); // what was in the slot before
+	dxs_fd_register(fd, NULL); // what was in the slot before
 	return fd;
 }
 
-void dxs_fd_kept(int fd, _Atomic int *where)
+void dxs_fd_register(int fd, _Atomic int *where)
 {
 	int i, nr = atomic_load(&nr_ever);
 
 	for (i = 0; i < nr; i++)
 		if (atomic_load(&ours[i]) == fd + 1)
-			atomic_store(&kept[i], where);
+			atomic_store(&number[i], where);
 }
 
 unsigned dxs_fd_enter(void)
@@ -117,7 +117,7 @@ static void move(int slot, int fd)
 	int to = another_number(fd);
 
 	atomic_store(&ours[slot], to + 1 > 0 ? to + 1 : 0);
-	atomic_store(atomic_load(&kept[slot]), to);
+	atomic_store(atomic_load(&number[slot]), to);
 	users_wait();
 	dxs_sys_close(fd);
 }
@@ -131,7 +131,7 @@ bool dxs_fd_yield(int fd)
 	dxs_mutex_lock(&moving);
 	nr = atomic_load(&nr_ever);
 	for (i = 0; i < nr && !moved; i++)
-		if (atomic_load(&ours[i]) == fd + 1 && atomic_load(&kept[i])) {
+		if (atomic_load(&ours[i]) == fd + 1 && atomic_load(&number[i])) {
 			move(i, fd);
 			moved = true;
 		}

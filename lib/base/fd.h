@@ -16,7 +16,7 @@
 int dxs_fd_hide(int fd);
 
 // Where a hidden descriptor's number is kept: from now on the program may have the number for itself.
-void dxs_fd_kept(int fd, _Atomic int *where);
+void dxs_fd_register(int fd, _Atomic int *where);
 
 // One use of a number that may change. Context: any, signals blocked or the handler of a trap.
 #define DXS_FD_USE(where, fd, call)                                                                                    \

@@ -23,7 +23,7 @@
 	X(MAP, "a mapping's mutex")                                                                                    \
 	X(KWRITE, "a file's kwrite_mutex")                                                                             \
 	X(WRITERS, "the table of writers")                                                                             \
-	X(KEPT, "the files kept for later")                                                                            \
+	X(FILECACHE, "the cache of files")                                                                             \
 	X(BUDGET, "the budget of VMAs")                                                                                \
 	X(UFFD, "opening the userfaultfd")                                                                             \
 	X(FLUSHER, "loading the flusher")                                                                              \

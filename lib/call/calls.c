@@ -14,7 +14,7 @@
 #include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "core/kept.h"
+#include "core/filecache.h"
 #include "core/observer.h"
 #include "core/sync.h"
 #include "report/stats.h"
@@ -810,7 +810,7 @@ void dxs_sync_all(void)
 	dxs_sigset set = dxs_sig_block();
 	struct dxs_file *file = NULL;
 
-	dxs_kept_drop();
+	dxs_filecache_drop();
 	while ((file = file_next(file)))
 		if (dxs_file_own_mode(file) > DXS_MODE_KERNEL)
 			dxs_sync_range(file, 0, UINT64_MAX);

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "core/kept.h"
+#include "core/filecache.h"
 #include "core/observer.h"
 #include "core/policy.h"
 #include "report/stats.h"
@@ -103,7 +103,7 @@ void dxs_file_destroy(struct dxs_file *file)
 
 void dxs_file_put(struct dxs_file *file)
 {
-	if (atomic_fetch_sub(&file->refs, 1) == 1 && !dxs_kept_add(file))
+	if (atomic_fetch_sub(&file->refs, 1) == 1 && !dxs_filecache_add(file))
 		dxs_file_destroy(file);
 }
 

@@ -37,13 +37,13 @@ struct dxs_file {
 	struct dxs_tree tree;
 	_Atomic uint64_t tree_counted; // bytes of it in the statistics
 	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
-	_Atomic uint32_t nr_unscanned;     // mappings of which some part may be open and not marked: a sync has to scan
+	_Atomic uint32_t nr_unscanned; // mappings of which some part may be open and not marked: a sync has to scan
 	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
 	bool is_mixed;                           // there were several
 	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)
 	uint64_t nr_mapped;                      // entries of these, each mapping counted; changes with it
 	_Atomic uint64_t clock;                  // of the policy: how often a sync has covered an entry (policy.c)
-	_Atomic uint64_t nr_kept;                // entries that the policy keeps open
+	_Atomic uint64_t nr_left_open;           // entries that the policy leaves open
 	struct dxs_group group;
 	_Atomic uint64_t nr_failed;  // leaves of which a flush failed
 	struct dxs_shared sync_lock; // shared: syncs; exclusive: one that the others have kept from its end (sync.c)

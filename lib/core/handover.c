@@ -153,7 +153,7 @@ void dxs_handover_trapped(struct dxs_file *file, uint64_t nr, bool soon)
 		atomic_fetch_add_explicit(&file->handover.nr_cold, 1, memory_order_relaxed);
 }
 
-void dxs_handover_kept(struct dxs_file *file, uint64_t nr)
+void dxs_handover_left_open(struct dxs_file *file, uint64_t nr)
 {
 	atomic_fetch_add_explicit(&file->handover.nr_hot, nr, memory_order_relaxed);
 }

@@ -14,8 +14,9 @@ struct dxs_handover {
 	_Atomic bool is_over; // a sync calls the kernel, and does nothing else; changes with sync_lock held exclusively
 	_Atomic uint32_t nr_barred; // calls under way that the kernel's marks do not outlive: it is not handed over
 	_Atomic uint64_t next;      // of the file's clock: when to decide again
-	_Atomic uint64_t nr_cold, nr_hot; // since the last decision: see dxs_handover_trapped(), dxs_handover_kept()
-	unsigned nr_vain;                 // times in a row that it was handed over; with sync_lock held exclusively
+	// Since the last decision: see dxs_handover_trapped(), dxs_handover_left_open().
+	_Atomic uint64_t nr_cold, nr_hot;
+	unsigned nr_vain;    // times in a row that it was handed over; with sync_lock held exclusively
 	unsigned nr_windows; // decisions since it is tracked, up to 2: the first one begins a window; likewise
 };
 
@@ -29,7 +30,7 @@ bool dxs_handover_decide(struct dxs_file *file);
 void dxs_handover_trapped(struct dxs_file *file, uint64_t nr, bool soon);
 
 // A sync has flushed so many pages and left them open.
-void dxs_handover_kept(struct dxs_file *file, uint64_t nr);
+void dxs_handover_left_open(struct dxs_file *file, uint64_t nr);
 
 // Around a call at which the kernel may forget what it holds dirty. `begin` returns when the file is not handed over, and is
 // not until `end`. The caller then syncs. Context: hook, signals blocked, no lock held.

@@ -29,7 +29,7 @@ struct dxs_map {
 	_Atomic bool frozen;             // the kernel is about to change or remove it: traps wait (M10)
 	struct dxs_mutex mutex;          // of the engine: opening all of it, and saying that it is known again
 	uint64_t nr_reopened;            // how often all of it was opened; under mutex
-	_Atomic bool unscanned;           // counted in the file's nr_unscanned; changes under mutex
+	_Atomic bool unscanned;          // counted in the file's nr_unscanned; changes under mutex
 	// One bit per 2 MiB of addresses: closed at least once, so that its closed pages are known clean. A chunk
 	// that is not armed is all open. NULL: all of the mapping is armed.
 	struct dxs_bitmap *armed;

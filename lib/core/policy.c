@@ -35,14 +35,14 @@
 //   holds there, too.
 //
 // LIMITS
-//   At most 2^18 pages (1 GiB) are kept open in the process, and fewer where the engine is short of something (E.8). Then
-//   no further page is kept; those that are have their stay.
+//   At most 2^18 pages (1 GiB) are left open in the process, and fewer where the engine is short of something (E.8). Then
+//   no further page is left open; those that are have their stay.
 //
 // REPRESENTATION
 //   14 bits for each page, one in each of 14 words of its leaf (a counter of 64 pages is incremented in as many steps as
 //   its carries go). Words are read and written without a lock. Of one page only a trap or a sync does so at a time: a trap
 //   that opens it while it is not DIRTY, or a sync that has it DIRTY and FLUSHING. An update of other pages' bits that is
-//   lost costs time only. Only `kept`, of which there is a sum, changes by locked instructions.
+//   lost costs time only. Only `left_open`, of which there is a sum, changes by locked instructions.
 #include "core/policy.h"
 
 #include "base/config.h"
@@ -53,13 +53,13 @@
 #include "report/stats.h"
 
 #define EPOCH_SHIFT 4 // half of WORTH
-#define KEPT_MAX ((uint64_t)1 << 18)
+#define LEFT_OPEN_MAX ((uint64_t)1 << 18)
 
 _Static_assert(DXS_POLICY_WORTH == 2 << EPOCH_SHIFT, "two epochs");
 // The stays, 1 << 5, 1 << 7 and 1 << 8 flushes, are read from the bits of the ages: see aged() and is_half_aged().
 _Static_assert(DXS_POLICY_WORTH == 1 << 5 && DXS_AGE_BITS == 8, "stays of 1, 4 and 8 times WORTH");
 
-static _Atomic uint64_t nr_kept; // in the process
+static _Atomic uint64_t nr_left_open; // in the process
 
 // relaxed, both: see REPRESENTATION.
 static uint64_t get(_Atomic uint64_t *word)
@@ -159,21 +159,21 @@ static uint64_t neighbours(uint64_t pages, uint64_t near)
 	return all & ~pages;
 }
 
-// Whether no further page is to be kept open.
+// Whether no further page is to be left open.
 static bool is_full(struct dxs_file *file)
 {
 	const struct dxs_engine *engine = atomic_load(&file->engine);
 
-	return get(&nr_kept) >= KEPT_MAX || (engine && engine->is_short());
+	return get(&nr_left_open) >= LEFT_OPEN_MAX || (engine && engine->is_short());
 }
 
-// Takes note of pages that are kept open from now on.
+// Takes note of pages that are left open from now on.
 static void keep(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
 {
-	uint64_t more = count(pages & ~atomic_fetch_or(&leaf->kept, pages));
+	uint64_t more = count(pages & ~atomic_fetch_or(&leaf->left_open, pages));
 
-	atomic_fetch_add_explicit(&file->nr_kept, more, memory_order_relaxed); // relaxed, both: a limit, not exact
-	atomic_fetch_add_explicit(&nr_kept, more, memory_order_relaxed);
+	atomic_fetch_add_explicit(&file->nr_left_open, more, memory_order_relaxed); // relaxed, both: a limit, not exact
+	atomic_fetch_add_explicit(&nr_left_open, more, memory_order_relaxed);
 }
 
 static uint64_t adaptive(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
@@ -183,7 +183,7 @@ static uint64_t adaptive(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t 
 
 	if (due)
 		early = neighbours(due, pages & stays & half_aged(leaf));
-	more = pages & stays & ~due & ~early & ~get(&leaf->kept);
+	more = pages & stays & ~due & ~early & ~get(&leaf->left_open);
 	if (more && is_full(file))
 		early |= more;
 	else if (more)
@@ -212,11 +212,11 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 		return;
 	epochs_turn(file, leaf);
 	set(&leaf->closed, get(&leaf->closed) | pages);
-	if (!(get(&leaf->kept) & pages))
+	if (!(get(&leaf->left_open) & pages))
 		return;
-	gone = count(atomic_fetch_and(&leaf->kept, ~pages) & pages);
-	atomic_fetch_sub_explicit(&file->nr_kept, gone, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&nr_kept, gone, memory_order_relaxed);
+	gone = count(atomic_fetch_and(&leaf->left_open, ~pages) & pages);
+	atomic_fetch_sub_explicit(&file->nr_left_open, gone, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&nr_left_open, gone, memory_order_relaxed);
 }
 
 void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages)
@@ -230,5 +230,5 @@ void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages)
 
 void dxs_policy_forget(struct dxs_file *file)
 {
-	atomic_fetch_sub_explicit(&nr_kept, get(&file->nr_kept), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&nr_left_open, get(&file->nr_left_open), memory_order_relaxed);
 }

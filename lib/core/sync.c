@@ -712,7 +712,7 @@ static void kernels_part(struct sync *sync)
 // Once for each sync: as atomic additions they would be felt at each page.
 static void statistics_add(const struct sync *sync)
 {
-	uint64_t kept = sync->nr_taken - sync->nr_closed;
+	uint64_t left_open = sync->nr_taken - sync->nr_closed;
 
 	if (sync->nr_taken) {
 		dxs_count(pages_flushed, sync->nr_taken);
@@ -722,10 +722,10 @@ static void statistics_add(const struct sync *sync)
 	}
 	if (sync->nr_closed)
 		dxs_count(pages_closed, sync->nr_closed);
-	if (!kept)
+	if (!left_open)
 		return;
-	dxs_count(pages_kept_open, kept);
-	dxs_handover_kept(sync->file, kept);
+	dxs_count(pages_kept_open, left_open);
+	dxs_handover_left_open(sync->file, left_open);
 }
 
 static int sync_run(struct sync *sync)

@@ -36,7 +36,7 @@ struct dxs_leaf {
 	_Atomic uint32_t pins; // kernel writes under way into this leaf: a sync leaves its pages open (M9)
 	// The rest is the policy's (policy.c). What it reads at every sync comes first.
 	_Atomic uint32_t epoch;                 // of `closed`
-	_Atomic uint64_t kept;                  // left open by a sync
+	_Atomic uint64_t left_open;             // left open by a sync
 	_Atomic uint64_t stay[2];               // for how many flushes an entry stays open: a number of 2 bits
 	_Atomic uint64_t age[DXS_AGE_BITS];     // flushes since it was opened: a number of 8 bits
 	_Atomic uint64_t closed, closed_before; // in this epoch, in the one before, and not opened since

@@ -160,7 +160,7 @@ static int checked(int fd, bool (*is_safe)(const struct stat *st))
 }
 
 // A directory in which nobody else can remove or rename what is ours.
-static bool is_kept(const struct stat *st)
+static bool is_protected(const struct stat *st)
 {
 	return (!st->st_uid || st->st_uid == geteuid()) &&
 	       (!(st->st_mode & (S_IWGRP | S_IWOTH)) || st->st_mode & S_ISVTX);
@@ -177,7 +177,7 @@ static bool is_private(const struct stat *st)
 static int own_dir_open(void)
 {
 	struct own_place own = own_place();
-	int fd, parent = checked(dxs_sys_openat(AT_FDCWD, own.parent, DIR_FLAGS, 0), is_kept);
+	int fd, parent = checked(dxs_sys_openat(AT_FDCWD, own.parent, DIR_FLAGS, 0), is_protected);
 
 	if (parent < 0)
 		return parent;
@@ -194,7 +194,7 @@ static int own_dir_open(void)
 // path: as DAXSYNC_REGISTRY gives it.
 static int dir_open(const char *path)
 {
-	return *path ? checked(dxs_sys_openat(AT_FDCWD, path, DIR_FLAGS, 0), is_kept) : own_dir_open();
+	return *path ? checked(dxs_sys_openat(AT_FDCWD, path, DIR_FLAGS, 0), is_protected) : own_dir_open();
 }
 
 static const char *dir_reason(const char *path, int err)
@@ -736,7 +736,7 @@ static bool fd_make(struct dxs_writers *writers)
 	}
 	fd = dxs_fd_hide(fd);
 	atomic_store(&writers->fd, fd);
-	dxs_fd_kept(fd, &writers->fd);
+	dxs_fd_register(fd, &writers->fd);
 	nr_fds++;
 	return true;
 }

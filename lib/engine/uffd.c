@@ -97,7 +97,7 @@ static int start(int fd, const char **why)
 		return err;
 	}
 	atomic_store(&uffd, fd);
-	dxs_fd_kept(fd, &uffd);
+	dxs_fd_register(fd, &uffd);
 	return 0;
 }
 

@@ -148,7 +148,7 @@ int dxs_pagemap_open(void)
 	if (fd < 0)
 		return fd;
 	pagemap_fd = dxs_fd_hide(fd);
-	dxs_fd_kept(pagemap_fd, &pagemap_fd);
+	dxs_fd_register(pagemap_fd, &pagemap_fd);
 	here = (uintptr_t)&pagemap_fd & ~(DXS_PAGE_SIZE - 1);
 	can_scan = scan(here, here + DXS_PAGE_SIZE, DXS_PM_PRESENT, &region, 1, &next) == 1;
 	return 0;

@@ -212,7 +212,7 @@ static int query(uintptr_t addr, struct dxs_vma *vma)
 			return fd;
 		fd = dxs_fd_hide(fd);
 		if (atomic_compare_exchange_strong(&query_fd, &old, fd))
-			dxs_fd_kept(fd, &query_fd);
+			dxs_fd_register(fd, &query_fd);
 		else
 			dxs_fd_close(fd);
 	}

@@ -36,7 +36,7 @@
 #include "base/sys.h"
 #include "core/engine.h"
 #include "core/file.h"
-#include "core/kept.h"
+#include "core/filecache.h"
 #include "core/observer.h"
 #include "core/trap.h"
 #include "engine/budget.h"
@@ -178,7 +178,7 @@ static void child_begin(void)
 	dxs_signals_reset_locks();
 	dxs_trap_reset();
 	dxs_writers_reset_lock();
-	dxs_kept_in_child();
+	dxs_filecache_in_child();
 	maps_begin(half_done);
 	dxs_engine_reset();
 	dxs_budget_reset();

@@ -379,7 +379,7 @@ void dxs_stats_share(void)
 		return;
 	}
 	shared_fd = dxs_fd_hide(fd);
-	dxs_fd_kept(shared_fd, &shared_fd);
+	dxs_fd_register(shared_fd, &shared_fd);
 	is_kept = *dxs_config.keeper && !dxs_is_filtered() && !dxs_keeper_send(dxs_config.keeper, shared_fd);
 }
 

@@ -15,7 +15,7 @@
 #include "base/near.h"
 #include "call/calls.h"
 #include "core/engine.h"
-#include "core/kept.h"
+#include "core/filecache.h"
 #include "core/observer.h"
 #include "core/trap.h"
 #include "engine/choice.h"
@@ -122,7 +122,7 @@ static struct dxs_file *file_make(const struct dxs_candidate *candidate, int fd)
 	return file;
 }
 
-// The file of a mapping that is the first one of it, from before if it was kept; then *is_made is false.
+// The file of a mapping that is the first one of it, from before if it was cached; then *is_made is false.
 static struct dxs_file *file_begin(const struct dxs_candidate *candidate, int fd, bool *is_made)
 {
 	struct dxs_file_state state = {.dev = dxs_identity_dev(&candidate->st),
@@ -132,7 +132,7 @@ static struct dxs_file *file_begin(const struct dxs_candidate *candidate, int fd
 				       .size = (uint64_t)candidate->st.st_size,
 				       .page_shift = candidate->page_shift,
 				       .mode = (int)candidate->mode};
-	struct dxs_file *file = dxs_kept_take(&state);
+	struct dxs_file *file = dxs_filecache_take(&state);
 
 	*is_made = !file;
 	return file ? file : file_make(candidate, fd);

@@ -122,7 +122,7 @@ Test(fd, a_number_that_the_program_wants_stays_open_while_it_is_used)
 	pthread_t thread;
 
 	atomic_store(&where, fd);
-	dxs_fd_kept(fd, &where);
+	dxs_fd_register(fd, &where);
 	section = dxs_fd_enter();
 	cr_assert_eq(pthread_create(&thread, NULL, mover, &fd), 0);
 	while (atomic_load(&where) == fd || !mover_sleeps())

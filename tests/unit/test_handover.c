@@ -72,7 +72,7 @@ static void sync_all(unsigned nr_cold, unsigned nr_hot)
 	decide();
 	dxs_policy_sync(file, 0, PAGES - 1);
 	if (!is_over())
-		dxs_handover_kept(file, nr_hot);
+		dxs_handover_left_open(file, nr_hot);
 }
 
 static void syncs(unsigned nr, unsigned nr_cold, unsigned nr_hot)

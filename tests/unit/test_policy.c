@@ -344,12 +344,12 @@ Test(policy, when_the_engine_is_short_no_further_page_is_left_open)
 		cr_expect(is_open(3), "it was before");
 		cr_expect_not(is_open(100));
 	}
-	cr_expect_eq(atomic_load(&file->nr_kept), 1);
+	cr_expect_eq(atomic_load(&file->nr_left_open), 1);
 	is_short = false;
 	store(100);
 	sync_all();
-	cr_expect_eq(atomic_load(&file->nr_kept), 2);
+	cr_expect_eq(atomic_load(&file->nr_left_open), 2);
 	dxs_policy_closed(file, leaf_of(3), bit_of(3)); // its mapping goes
-	cr_expect_eq(atomic_load(&file->nr_kept), 1);
+	cr_expect_eq(atomic_load(&file->nr_left_open), 1);
 	end();
 }

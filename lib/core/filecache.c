@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// kept.c: files that are mapped no more, kept for when they are mapped again.
+// filecache.c: files that are mapped no more, cached for when they are mapped again.
 //
 // RULES
 //   K.1 Nothing is due: no mark is set, no flush has failed, this process was the only writer, and it has left the registry
 //       in good order (W.9): others are exclusive meanwhile, and are seen when it comes back.
-//   K.2 While a file is kept nobody looks at what happens to it: it may be written to, cut off or removed. What is
+//   K.2 While a file is cached nobody looks at what happens to it: it may be written to, cut off or removed. What is
 //       pending for a new mapping is pending as for the first one, the size is looked at again, and an inode number that was
-//       given to another file shows in the birth time. Without one a file is not kept.
+//       given to another file shows in the birth time. Without one a file is not cached.
 //   K.3 Only where the end of the process is seen (the shim), and not when it is observed, which takes every change.
-#include "core/kept.h"
+#include "core/filecache.h"
 
 #include "core/file.h"
 
-#define NR_KEPT 8
+#define NR_CACHED 8
 #define TREE_MAX ((uint64_t)256 << 10) // bytes of a tree that are worth keeping
 
-static struct dxs_mutex mutex = {.rank = DXS_RANK_KEPT};
-static struct dxs_file *kept[NR_KEPT]; // the one that came last is first
+static struct dxs_mutex mutex = {.rank = DXS_RANK_FILECACHE};
+static struct dxs_file *cached[NR_CACHED]; // the one that came last is first
 
 static bool has_marks(struct dxs_file *file)
 {
 	return dxs_tree_next(&file->tree, 0, DXS_TREE_PAGES - 1, (1U << DXS_NR_MARKS) - 1);
 }
 
-static bool can_be_kept(struct dxs_file *file)
+static bool can_be_cached(struct dxs_file *file)
 {
 	return dxs_sees_all && dxs_file_own_mode(file) > DXS_MODE_KERNEL && !file->observed && !file->is_device &&
 	       file->writers.born && dxs_writers_exclusive(&file->writers) && !atomic_load(&file->nr_failed) &&
@@ -31,19 +31,19 @@ static bool can_be_kept(struct dxs_file *file)
 	       !has_marks(file);
 }
 
-bool dxs_kept_add(struct dxs_file *file)
+bool dxs_filecache_add(struct dxs_file *file)
 {
 	struct dxs_file *last;
 	unsigned i;
 
-	if (!can_be_kept(file) || !dxs_writers_rest(&file->writers))
+	if (!can_be_cached(file) || !dxs_writers_rest(&file->writers))
 		return false;
 	file->handover = (struct dxs_handover){0}; // of the mappings that are gone
 	dxs_mutex_lock(&mutex);
-	last = kept[NR_KEPT - 1];
-	for (i = NR_KEPT - 1; i; i--)
-		kept[i] = kept[i - 1];
-	kept[0] = file;
+	last = cached[NR_CACHED - 1];
+	for (i = NR_CACHED - 1; i; i--)
+		cached[i] = cached[i - 1];
+	cached[0] = file;
 	dxs_mutex_unlock(&mutex);
 	if (last)
 		dxs_file_destroy(last);
@@ -57,14 +57,14 @@ static struct dxs_file *take(const struct dxs_file_state *state)
 	unsigned i, to = 0;
 
 	dxs_mutex_lock(&mutex);
-	for (i = 0; i < NR_KEPT; i++) {
-		if (kept[i] && !file && (!state || (kept[i]->dev == state->dev && kept[i]->ino == state->ino)))
-			file = kept[i];
+	for (i = 0; i < NR_CACHED; i++) {
+		if (cached[i] && !file && (!state || (cached[i]->dev == state->dev && cached[i]->ino == state->ino)))
+			file = cached[i];
 		else
-			kept[to++] = kept[i];
+			cached[to++] = cached[i];
 	}
 	if (file)
-		kept[NR_KEPT - 1] = NULL;
+		cached[NR_CACHED - 1] = NULL;
 	dxs_mutex_unlock(&mutex);
 	return file;
 }
@@ -75,7 +75,7 @@ static bool is_same(struct dxs_file *file, const struct dxs_file_state *state)
 	       file->page_shift == state->page_shift && (int)dxs_file_own_mode(file) == state->mode;
 }
 
-struct dxs_file *dxs_kept_take(const struct dxs_file_state *state)
+struct dxs_file *dxs_filecache_take(const struct dxs_file_state *state)
 {
 	struct dxs_file *file = take(state);
 
@@ -91,7 +91,7 @@ struct dxs_file *dxs_kept_take(const struct dxs_file_state *state)
 	return file;
 }
 
-void dxs_kept_drop(void)
+void dxs_filecache_drop(void)
 {
 	struct dxs_file *file;
 
@@ -100,16 +100,16 @@ void dxs_kept_drop(void)
 }
 
 // The memory of the objects stays: the allocator may be another thread's at this moment.
-void dxs_kept_in_child(void)
+void dxs_filecache_in_child(void)
 {
 	unsigned i;
 
-	mutex = (struct dxs_mutex){.rank = DXS_RANK_KEPT};
-	for (i = 0; i < NR_KEPT; i++) {
-		if (kept[i]) {
-			dxs_tree_destroy(&kept[i]->tree);
-			dxs_writers_forsake(&kept[i]->writers);
+	mutex = (struct dxs_mutex){.rank = DXS_RANK_FILECACHE};
+	for (i = 0; i < NR_CACHED; i++) {
+		if (cached[i]) {
+			dxs_tree_destroy(&cached[i]->tree);
+			dxs_writers_forsake(&cached[i]->writers);
 		}
-		kept[i] = NULL;
+		cached[i] = NULL;
 	}
 }
