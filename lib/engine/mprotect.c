@@ -34,7 +34,6 @@
 #include "base/log.h"
 #include "base/space.h"
 #include "base/sys.h"
-#include "core/bitmap.h"
 #include "core/file.h"
 #include "core/scan.h"
 #include "core/trap.h"
@@ -44,6 +43,7 @@
 #include "proc/vma.h"
 #include "report/stats.h"
 #include "signal/signals.h"
+#include "tree/bitmap.h"
 
 #define REGION_SHIFT 21 // a huge page, and the most that one trap opens
 #define REGION ((uintptr_t)1 << REGION_SHIFT)

@@ -37,13 +37,13 @@
 #include "base/fd.h"
 #include "base/filter.h"
 #include "base/sys.h"
-#include "core/bitmap.h"
 #include "core/file.h"
 #include "core/scan.h"
 #include "core/trap.h"
 #include "proc/pagemap.h"
 #include "report/stats.h"
 #include "signal/signals.h"
+#include "tree/bitmap.h"
 
 #define CHUNK ((uintptr_t)2 << 20)
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most

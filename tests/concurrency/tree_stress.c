@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "../unit/random.h"
-#include "core/tree.h"
+#include "tree/tree.h"
 
 #define BASES 8
 #define EACH 6 // entries around each base: half of them in the leaf before it

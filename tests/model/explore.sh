@@ -25,10 +25,10 @@ kept=${1:-$work}
 mkdir -p "$kept"
 
 build() { # [PATCH]: the explorer of this tree
-	mkdir -p "$work/lib/core"
-	cp "$top/lib/core/tree.c" "$work/lib/core/"
-	sed 's/^\(#define DXS_TREE_LEVELS\) 6 /\1 3 /' "$top/lib/core/tree.h" >"$work/lib/core/tree.h"
-	grep -q 'DXS_TREE_LEVELS 3 ' "$work/lib/core/tree.h"
+	mkdir -p "$work/lib/tree"
+	cp "$top/lib/tree/tree.c" "$work/lib/tree/"
+	sed 's/^\(#define DXS_TREE_LEVELS\) 6 /\1 3 /' "$top/lib/tree/tree.h" >"$work/lib/tree/tree.h"
+	grep -q 'DXS_TREE_LEVELS 3 ' "$work/lib/tree/tree.h"
 	[ -z "${1:-}" ] || patch -d "$work" -p1 -F0 -s <"$1"
 	"${CC:-cc}" -std=gnu11 -O2 -w -include "$here/explore/atomics.h" -I"$work/lib" -I"$top/lib" -o "$work/explore" \
 		"$here/explore/explore.c"

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "core/bitmap.h"
 #include "proc/pagemap.h"
 #include "random.h"
+#include "tree/bitmap.h"
 
 #define NR 20000                 // more than one word of the summary
 #define TERA ((uint64_t)1 << 28) // pages of 4 KiB in 1 TiB

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/tree.h"
 #include "random.h"
+#include "tree/tree.h"
 
 #define NR(array) (sizeof(array) / sizeof((array)[0]))
 #define LAST (DXS_TREE_PAGES - 1)

@@ -19,7 +19,7 @@
 // REDUCTION
 //   A location that no thread stores to is read without a step. When one is stored to that was read so, or when the first
 //   weak access turns up, the search of the program begins again knowing it.
-#include "core/tree.c"
+#include "tree/tree.c"
 
 #include <inttypes.h>
 #include <setjmp.h>

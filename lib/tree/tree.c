@@ -31,7 +31,7 @@
 // LIMITS
 //   Indices below 2^36. A mark on an unreserved range may fail for lack of memory; the caller then takes the whole
 //   mapping as dirty (M5).
-#include "core/tree.h"
+#include "tree/tree.h"
 
 #include <errno.h>
 #include <stdalign.h>

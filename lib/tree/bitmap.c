@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bitmap.c: sparse bits with a summary. See bitmap.h.
-#include "core/bitmap.h"
+#include "tree/bitmap.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
