@@ -12,6 +12,7 @@
 #include "core/observer.h"
 #include "core/policy.h"
 #include "report/stats.h"
+#include "writers/directory.h"
 
 const char *dxs_mode_name(enum dxs_mode mode)
 {
@@ -166,7 +167,7 @@ void dxs_file_join(struct dxs_file *file, int fd)
 	char place[256];
 
 	if (err) {
-		dxs_writers_place(place, sizeof(place));
+		dxs_registry_dir_place(place, sizeof(place));
 		dxs_warn("%s: the kernel keeps it: %s (DAXSYNC_REGISTRY=%s, error %d)", file->path,
 			 atomic_load(&file->writers.reason), place, -err);
 	}

@@ -14,8 +14,8 @@
 #include "core/group.h"
 #include "core/handover.h"
 #include "core/mapping.h"
-#include "core/writers.h"
 #include "tree/tree.h"
+#include "writers/writers.h"
 
 struct dxs_index_node;
 

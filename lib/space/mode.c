@@ -19,6 +19,7 @@
 #include "base/sys.h"
 #include "core/engine.h"
 #include "engine/choice.h"
+#include "writers/directory.h"
 
 #ifndef STATX_ATTR_DAX
 #define STATX_ATTR_DAX 0x00200000
@@ -322,7 +323,7 @@ static void engine_try(int fd, struct dxs_candidate *candidate, struct dxs_mode_
 	map.addr = (uintptr_t)addr;
 	dxs_writers_init(&file.writers);
 	file.mode = candidate->mode;
-	if (!dxs_is_err(addr) && needs_engine && !dxs_writers_try(dxs_config.registry, &why))
+	if (!dxs_is_err(addr) && needs_engine && !dxs_registry_dir_try(dxs_config.registry, &why))
 		map.engine = dxs_engine_attach(&map, &why);
 	if (map.engine) {
 		out->engine = map.engine->name;

@@ -10,7 +10,6 @@
 
 #include "base/config.h"
 #include "base/log.h"
-#include "core/writers.h"
 #include "emulate/run.h"
 #include "imagedir.h"
 #include "keeper.h"
@@ -19,6 +18,7 @@
 #include "program.h"
 #include "report/unserved.h"
 #include "supervise.h"
+#include "writers/directory.h"
 
 static const char help_head[] =
 	"Usage: daxsync run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
@@ -129,7 +129,7 @@ static int prepare_dir(const struct dxs_config_row *row, const char *path, const
 	int ret;
 
 	if (!strcmp(row->name, "DAXSYNC_REGISTRY"))
-		return dxs_writers_try(path, why);
+		return dxs_registry_dir_try(path, why);
 	if (!mkdir(path, 0700))
 		return 0;
 	ret = errno == EEXIST ? dxs_run_open_dir(path, why) : -errno;

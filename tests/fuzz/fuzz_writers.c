@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/config.h"
-#include "core/writers.h"
 #include "fuzz.h"
+#include "writers/writers.h"
 
 #define NR_WRITERS 3
 #define PAGE 4096

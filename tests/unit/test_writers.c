@@ -14,7 +14,7 @@
 
 #include "base/config.h"
 #include "base/sys.h"
-#include "core/writers.h"
+#include "writers/writers.h"
 
 static char dir[] = "/tmp/daxsync-test-writers.XXXXXX";
 static char registry[256]; // the registry's file

@@ -36,16 +36,7 @@
 //   W.9 rest: leave (W.6), but for the mapping and a descriptor of its description, which has no lock then. return: join
 //       (W.1, W.4) with these, if the file still has its name, and no fork is under way.
 //   Without a registry (no room, no directory, a file that is not ours) a process is never exclusive, and asks again in W.3.
-//
-// TRUST
-//   The directory is the user's own: /dev/shm/daxsync-UID, made with mode 0700 when it is first needed. Nobody else can
-//   make, remove or rename anything in it. Root's is /run/daxsync, where nobody else can take the name before. There is
-//   one place and no second choice: processes that chose differently would each take themselves for the only one. Whoever
-//   finds the name of his directory taken by somebody else has no registry.
-//   Of a directory that DAXSYNC_REGISTRY names it is asked that others cannot rename files in it. In both only files of our
-//   own user are used: others could otherwise tell us that we are exclusive, or cut the page off. Writers of other users, of
-//   other mount namespaces and without this library do not see each other.
-#include "core/writers.h"
+#include "writers/writers.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -64,12 +55,12 @@
 #include "base/space.h"
 #include "base/sys.h"
 #include "report/stats.h"
+#include "writers/directory.h"
 
 #define MAGIC 0x31737274776e7364ULL // "dsnwtrs1"
 #define ANNOUNCED (1ULL << 32)
 #define PRESENT 1ULL
 #define PRESENT_MASK (ANNOUNCED - 1)
-#define OPEN_FLAGS (O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 #define NAME_BEGIN "daxsync-writers."
 #define NAME NAME_BEGIN "%lx-%lx" // device, inode
 #define NAME_SIZE 64
@@ -78,7 +69,6 @@
 #define LOOK_NS 10000000 // 10 ms
 
 static struct dxs_registry nobody; // nothing is ever announced here
-static const char unusable[] = "the registry of writers cannot be used";
 static const char others[] = "another process writes it as well";
 static unsigned nr_fds;                                     // of places that rest or have rested
 static struct dxs_mutex mutex = {.rank = DXS_RANK_WRITERS}; // one thread at a time opens, renews or leaves
@@ -117,134 +107,13 @@ static int fail(struct dxs_writers *writers, const char *reason, int err)
 	return err;
 }
 
-// Where the directory is that no DAXSYNC_REGISTRY names: its name in a directory of the system's.
-struct own_place {
-	const char *parent;
-	char name[32];
-};
-
-static struct own_place own_place(void)
-{
-	struct own_place place = {"/run", "daxsync"};
-	uid_t user = geteuid();
-	struct dxs_text text;
-
-	if (user) {
-		place.parent = "/dev/shm";
-		dxs_text_init(&text, place.name, sizeof(place.name));
-		dxs_text_add(&text, "daxsync-%lu", (unsigned long)user);
-	}
-	return place;
-}
-
-void dxs_writers_place(char *to, size_t size)
-{
-	struct own_place own = own_place();
-	struct dxs_text text;
-
-	dxs_text_init(&text, to, size);
-	if (dxs_config.registry[0])
-		dxs_text_add(&text, "%s", dxs_config.registry);
-	else
-		dxs_text_add(&text, "%s/%s", own.parent, own.name);
-}
-
-static int checked(int fd, bool (*is_safe)(const struct stat *st))
-{
-	struct stat st;
-
-	if (fd < 0 || (!dxs_sys6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) && is_safe(&st)))
-		return fd;
-	dxs_sys_close(fd);
-	return -EPERM;
-}
-
-// A directory in which nobody else can remove or rename what is ours.
-static bool is_protected(const struct stat *st)
-{
-	return (!st->st_uid || st->st_uid == geteuid()) &&
-	       (!(st->st_mode & (S_IWGRP | S_IWOTH)) || st->st_mode & S_ISVTX);
-}
-
-static bool is_private(const struct stat *st)
-{
-	return st->st_uid == geteuid() && !(st->st_mode & (S_IRWXG | S_IRWXO));
-}
-
-#define DIR_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
-
-// Two processes may come to make it at once: both use what is there then.
-static int own_dir_open(void)
-{
-	struct own_place own = own_place();
-	int fd, parent = checked(dxs_sys_openat(AT_FDCWD, own.parent, DIR_FLAGS, 0), is_protected);
-
-	if (parent < 0)
-		return parent;
-	fd = dxs_sys_openat(parent, own.name, DIR_FLAGS | O_NOFOLLOW, 0);
-	if (fd == -ENOENT) {
-		if (!dxs_sys6(SYS_mkdirat, parent, (long)own.name, 0700, 0, 0, 0))
-			dxs_sys6(SYS_fchmodat, parent, (long)own.name, 0700, 0, 0, 0); // whatever the umask is
-		fd = dxs_sys_openat(parent, own.name, DIR_FLAGS | O_NOFOLLOW, 0);
-	}
-	dxs_sys_close(parent);
-	return checked(fd, is_private);
-}
-
-// path: as DAXSYNC_REGISTRY gives it.
-static int dir_open(const char *path)
-{
-	return *path ? checked(dxs_sys_openat(AT_FDCWD, path, DIR_FLAGS, 0), is_protected) : own_dir_open();
-}
-
-static const char *dir_reason(const char *path, int err)
-{
-	if (err == -ENOENT)
-		return "the directory of the registry of writers does not exist";
-	if (err == -EPERM && !*path)
-		return "the directory of the registry of writers is not this user's alone";
-	if (err == -EPERM)
-		return "the directory of the registry of writers belongs to others, or others can rename files there";
-	return "the directory of the registry of writers cannot be used";
-}
-
-static int dir_try(int dir)
-{
-	struct dxs_text text;
-	char name[NAME_SIZE];
-	int err, fd;
-
-	dxs_text_init(&text, name, sizeof(name));
-	dxs_text_add(&text, "daxsync-try.%d", dxs_sys_tid());
-	fd = dxs_sys_openat(dir, name, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
-	if (fd < 0)
-		return fd;
-	dxs_sys6(SYS_unlinkat, dir, (long)name, 0, 0, 0, 0);
-	err = (int)dxs_sys_grow(SYS_fallocate, fd, 0, 0, DXS_PAGE_SIZE);
-	dxs_sys_close(fd);
-	return err;
-}
-
-int dxs_writers_try(const char *dir, const char **why)
-{
-	int err, fd = dir_open(dir);
-
-	*why = dir_reason(dir, fd);
-	if (fd < 0)
-		return fd;
-	*why = unusable;
-	err = dir_try(fd);
-	dxs_sys_close(fd);
-	return err;
-}
-
 static int name_make(const struct dxs_writers *writers, struct name *name)
 {
 	struct dxs_text text;
 
 	dxs_text_init(&text, name->text, sizeof(name->text));
 	dxs_text_add(&text, NAME, writers->dev, writers->ino);
-	name->dir = dir_open(dxs_config.registry);
+	name->dir = dxs_registry_dir_open(dxs_config.registry);
 	return name->dir < 0 ? name->dir : 0;
 }
 
@@ -256,11 +125,11 @@ static void name_remove(const struct name *name)
 // The registry's file, made if there is none.
 static int file_open(const struct name *name)
 {
-	int fd = dxs_sys_openat(name->dir, name->text, OPEN_FLAGS, 0);
+	int fd = dxs_sys_openat(name->dir, name->text, DXS_REGISTRY_OPEN_FLAGS, 0);
 
 	if (fd != -ENOENT)
 		return fd;
-	fd = dxs_sys_openat(name->dir, name->text, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+	fd = dxs_sys_openat(name->dir, name->text, DXS_REGISTRY_OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
 	if (fd >= 0)
 		dxs_sys6(SYS_fchmod, fd, 0600, 0, 0, 0, 0); // whatever the umask is
 	return fd == -EEXIST ? -ESTALE : fd;
@@ -444,7 +313,7 @@ static void sweep_one(struct name *name, const char *entry)
 
 	if (strncmp(entry, NAME_BEGIN, sizeof(NAME_BEGIN) - 1) || strlen(entry) >= sizeof(name->text))
 		return;
-	fd = dxs_sys_openat(name->dir, entry, OPEN_FLAGS, 0);
+	fd = dxs_sys_openat(name->dir, entry, DXS_REGISTRY_OPEN_FLAGS, 0);
 	if (fd < 0)
 		return;
 	memcpy(name->text, entry, strlen(entry) + 1);
@@ -489,7 +358,7 @@ static int register_locked(struct dxs_writers *writers, uint64_t *exclusive_at)
 	int fd, ret = name_make(writers, &name);
 
 	if (ret)
-		return fail(writers, dir_reason(dxs_config.registry, ret), ret);
+		return fail(writers, dxs_registry_dir_reason(dxs_config.registry, ret), ret);
 	sweep(name.dir);
 	fd = file_take(&name, &st, &first);
 	if (fd >= 0) {
@@ -500,7 +369,7 @@ static int register_locked(struct dxs_writers *writers, uint64_t *exclusive_at)
 			lock_set(fd, F_RDLCK); // only now may others come (W.4)
 		dxs_sys_close(fd);
 	} else {
-		ret = fail(writers, unusable, fd);
+		ret = fail(writers, DXS_REGISTRY_UNUSABLE, fd);
 	}
 	dxs_sys_close(name.dir);
 	return ret;
@@ -573,7 +442,7 @@ static int same_open(const struct dxs_writers *writers)
 
 	if (err)
 		return err;
-	fd = dxs_sys_openat(name.dir, name.text, OPEN_FLAGS, 0);
+	fd = dxs_sys_openat(name.dir, name.text, DXS_REGISTRY_OPEN_FLAGS, 0);
 	dxs_sys_close(name.dir);
 	err = fd < 0 ? fd : file_check(fd, &st);
 	if (!err && (st.st_dev != writers->page_dev || st.st_ino != writers->page_ino))
@@ -601,7 +470,7 @@ static bool is_found(const struct dxs_writers *writers)
 	struct dxs_text text;
 	struct stat st;
 
-	dxs_writers_place(path, sizeof(path));
+	dxs_registry_dir_place(path, sizeof(path));
 	dxs_text_init(&text, path + strlen(path), sizeof(path) - strlen(path));
 	dxs_text_add(&text, "/" NAME, writers->dev, writers->ino);
 	return !dxs_sys6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0) &&

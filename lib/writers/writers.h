@@ -42,16 +42,9 @@ static inline bool dxs_writers_exclusive(struct dxs_writers *writers)
 	return atomic_load(&atomic_load(&writers->page)->announced) >> 32 == atomic_load(&writers->exclusive_at);
 }
 
-// The directory that is used, for people.
-void dxs_writers_place(char *to, size_t size);
-
 // Takes a place in the registry of a file, of which fd is a descriptor, making the registry if there is none. 0, or
 // -errno with the reason in writers->reason: then this process is never known to be exclusive. Signals are blocked.
 int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t ino);
-
-// Whether a registry can be kept in this directory (empty: the user's own): 0, or -errno with the reason (static text) in
-// *why. Nobody is announced, nothing is left there.
-int dxs_writers_try(const char *dir, const char **why);
 
 // One more writer, who has or inherits this process's hold on the registry: from now on nobody is exclusive.
 // False: there is no registry to tell it to. Context: any.
