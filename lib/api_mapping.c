@@ -6,8 +6,8 @@
 #include "api.h"
 #include "base/sys.h"
 #include "core/dirty.h"
-#include "core/file.h"
 #include "daxsync/daxsync.h"
+#include "file/file.h"
 
 // What is tracked somewhere.
 struct place {

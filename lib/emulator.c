@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "core/observer.h"
+#include "file/observer.h"
 #include "space/track.h"
 
 // The emulator in the directory of the file that holds this function. A relative path leads to wherever the program is now,

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "core/observer.h"
+#include "file/observer.h"
 
 #pragma GCC visibility push(default) // the shim uses these
 

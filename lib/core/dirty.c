@@ -13,7 +13,7 @@
 #include "core/dirty.h"
 
 #include "core/engine.h"
-#include "core/file.h"
+#include "file/file.h"
 #include "flush/flush.h"
 
 // Whether marks say anything of what is durable.

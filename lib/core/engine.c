@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/failure.h"
-#include "core/file.h"
+#include "file/file.h"
 
 static _Atomic bool pins_wanted;
 

@@ -23,9 +23,9 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/engine.h"
-#include "core/file.h"
-#include "core/observer.h"
 #include "core/policy.h"
+#include "file/file.h"
+#include "file/observer.h"
 #include "report/stats.h"
 
 #define SYNCS(nr) ((uint64_t)(nr) << DXS_CLOCK_SHIFT)

@@ -3,22 +3,10 @@
 #ifndef DXS_HANDOVER_H
 #define DXS_HANDOVER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct dxs_file;
-
-// Of a file. All zero: tracked, and nothing is known.
-struct dxs_handover {
-	_Atomic bool is_over; // a sync calls the kernel, and does nothing else; changes with sync_lock held exclusively
-	_Atomic uint32_t nr_barred; // calls under way that the kernel's marks do not outlive: it is not handed over
-	_Atomic uint64_t next;      // of the file's clock: when to decide again
-	// Since the last decision: see dxs_handover_trapped(), dxs_handover_left_open().
-	_Atomic uint64_t nr_cold, nr_hot;
-	unsigned nr_vain;    // times in a row that it was handed over; with sync_lock held exclusively
-	unsigned nr_windows; // decisions since it is tracked, up to 2: the first one begins a window; likewise
-};
 
 // Whether a sync that is about to begin has to decide first: a few loads. Any context.
 bool dxs_handover_is_due(struct dxs_file *file);

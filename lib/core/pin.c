@@ -8,10 +8,10 @@
 #include "base/near.h"
 #include "base/sys.h"
 #include "core/engine.h"
-#include "core/file.h"
-#include "core/observer.h"
 #include "core/policy.h"
 #include "core/trap.h"
+#include "file/file.h"
+#include "file/observer.h"
 #include "report/stats.h"
 
 static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first, uint64_t last)

@@ -48,8 +48,8 @@
 #include "base/config.h"
 #include "base/sys.h"
 #include "core/engine.h"
-#include "core/file.h"
 #include "core/handover.h"
+#include "file/file.h"
 #include "report/stats.h"
 
 #define EPOCH_SHIFT 4 // half of WORTH
@@ -58,8 +58,6 @@
 _Static_assert(DXS_POLICY_WORTH == 2 << EPOCH_SHIFT, "two epochs");
 // The stays, 1 << 5, 1 << 7 and 1 << 8 flushes, are read from the bits of the ages: see aged() and is_half_aged().
 _Static_assert(DXS_POLICY_WORTH == 1 << 5 && DXS_AGE_BITS == 8, "stays of 1, 4 and 8 times WORTH");
-
-static _Atomic uint64_t nr_left_open; // in the process
 
 // relaxed, both: see REPRESENTATION.
 static uint64_t get(_Atomic uint64_t *word)
@@ -164,7 +162,7 @@ static bool is_full(struct dxs_file *file)
 {
 	const struct dxs_engine *engine = atomic_load(&file->engine);
 
-	return get(&nr_left_open) >= LEFT_OPEN_MAX || (engine && engine->is_short());
+	return get(&dxs_files_left_open) >= LEFT_OPEN_MAX || (engine && engine->is_short());
 }
 
 // Takes note of pages that are left open from now on.
@@ -173,7 +171,7 @@ static void keep(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
 	uint64_t more = count(pages & ~atomic_fetch_or(&leaf->left_open, pages));
 
 	atomic_fetch_add_explicit(&file->nr_left_open, more, memory_order_relaxed); // relaxed, both: a limit, not exact
-	atomic_fetch_add_explicit(&nr_left_open, more, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dxs_files_left_open, more, memory_order_relaxed);
 }
 
 static uint64_t adaptive(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages)
@@ -216,7 +214,7 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 		return;
 	gone = count(atomic_fetch_and(&leaf->left_open, ~pages) & pages);
 	atomic_fetch_sub_explicit(&file->nr_left_open, gone, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&nr_left_open, gone, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&dxs_files_left_open, gone, memory_order_relaxed);
 }
 
 void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages)
@@ -226,9 +224,4 @@ void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages)
 	for (i = 0; i < 2; i++)
 		if (get(&leaf->stay[i]) & pages)
 			set(&leaf->stay[i], get(&leaf->stay[i]) & ~pages);
-}
-
-void dxs_policy_forget(struct dxs_file *file)
-{
-	atomic_fetch_sub_explicit(&nr_left_open, get(&file->nr_left_open), memory_order_relaxed);
 }

@@ -32,7 +32,4 @@ void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 // There was nothing to flush (holes, or beyond the end of the file): the next sync closes them. Any context.
 void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages);
 
-// The file goes: what of it was left open is no more.
-void dxs_policy_forget(struct dxs_file *file);
-
 #endif

@@ -7,7 +7,7 @@
 #include "base/failure.h"
 #include "base/filter.h"
 #include "base/sys.h"
-#include "core/file.h"
+#include "file/file.h"
 #include "proc/pagemap.h"
 
 #define CHUNK ((uintptr_t)2 << 20)

@@ -9,9 +9,9 @@
 #include "base/failure.h"
 #include "base/log.h"
 #include "core/engine.h"
-#include "core/file.h"
-#include "core/observer.h"
 #include "core/policy.h"
+#include "file/file.h"
+#include "file/observer.h"
 #include "report/stats.h"
 
 static _Atomic uint64_t closes_begun, closes_ended; // M8

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
-#include "core/observer.h"
+#include "file/observer.h"
 
 // Notes an event of the entries of `mask` in the leaf that begins at `first`. Async-signal-safe.
 void dxs_history_add(const struct dxs_file *file, enum dxs_event event, uint64_t first, uint64_t mask);

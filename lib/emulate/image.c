@@ -32,12 +32,12 @@
 #include "base/log.h"
 #include "base/space.h"
 #include "base/sys.h"
-#include "core/file.h"
 #include "emulate/history.h"
 #include "emulate/image_walk.h"
 #include "emulate/powercut.h"
 #include "emulate/record.h"
 #include "emulate/run.h"
+#include "file/file.h"
 #include "flush/flush.h"
 
 #define LINE 64

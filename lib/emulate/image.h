@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/observer.h"
+#include "file/observer.h"
 
 struct dxs_file;
 struct dxs_image;

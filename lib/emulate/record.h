@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/file.h"
-#include "core/observer.h"
+#include "file/file.h"
+#include "file/observer.h"
 
 bool dxs_record_is_on(void);
 

@@ -3,7 +3,7 @@
 #ifndef DXS_SESSION_H
 #define DXS_SESSION_H
 
-#include "core/observer.h"
+#include "file/observer.h"
 
 // Offered to the core when this code comes into the process. A program that is linked with libdaxsync.a names it to the
 // linker (-u dxs_session), or nothing of lib/emulate becomes a part of it.

@@ -8,9 +8,9 @@
 #include "base/config.h"
 #include "base/failure.h"
 #include "base/log.h"
-#include "core/file.h"
 #include "engine/mprotect.h"
 #include "engine/uffd.h"
+#include "file/file.h"
 #include "proc/pagemap.h"
 
 static const struct dxs_engine *uffd_try(struct dxs_map *map, const char **why)

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "base/sys.h"
-#include "core/file.h"
-#include "core/mapping.h"
+#include "file/file.h"
+#include "file/mapping.h"
 
 // From before the kernel call to after it. Signals are blocked and the registry is locked in between.
 struct dxs_change {

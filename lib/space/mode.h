@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/behind.h"
-#include "core/file.h"
+#include "file/file.h"
 
 // What can be said of a file before an engine was tried on a mapping of it.
 struct dxs_candidate {

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
-#include "core/mapping.h"
+#include "file/mapping.h"
 
 enum { UNKNOWN, NONE, SOME };
 static _Atomic int untracked;

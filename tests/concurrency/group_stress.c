@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "../unit/random.h"
-#include "core/group.h"
+#include "file/group.h"
 #include "report/stats.h"
 
 #define ENTRIES 128

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "../unit/random.h"
-#include "core/file.h"
-#include "core/mapping.h"
+#include "file/file.h"
+#include "file/mapping.h"
 
 #define WINDOWS 48
 #define WINDOW_SIZE ((uintptr_t)1 << 21)

@@ -9,7 +9,7 @@ set -eu
 lint_begin layers "$@"
 
 # From the lowest to the highest; "." is lib/ itself. "emulate" is a library of its own, which may not be there.
-layers='base proc report signal flush tree writers core engine call space process . emulate'
+layers='base proc report signal flush tree writers file core engine call space process . emulate'
 # What compiles with these modules only: a reader can take it as it is.
 alone='
 tree/tree:base/sys,base/space,base/witness

@@ -11,12 +11,12 @@
 
 #include "base/sys.h"
 #include "core/engine.h"
-#include "core/file.h"
 #include "core/scan.h"
 #include "core/sync.h"
 #include "core/trap.h"
 #include "engine/mprotect.h"
 #include "engine/uffd.h"
+#include "file/file.h"
 #include "flush/flush.h"
 #include "report/stats.h"
 #include "signal/signals.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "../asleep.h"
-#include "core/group.h"
+#include "file/group.h"
 #include "report/stats.h"
 
 #define RUNS_MAX 32

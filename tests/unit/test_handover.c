@@ -5,9 +5,9 @@
 
 #include "base/config.h"
 #include "core/engine.h"
-#include "core/file.h"
 #include "core/handover.h"
 #include "core/policy.h"
+#include "file/file.h"
 #include "report/stats.h"
 
 #define PAGES 4096

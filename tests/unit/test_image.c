@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/file.h"
 #include "emulate/image.h"
 #include "emulate/run.h"
+#include "file/file.h"
 #include "flush/flush.h"
 #include "signal/signals.h"
 

@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "core/mapping.h"
+#include "file/file.h"
+#include "file/mapping.h"
 
 #define BASE ((uintptr_t)1 << 40)
 #define SIZE ((uintptr_t)0x4000)

@@ -6,8 +6,8 @@
 
 #include "base/config.h"
 #include "core/engine.h"
-#include "core/file.h"
 #include "core/policy.h"
+#include "file/file.h"
 #include "random.h"
 #include "report/stats.h"
 

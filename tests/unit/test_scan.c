@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "base/config.h"
-#include "core/file.h"
 #include "core/scan.h"
+#include "file/file.h"
 #include "init.h"
 #include "proc/pagemap.h"
 #include "space/track.h"

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "core/engine.h"
-#include "core/file.h"
 #include "core/trap.h"
+#include "file/file.h"
 #include "inject.h"
 #include "signal/signals.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // observer.c: the observer, if there is one.
-#include "core/observer.h"
+#include "file/observer.h"
 
 const struct dxs_observer *dxs_observer;
 const struct dxs_observer *_Atomic dxs_observer_offered;

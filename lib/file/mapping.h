@@ -76,8 +76,8 @@ void dxs_maps_drop(const struct dxs_map *map);
 // change was under way there.
 bool dxs_maps_reset_locks(void);
 
-// Then: makes what follows from the table of mappings anew from it. 0; -ENOMEM: no other call but first and forget_all may be
-// made.
+// Then: makes what follows from the table of mappings anew from it. 0; -ENOMEM: no other call but first and forget_all
+// may be made.
 int dxs_maps_rebuild(void);
 void dxs_maps_forget_all(void);
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/sys.h"
-#include "core/file.h"
+#include "file/file.h"
 
 enum dxs_event { DXS_EVENT_OPEN, DXS_EVENT_CLOSE, DXS_EVENT_FLUSH, DXS_EVENT_PUBLISH, DXS_EVENT_KERNEL };
 
@@ -35,18 +35,19 @@ void dxs_asked_add(struct dxs_asked *asked, uint64_t first, uint64_t last);
 struct dxs_due; // what the observer notes of a sync
 
 struct dxs_observer {
-	// Asks whether it wants to observe a file of this mode, which is being mapped from descriptor fd: sets file->observed if so.
-	// 0, or -errno with the reason (static text) in *why. Context: hook or api, with the registry's lock.
+	// Asks whether it wants to observe a file of this mode, which is being mapped from descriptor fd: sets
+	// file->observed if so. 0, or -errno with the reason (static text) in *why. Context: hook or api, with the
+	// registry's lock.
 	int (*begin)(struct dxs_file *file, int fd, const char **why);
 	void (*end)(struct dxs_file *file);
 
-	// A new mapping of the file, not yet tracked: 0 or -errno, if what it shows cannot be read. `shows_more`: it shows what
-	// the kernel has written and no sync has published.
+	// A new mapping of the file, not yet tracked: 0 or -errno, if what it shows cannot be read. `shows_more`: it
+	// shows what the kernel has written and no sync has published.
 	int (*mapped)(const struct dxs_map *map);
 	bool (*shows_more)(struct dxs_file *file, uint64_t first, uint64_t last);
 
-	// Around a sync of stretches, in ascending order. NULL: no memory to observe it. `complete`: it has succeeded, covers
-	// whole entries, and was not the kernel's.
+	// Around a sync of stretches, in ascending order. NULL: no memory to observe it. `complete`: it has succeeded,
+	// covers whole entries, and was not the kernel's.
 	struct dxs_due *(*sync_begin)(struct dxs_file *file, const struct dxs_stretch *stretch, unsigned nr);
 	void (*sync_end)(struct dxs_file *file, struct dxs_due *due, const struct dxs_stretch *stretch, unsigned nr,
 			 bool complete);
@@ -64,17 +65,18 @@ struct dxs_observer {
 
 	// The kernel has written entries [first, last], by write(2) and the like.
 	void (*kernel_wrote)(struct dxs_file *file, uint64_t first, uint64_t last);
-	// The kernel has synced what was asked for, or everything (`all`). fd: a descriptor of the file, or -1. False: what was
-	// cut off is not durable yet.
+	// The kernel has synced what was asked for, or everything (`all`). fd: a descriptor of the file, or -1. False:
+	// what was cut off is not durable yet.
 	bool (*kernel_synced)(struct dxs_file *file, int fd, const struct dxs_asked *asked, bool all);
 	// The same, of all that was asked for, in a sync of a file that is handed over; the caller holds maps_lock.
 	void (*synced_for_us)(struct dxs_file *file, const struct dxs_asked *asked);
-	// Around an msync of [first, last] outside of mode `kernel` that has succeeded: sync_asked's result goes to sync_answered.
+	// Around an msync of [first, last] outside of mode `kernel` that has succeeded: sync_asked's result goes to
+	// sync_answered.
 	uint64_t (*sync_asked)(struct dxs_file *file);
 	void (*sync_answered)(struct dxs_file *file, uint64_t asked, uint64_t first, uint64_t last);
 
-	// The kernel syncs bytes [off, end) of a file, or a directory, that is none of ours, or (-1) everything. Not asked of a
-	// file: whether dxs_observer is set says whether to call it.
+	// The kernel syncs bytes [off, end) of a file, or a directory, that is none of ours, or (-1) everything. Not
+	// asked of a file: whether dxs_observer is set says whether to call it.
 	void (*others_synced)(int fd, uint64_t off, uint64_t end);
 
 	// Whether who has started the program knows that nothing is made durable in emulation.

@@ -11,9 +11,8 @@
 #include <sys/types.h>
 
 #include "base/lock.h"
-#include "core/group.h"
-#include "core/handover.h"
-#include "core/mapping.h"
+#include "file/group.h"
+#include "file/mapping.h"
 #include "tree/tree.h"
 #include "writers/writers.h"
 
@@ -27,6 +26,17 @@ const char *dxs_mode_name(enum dxs_mode mode);
 // What daxsync_map_stats_get() tells of a file, next to each other: a sync adds to most of them at once.
 struct dxs_file_counts {
 	_Atomic uint64_t syncs, pages_flushed, bytes_flushed, traps, kernel_syncs;
+};
+
+// Whether the file is handed over to the kernel (core/handover.h). All zero: tracked, and nothing is known.
+struct dxs_handover {
+	_Atomic bool is_over; // a sync calls the kernel, and does nothing else; changes with sync_lock held exclusively
+	_Atomic uint32_t nr_barred; // calls under way that the kernel's marks do not outlive: it is not handed over
+	_Atomic uint64_t next;      // of the file's clock: when to decide again
+	// Since the last decision: see dxs_handover_trapped(), dxs_handover_left_open().
+	_Atomic uint64_t nr_cold, nr_hot;
+	unsigned nr_vain;    // times in a row that it was handed over; with sync_lock held exclusively
+	unsigned nr_windows; // decisions since it is tracked, up to 2: the first one begins a window; likewise
 };
 
 struct dxs_file {
@@ -43,7 +53,7 @@ struct dxs_file {
 	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)
 	uint64_t nr_mapped;                      // entries of these, each mapping counted; changes with it
 	_Atomic uint64_t clock;                  // of the policy: how often a sync has covered an entry (policy.c)
-	_Atomic uint64_t nr_left_open;           // entries that the policy leaves open
+	_Atomic uint64_t nr_left_open;           // entries that the policy leaves open; in dxs_files_left_open too
 	struct dxs_group group;
 	_Atomic uint64_t nr_failed;  // leaves of which a flush failed
 	struct dxs_shared sync_lock; // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
@@ -79,6 +89,8 @@ struct dxs_file {
 	char path[256]; // where it was when first mapped, for people; cut if longer
 	struct dxs_file_counts counts;
 };
+
+extern _Atomic uint64_t dxs_files_left_open; // of all files
 
 // Inside a reader's section or with the registry's lock: keeps the file until dxs_file_put.
 static inline void dxs_file_get(struct dxs_file *file)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // group.c: concurrent syncs of one inode.
-#include "core/group.h"
+#include "file/group.h"
 
 #include "report/stats.h"
 

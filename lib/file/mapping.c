@@ -12,14 +12,14 @@
 //       flips the parity and waits until the old counter is zero. The reader checks the parity again after it has
 //       counted itself, so it cannot be counted in a counter that nobody waits for. Both sides are seq_cst.
 //   R.2 A section never waits for the registry's lock, so synchronize() ends.
-#include "core/mapping.h"
+#include "file/mapping.h"
 
 #include <errno.h>
 
 #include "base/index.h"
 #include "base/lock.h"
 #include "base/near.h"
-#include "core/file.h"
+#include "file/file.h"
 
 bool dxs_sees_all;
 

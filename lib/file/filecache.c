@@ -8,9 +8,9 @@
 //       pending for a new mapping is pending as for the first one, the size is looked at again, and an inode number that was
 //       given to another file shows in the birth time. Without one a file is not cached.
 //   K.3 Only where the end of the process is seen (the shim), and not when it is observed, which takes every change.
-#include "core/filecache.h"
+#include "file/filecache.h"
 
-#include "core/file.h"
+#include "file/file.h"
 
 #define NR_CACHED 8
 #define TREE_MAX ((uint64_t)256 << 10) // bytes of a tree that are worth keeping
