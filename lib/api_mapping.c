@@ -5,7 +5,7 @@
 
 #include "api.h"
 #include "base/sys.h"
-#include "core/dirty.h"
+#include "call/dirty.h"
 #include "daxsync/daxsync.h"
 #include "file/file.h"
 

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "core/pin.h"
+#include "call/pin.h"
 #include "hooks.h"
 #include "signal/peek.h"
 

@@ -7,7 +7,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/engine.h"
-#include "core/scan.h"
+#include "core/hole.h"
 #include "emulate/history.h"
 #include "emulate/image.h"
 #include "emulate/run.h"

@@ -5,7 +5,7 @@
 
 #include "base/near.h"
 #include "call/calls.h"
-#include "core/pin.h"
+#include "call/pin.h"
 #include "space/change.h"
 #include "space/track.h"
 

@@ -11,10 +11,10 @@
 
 #include "base/sys.h"
 #include "core/engine.h"
-#include "core/scan.h"
 #include "core/sync.h"
 #include "core/trap.h"
 #include "engine/mprotect.h"
+#include "engine/scan.h"
 #include "engine/uffd.h"
 #include "file/file.h"
 #include "flush/flush.h"

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
-#include "core/scan.h"
+#include "engine/scan.h"
 #include "file/file.h"
 #include "init.h"
 #include "proc/pagemap.h"

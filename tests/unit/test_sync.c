@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
-#include "core/dirty.h"
+#include "call/dirty.h"
 #include "core/engine.h"
 #include "core/sync.h"
 #include "file/file.h"

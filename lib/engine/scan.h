@@ -14,7 +14,6 @@ struct dxs_map;
 // file has in memory, also one that is mapped no more because the kernel was told to drop it (MADV_DONTNEED). 0 or -errno.
 // The second is the first where mincore cannot be asked and pages stay mapped; where they do not, it is -EPERM. A mark for
 // which there is no memory sends the file to the kernel. Page locks are taken.
-void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end); // all of them
 int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end);
 int dxs_mark_resident(struct dxs_map *map, uintptr_t start, uintptr_t end);
 
@@ -49,15 +48,5 @@ int dxs_mark_touched(struct dxs_map *map);
 
 // Whether any page of the mapping is mapped: 1, 0 or -errno.
 int dxs_is_touched(const struct dxs_map *map);
-
-// Whether pages that are DIRTY can be holes of the file: a trap may have opened pages that nobody has stored to, and a hole
-// may be made under pages that are open. Where the file system keeps pages in memory (emulation), reading or flushing a
-// hole would fill it; on DAX it does not, and nothing is called a hole.
-bool dxs_may_be_holes(struct dxs_file *file);
-
-#pragma GCC visibility push(default) // the emulator uses it
-// How many of len bytes from addr on are a hole of the file, or are none: *is_hole.
-size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole);
-#pragma GCC visibility pop
 
 #endif

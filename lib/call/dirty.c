@@ -6,11 +6,11 @@
 //   before the call to an entry that is found clean:
 //   1. The part was closed once in each mapping (E.4), and so whatever is open there was marked: so was the entry when the
 //      store completed (M1), or it was in a part that was looked at since.
-//   2. DIRTY is read before FLUSHING, and a sync sets FLUSHING before it takes DIRTY away. So a sync has flushed the entry, and
-//      its fence was before FLUSHING went.
+//   2. DIRTY is read before FLUSHING, and a sync sets FLUSHING before it takes DIRTY away. So a sync has flushed the
+//      entry, and its fence was before FLUSHING went.
 //   3. Unless its flush has failed. Then the mark is back, and the failure was counted, or a kernel sync is pending, before
 //      FLUSHING went: both are looked at at the end, and so is the mode.
-#include "core/dirty.h"
+#include "call/dirty.h"
 
 #include "core/engine.h"
 #include "file/file.h"

@@ -4,7 +4,7 @@
 // A kernel write into a closed page fails with EFAULT where the engine cannot trap it, and trying again is no way
 // out: a datagram would be gone. So the pages are opened and marked before, and `pins` keeps every sync from closing
 // them until the call is over. Pins are counted per leaf, so a pin keeps up to 64 pages open.
-#include "core/pin.h"
+#include "call/pin.h"
 #include "base/near.h"
 #include "base/sys.h"
 #include "core/engine.h"

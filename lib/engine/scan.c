@@ -1,40 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // scan.c: finding the pages of a mapping that can have been stored to while it was open.
-#include "core/scan.h"
+#include "engine/scan.h"
 
 #include <time.h>
 
 #include "base/failure.h"
 #include "base/filter.h"
 #include "base/sys.h"
+#include "core/mark.h"
 #include "file/file.h"
 #include "proc/pagemap.h"
 
 #define CHUNK ((uintptr_t)2 << 20)
-
-// Under the page locks: not while another sync is between closing these pages and unmarking them (model: M1_ALIAS_LOCK).
-static void mark_locked(struct dxs_tree *tree, struct dxs_leaf *leaf, uint64_t mask)
-{
-	dxs_leaf_lock(leaf, mask);
-	dxs_tree_mark(tree, leaf, DXS_DIRTY, mask);
-	dxs_leaf_unlock(leaf, mask);
-}
-
-void dxs_mark_range(struct dxs_map *map, uintptr_t start, uintptr_t end)
-{
-	uint64_t first = dxs_map_pgoff(map, start), last = dxs_map_pgoff(map, end - 1);
-
-	while (first <= last) {
-		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);
-
-		if (!leaf) {
-			dxs_file_to_kernel(map->file, "no memory to mark pages");
-			return;
-		}
-		mark_locked(&map->file->tree, leaf, dxs_leaf_mask(leaf, first, last));
-		first = leaf->first + DXS_LEAF_PAGES;
-	}
-}
 
 // Marks the pages of [start, end) that are mapped now, or just being moved.
 int dxs_mark_mapped(struct dxs_map *map, uintptr_t start, uintptr_t end)
@@ -199,42 +176,4 @@ int dxs_is_touched(const struct dxs_map *map)
 	uintptr_t next;
 
 	return dxs_pagemap_populated(map->addr, dxs_map_end(map), DXS_PM_PRESENT | DXS_PM_SWAP, &region, 1, &next);
-}
-
-// How many pages from the first on are mapped, and so no holes.
-static size_t nr_mapped(uintptr_t page, size_t nr)
-{
-	uint64_t entry[DXS_LEAF_PAGES];
-	size_t i = 0;
-
-	if (dxs_pagemap_read(page, entry, nr))
-		return 0;
-	while (i < nr && entry[i] & DXS_PM_PRESENT)
-		i++;
-	return i;
-}
-
-bool dxs_may_be_holes(struct dxs_file *file)
-{
-	return atomic_load(&file->may_have_holes) && file->in_memory && !dxs_has_swap();
-}
-
-size_t dxs_hole_stretch(struct dxs_file *file, uintptr_t addr, size_t len, bool *is_hole)
-{
-	unsigned char vec[DXS_LEAF_PAGES];
-	uintptr_t page = addr & ~(DXS_PAGE_SIZE - 1), end = addr + len;
-	size_t i = 0, nr = dxs_min64((end - page + DXS_PAGE_SIZE - 1) / DXS_PAGE_SIZE, DXS_LEAF_PAGES);
-
-	*is_hole = false;
-	if (!dxs_may_be_holes(file))
-		return len;
-	i = nr_mapped(page, nr);
-	if (i)
-		return dxs_min64(len, page + i * DXS_PAGE_SIZE - addr);
-	if (dxs_in_core(page, nr, vec))
-		return len;
-	*is_hole = !(vec[0] & 1);
-	while (i < nr && !(vec[i] & 1) == *is_hole)
-		i++;
-	return dxs_min64(len, page + i * DXS_PAGE_SIZE - addr);
 }
