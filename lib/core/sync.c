@@ -20,39 +20,26 @@
 #include "core/sync.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/failure.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "core/batch.h"
 #include "core/engine.h"
 #include "core/handover.h"
-#include "core/hole.h"
 #include "core/mark.h"
 #include "core/policy.h"
+#include "core/runs.h"
 #include "file/file.h"
 #include "file/observer.h"
 #include "flush/flush.h"
 #include "report/stats.h"
 #include "signal/signals.h"
 
-#define BATCH_LEAVES 64
-#define BATCH_PAGES 1024 // of 4 KiB, or a leaf of larger ones: what the emulator can hold between two fences
-#define GROUP_PAGES 256  // syncs of larger ranges are grouped
-#define PIECES 32        // flushed without coming back in between
-#define PATIENCE 8       // waits for other syncs' pages
-
-// Pages of one leaf that this sync has FLUSHING.
-struct taken {
-	struct dxs_leaf *leaf;
-	uint64_t pages;
-	uint64_t closed; // of these, closed and unmarked; the others stay open
-	uint64_t failed; // not flushed: to be marked again (M6)
-	bool in_tree;    // a walk finds FLUSHING; otherwise it stands in the leaf only
-	uint8_t range;   // which one of the sync's they are of
-};
+#define GROUP_PAGES 256 // syncs of larger ranges are grouped
+#define PATIENCE 8      // waits for other syncs' pages
 
 struct sync {
 	struct dxs_file *file;
@@ -60,20 +47,15 @@ struct sync {
 	unsigned nr_ranges, at;        // how many; which one it is at
 	uint64_t off, end;             // of the range that it is at: bytes
 	uint64_t first, last;          // entries, rounded outwards
-	int err;                       // the first error
 	bool partial;                  // some range begins or ends inside an entry
 	bool close_all;                // the mapping is frozen: close whatever the policy says
 	bool close_none;               // the file is being handed over
 	bool exclusive;                // no other sync of this file runs
 	bool checked;                  // the handlers are in place
 	bool was_kernels;              // the file was handed over
-	struct dxs_due *due;           // of the observer
-	const struct dxs_map *map;     // through which it flushed last
-	uint64_t nr_taken, nr_closed;  // pages, for the statistics
-	uint64_t nr_bytes;             // handed to the flush function
+	uint64_t nr_closed;            // pages, for the statistics
 	unsigned nr_waits;
-	unsigned nr, nr_flushed, nr_pages; // of `taken`; those that are flushed; pages of 4 KiB
-	struct taken taken[BATCH_LEAVES];  // the first nr; the rest is not set
+	struct dxs_batch batch; // what it has FLUSHING
 };
 
 // The pages of [off, end) that are covered as a whole: only those may be unmarked (M2).
@@ -97,20 +79,6 @@ static int map_close(struct dxs_map *map, uint64_t first, uint64_t last)
 	return map->engine->close(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
 }
 
-// Calls fn for each run of ones in mask: entries first + from to first + to.
-#define for_each_run(mask, from, to)                                                                                   \
-	for (uint64_t rest_ = (mask); rest_ && (run_bounds(rest_, &(from), &(to)), true);                              \
-	     rest_ = (to) == 63 ? 0 : rest_ & (~0ULL << ((to) + 1)))
-
-static void run_bounds(uint64_t mask, unsigned *from, unsigned *to)
-{
-	uint64_t gaps;
-
-	*from = (unsigned)__builtin_ctzll(mask);
-	gaps = ~mask & (~0ULL << *from);
-	*to = gaps ? (unsigned)__builtin_ctzll(gaps) - 1 : 63;
-}
-
 // Closes pages in every mapping of the inode: aliases share them. False: some may still be open somewhere.
 static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf, uint64_t pages)
 {
@@ -132,272 +100,6 @@ static bool close_everywhere(struct dxs_file *file, const struct dxs_leaf *leaf,
 	return true;
 }
 
-// The address of an entry in some mapping that can be read, and how many of the nr entries behind it follow there. The
-// mapping of the run before is tried first.
-static uintptr_t entry_addr(struct sync *sync, uint64_t pgoff, uint64_t *nr)
-{
-	const struct dxs_map *map = sync->map;
-
-	if (!map || pgoff < map->first || pgoff > dxs_map_last(map) || !map->prot)
-		dxs_for_each_map_of (map, sync->file, pgoff, pgoff)
-			if (map->prot)
-				break;
-	sync->map = map;
-	*nr = map ? dxs_min64(*nr, dxs_map_last(map) - pgoff + 1) : 1;
-	return map ? dxs_map_addr(map, pgoff) : 0;
-}
-
-// M7. What lies beyond the end of the file is no error. Linux before 6.5 tells of a bad block by the same signal as of the
-// end; the file may have been cut by another process. Where its size is not known, the page stays marked, and the kernel
-// follows. What is in memory only has no bad blocks that would be told so, but may have holes that cannot be filled.
-static int nothing_there(struct dxs_file *file, uint64_t off)
-{
-	int beyond;
-
-	if (file->is_device)
-		return -EIO;
-	beyond = file->in_memory ? 1 : dxs_file_is_beyond(file, off & ~(DXS_PAGE_SIZE - 1));
-	return beyond < 0 ? beyond : beyond ? 0 : -EIO;
-}
-
-// What is to be flushed next.
-struct pieces {
-	bool may_be_holes;
-	unsigned nr;
-	struct taken *taken[PIECES];
-	uint64_t off[PIECES]; // bytes in the file
-	struct dxs_range range[PIECES];
-};
-
-// Bytes [off, off + len) are not durable. A page in no mapping that can be read is left to the kernel, if it can do anything
-// for the file; all else is the caller's error.
-static void failed_note(struct sync *sync, struct taken *taken, uint64_t off, uint64_t len, int err)
-{
-	unsigned shift = sync->file->page_shift;
-
-	taken->failed |= dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift);
-	if (err == -EFAULT && !sync->file->is_device)
-		dxs_file_changed(sync->file, DXS_CAUSE_UNSEEN);
-	else
-		sync->err = err == -EFAULT ? -EIO : err;
-}
-
-// Nor need they be: nothing is there.
-static void empty_note(const struct sync *sync, const struct taken *taken, uint64_t off, uint64_t len)
-{
-	unsigned shift = sync->file->page_shift;
-
-	dxs_policy_empty(taken->leaf, dxs_leaf_mask(taken->leaf, off >> shift, (off + len - 1) >> shift));
-}
-
-// The observer takes the lines as they are now. What was stored to them since they were flushed is in none of our
-// flushes: so they are flushed again, where a flush is real (model: SNAP_LATE). A page that faults only now is gone: the
-// file was cut.
-static void snapshot(const struct sync *sync, const struct pieces *pieces, unsigned at, size_t len)
-{
-	const struct dxs_range again = {pieces->range[at].addr, len};
-	size_t done = 0;
-	int err = 0;
-
-	if (dxs_likely(!sync->file->observed) || !len)
-		return;
-	dxs_observer->flushed(sync->file, again.addr, pieces->off[at], len);
-	if (dxs_file_own_mode(sync->file) == DXS_MODE_DIRECT)
-		(void)dxs_flush_ranges(&again, 1, &done, &err);
-}
-
-// A fault ended piece `at` behind `done` bytes: takes away from it what is dealt with, the page of the fault included.
-static void piece_cut(struct sync *sync, struct pieces *pieces, unsigned at, size_t done, int err)
-{
-	struct dxs_range *range = &pieces->range[at];
-	size_t size = dxs_file_page_size(sync->file);
-	size_t rest = size - ((pieces->off[at] + done) & (size - 1)); // of the page; the piece may begin inside it
-	size_t skip = (size_t)dxs_min64(range->len - done, rest);
-
-	snapshot(sync, pieces, at, done);
-	if (err == -ENXIO)
-		err = nothing_there(sync->file, pieces->off[at] + done);
-	if (err)
-		failed_note(sync, pieces->taken[at], pieces->off[at] + done, skip, err);
-	else
-		empty_note(sync, pieces->taken[at], pieces->off[at] + done, skip);
-	pieces->off[at] += done + skip;
-	range->addr += done + skip;
-	range->len -= done + skip;
-	sync->nr_bytes -= done + skip;
-}
-
-static void pieces_flush(struct sync *sync, struct pieces *pieces)
-{
-	unsigned at = 0;
-
-	while (at < pieces->nr) {
-		size_t done = 0;
-		int err = 0;
-		unsigned beyond = at + dxs_flush_ranges(&pieces->range[at], pieces->nr - at, &done, &err);
-
-		for (; at < beyond && at < pieces->nr; at++)
-			snapshot(sync, pieces, at, pieces->range[at].len);
-		if (at == pieces->nr)
-			break;
-		piece_cut(sync, pieces, at, done, err);
-		at += !pieces->range[at].len;
-	}
-	pieces->nr = 0;
-}
-
-// Bytes [addr, addr + len), which are at `off` in the file.
-static void pieces_add(struct sync *sync, struct pieces *pieces, struct taken *taken, uintptr_t addr, uint64_t off,
-		       size_t len)
-{
-	struct dxs_file *file = sync->file;
-
-	while (len) {
-		bool is_hole = false;
-		size_t part = pieces->may_be_holes ? dxs_hole_stretch(file, addr, len, &is_hole) : len;
-
-		if (!is_hole) {
-			if (pieces->nr == PIECES)
-				pieces_flush(sync, pieces);
-			pieces->taken[pieces->nr] = taken;
-			pieces->off[pieces->nr] = off;
-			pieces->range[pieces->nr++] = (struct dxs_range){addr, part};
-			sync->nr_bytes += part;
-		} else {
-			dxs_observe(file, hole, file, off, part);
-			empty_note(sync, taken, off, part);
-		}
-		addr += part;
-		off += part;
-		len -= part;
-	}
-}
-
-// The entries from pgoff on; a part of one where the range covers only that. Returns how many were dealt with.
-static uint64_t entries_add(struct sync *sync, struct pieces *pieces, struct taken *taken, uint64_t pgoff, uint64_t nr)
-{
-	unsigned shift = sync->file->page_shift;
-	uintptr_t addr = entry_addr(sync, pgoff, &nr);
-	const struct dxs_bytes *range = &sync->range[taken->range];
-	uint64_t start = dxs_max64(range->off, pgoff << shift);
-	uint64_t end = dxs_min64(range->end, (pgoff + nr) << shift);
-
-	if (!addr)
-		failed_note(sync, taken, start, end - start, -EFAULT);
-	else if (dxs_injected(DXS_FAIL_FLUSH_ERROR))
-		failed_note(sync, taken, start, end - start, -EIO);
-	else if (!dxs_injected(DXS_FAIL_SKIP_FLUSH))
-		pieces_add(sync, pieces, taken, addr + (size_t)(start - (pgoff << shift)), start,
-			   (size_t)(end - start));
-	return nr;
-}
-
-// On hugetlbfs mincore tells what this mapping has in its page tables, not what the file has (mm/mincore.c, mincore_hugetlb,
-// Linux 6.18). A page that was stored to through another mapping would be taken for a hole; so would one whose flush has
-// failed before its mapping went.
-static bool may_be_holes(const struct sync *sync)
-{
-	struct dxs_file *file = sync->file;
-	const struct dxs_map *map;
-
-	if (!dxs_may_be_holes(file) || file->page_shift == DXS_PAGE_SHIFT)
-		return dxs_may_be_holes(file);
-	map = dxs_file_map_next(file, NULL, 0, UINT64_MAX);
-	return map && !dxs_file_map_next(file, map, 0, UINT64_MAX) && !atomic_load(&file->nr_failed);
-}
-
-static void taken_add(struct sync *sync, struct pieces *pieces, struct taken *taken)
-{
-	bool one_by_one = dxs_injector != NULL; // so that a injected failure hits a page, not a run
-	unsigned from, to;
-
-	dxs_observe(sync->file, event, sync->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);
-	for_each_run (taken->pages, from, to) {
-		uint64_t at = from;
-
-		while (at <= to)
-			at += entries_add(sync, pieces, taken, taken->leaf->first + at, one_by_one ? 1 : to - at + 1);
-	}
-}
-
-// Flushes what was taken and is not flushed yet.
-static void flush_taken(struct sync *sync)
-{
-	struct pieces pieces; // not set to zero as a whole: that would cost as much as a flush
-
-	pieces.nr = 0;
-	// Asked once: a trap that opens holes says so before it marks them, and all here were marked.
-	pieces.may_be_holes = may_be_holes(sync);
-	for (; sync->nr_flushed < sync->nr; sync->nr_flushed++)
-		taken_add(sync, &pieces, &sync->taken[sync->nr_flushed]);
-	pieces_flush(sync, &pieces);
-}
-
-static void *fence(void *arg)
-{
-	const struct sync *sync = arg;
-
-	dxs_flush_drain();
-	dxs_observe(sync->file, fenced);
-	return NULL;
-}
-
-// M4, persist: SFENCE waits for the flushes of the CPU that executes it, so the thread that flushed fences.
-static void drain(struct sync *sync)
-{
-	pthread_t other;
-
-	if (dxs_injected(DXS_FAIL_FOREIGN_FENCE) && !pthread_create(&other, NULL, fence, sync)) {
-		pthread_join(other, NULL);
-		dxs_observe(sync->file, unfenced);
-		return;
-	}
-	fence(sync);
-}
-
-static void taken_release(struct sync *sync, const struct taken *taken)
-{
-	if (!taken->in_tree) {
-		dxs_leaf_release(taken->leaf, taken->pages);
-		return;
-	}
-	dxs_tree_unmark(&sync->file->tree, taken->leaf, DXS_FLUSHING, taken->pages);
-	dxs_leaf_wake(taken->leaf);
-}
-
-// Flushes what was taken, makes it durable and lets go of it.
-static void complete(struct sync *sync)
-{
-	unsigned i;
-
-	if (!sync->nr)
-		return;
-	// persist: no locked instruction between the flushes of a batch. Each would wait for those before it, like a fence.
-	flush_taken(sync);
-	for (i = 0; sync->file->observed && i < sync->nr; i++) {
-		struct taken *taken = &sync->taken[i];
-
-		dxs_observer->taken(sync->file, sync->due, taken->leaf, taken->pages & ~taken->failed & ~taken->closed);
-	}
-	// Each flush before this point was made by this thread. After the drain its lines are durable, whoever had
-	// stored them: a close that returned had made the stores visible to this CPU.
-	drain(sync);
-	for (i = 0; i < sync->nr; i++) {
-		struct taken *taken = &sync->taken[i];
-
-		// M6: the mark is back, then the failure is counted, then FLUSHING is gone. Another sync that found the
-		// page not DIRTY, because this one had closed it, and then not FLUSHING, sees the count and begins again;
-		// one that begins after the count sees the mark, and so does one that waited.
-		if (taken->failed && !dxs_injected(DXS_FAIL_NO_PUTBACK)) {
-			dxs_tree_mark(&sync->file->tree, taken->leaf, DXS_DIRTY, taken->failed);
-			if (sync->err)
-				atomic_fetch_add(&sync->file->nr_failed, 1);
-		}
-		taken_release(sync, taken);
-	}
-	sync->nr = sync->nr_flushed = sync->nr_pages = 0;
-}
-
 static void inject_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf, uint64_t closed)
 {
 	unsigned from, to;
@@ -414,11 +116,6 @@ static void inject_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf,
 						  (size_t)(last - first + 1) << map->file->page_shift);
 		}
 	}
-}
-
-static unsigned small_pages(const struct dxs_file *file, unsigned nr_entries)
-{
-	return nr_entries << (file->page_shift - DXS_PAGE_SHIFT);
 }
 
 // Of the DIRTY pages `dirty` of a leaf, those to close.
@@ -453,7 +150,7 @@ static uint64_t close_locked(struct sync *sync, struct dxs_leaf *leaf, uint64_t 
 	return closing;
 }
 
-static void close_pages(struct sync *sync, struct taken *taken, uint64_t closing)
+static void close_pages(struct sync *sync, struct dxs_taken *taken, uint64_t closing)
 {
 	// M4: every walk can find FLUSHING before DIRTY goes. It reads DIRTY first and FLUSHING after it, on each level
 	// of the tree, so it sees one of them.
@@ -467,22 +164,17 @@ static void close_pages(struct sync *sync, struct taken *taken, uint64_t closing
 // Takes up the pages of `claimed` that are DIRTY. They are FLUSHING, by this sync, so no other unmarks them.
 static void take(struct sync *sync, struct dxs_leaf *leaf, uint64_t claimed)
 {
-	struct taken *taken = &sync->taken[sync->nr];
 	uint64_t dirty = claimed & dxs_leaf_get(leaf, DXS_DIRTY);
+	struct dxs_taken *taken;
 	uint64_t closing;
-	unsigned nr;
 
 	if (claimed & ~dirty) // another sync has closed, flushed and fenced them
 		dxs_leaf_release(leaf, claimed & ~dirty);
 	if (!dirty)
 		return;
-	*taken = (struct taken){.leaf = leaf, .pages = dirty, .range = (uint8_t)sync->at};
-	nr = (unsigned)__builtin_popcountll(dirty);
-	sync->nr++;
-	sync->nr_taken += nr;
-	sync->nr_pages += small_pages(sync->file, nr);
+	taken = dxs_batch_add(&sync->batch, leaf, dirty, sync->at);
 	if (dxs_injected(DXS_FAIL_FLUSH_FIRST))
-		flush_taken(sync);
+		dxs_batch_flush(&sync->batch);
 	closing = to_close(sync, leaf, dirty);
 	if (closing)
 		close_pages(sync, taken, closing);
@@ -517,9 +209,9 @@ static void become_exclusive(struct sync *sync)
 // own pages, where two of them lie in one huge page.
 static void wait_flushed(struct sync *sync, struct dxs_leaf *leaf, uint64_t range)
 {
-	bool own = sync->nr && sync->nr_ranges > 1;
+	bool own = sync->batch.nr && sync->nr_ranges > 1;
 
-	complete(sync); // S.2
+	dxs_batch_complete(&sync->batch); // S.2
 	if (own)
 		return;
 	if (++sync->nr_waits > PATIENCE && !sync->exclusive)
@@ -548,14 +240,13 @@ static void sync_leaf(struct sync *sync, struct dxs_leaf *leaf)
 
 		if (!want && !busy)
 			return;
-		if (!busy && (sync->nr == BATCH_LEAVES ||
-			      sync->nr_pages + small_pages(sync->file, DXS_LEAF_PAGES) > BATCH_PAGES))
-			complete(sync);
+		if (!busy && dxs_batch_is_full(&sync->batch))
+			dxs_batch_complete(&sync->batch);
 		if (!busy && dxs_leaf_claim(leaf, want)) {
 			take(sync, leaf, want);
-			// persist: it is flushed in complete(). A store may open a page again meanwhile; it marks the page
-			// then, and what it stores is not this sync's. What this sync has to flush was stored before the
-			// close.
+			// persist: it is flushed in dxs_batch_complete(). A store may open a page again meanwhile; it
+			// marks the page then, and what it stores is not this sync's. What this sync has to flush was
+			// stored before the close.
 			return;
 		}
 		wait_flushed(sync, leaf, range); // also where another sync came between the look and the claim
@@ -658,14 +349,14 @@ static void sync_once(struct sync *sync)
 	//    not fenced yet; or it has fenced, and the store is durable; or its flush has failed (5).
 	// 3. That is so at any time until the walk comes by, and the walk reads DIRTY before FLUSHING: it meets every
 	//    page of the first two kinds. What is DIRTY is closed if the policy says so, always before it is flushed,
-	//    and flushed by this thread, a batch at a time (complete). What is FLUSHING is waited for, then looked at
+	//    and flushed by this thread, a batch at a time (batch.c). What is FLUSHING is waited for, then looked at
 	//    again: two syncs never have lines of a page between flush and fence, where the one that comes second would
 	//    find them clean and fence for nothing.
 	for_each_range (sync)
 		walk(sync);
 	// 4. The fence makes durable what this thread flushed; only then may others rely on it (FLUSHING released). One
 	//    fence for all ranges: what was taken of the first ones stays FLUSHING until then.
-	complete(sync);
+	dxs_batch_complete(&sync->batch);
 }
 
 // A file that is handed over (handover.h): the kernel's msync of the range, and nothing else. Why that is enough:
@@ -689,9 +380,9 @@ static void kernels_range(struct sync *sync, struct dxs_asked *asked)
 	for (map = NULL; done <= sync->last && (map = dxs_file_map_next(file, map, done, sync->last));) {
 		uint64_t from = dxs_max64(map->first, done), last = dxs_min64(dxs_map_last(map), sync->last);
 
-		sync->err = (int)dxs_sys6(SYS_msync, (long)dxs_map_addr(map, from),
-					  (long)((last - from + 1) << file->page_shift), MS_SYNC, 0, 0, 0);
-		if (sync->err)
+		sync->batch.err = (int)dxs_sys6(SYS_msync, (long)dxs_map_addr(map, from),
+						(long)((last - from + 1) << file->page_shift), MS_SYNC, 0, 0, 0);
+		if (sync->batch.err)
 			break;
 		done = last + 1;
 		dxs_asked_add(asked, from, last);
@@ -703,24 +394,24 @@ static void kernels_part(struct sync *sync)
 	struct dxs_asked asked = {0};
 
 	for_each_range (sync)
-		if (!sync->err)
+		if (!sync->batch.err)
 			kernels_range(sync, &asked);
 	dxs_count(kernel_syncs, 1);
 	dxs_count(kernel_syncs_policy, 1);
-	if (!sync->err)
+	if (!sync->batch.err)
 		dxs_observe(sync->file, synced_for_us, sync->file, &asked);
 }
 
 // Once for each sync: as atomic additions they would be felt at each page.
 static void statistics_add(const struct sync *sync)
 {
-	uint64_t left_open = sync->nr_taken - sync->nr_closed;
+	uint64_t left_open = sync->batch.nr_taken - sync->nr_closed;
 
-	if (sync->nr_taken) {
-		dxs_count(pages_flushed, sync->nr_taken);
-		dxs_count(bytes_flushed, sync->nr_bytes);
-		dxs_file_count(sync->file, pages_flushed, sync->nr_taken);
-		dxs_file_count(sync->file, bytes_flushed, sync->nr_bytes);
+	if (sync->batch.nr_taken) {
+		dxs_count(pages_flushed, sync->batch.nr_taken);
+		dxs_count(bytes_flushed, sync->batch.nr_bytes);
+		dxs_file_count(sync->file, pages_flushed, sync->batch.nr_taken);
+		dxs_file_count(sync->file, bytes_flushed, sync->batch.nr_bytes);
 	}
 	if (sync->nr_closed)
 		dxs_count(pages_closed, sync->nr_closed);
@@ -741,17 +432,17 @@ static int sync_run(struct sync *sync)
 	if (dxs_unlikely(sync->was_kernels) && !dxs_injected(DXS_FAIL_NOT_HANDED)) {
 		kernels_part(sync);
 		sync_leave(sync);
-		return sync->err;
+		return sync->batch.err;
 	}
 	do {
 		failed = atomic_load(&sync->file->nr_failed);
 		sync_once(sync);
 		// 5. Another sync's flush may have failed meanwhile, of a page that this one left to it: so again, and the
 		//    page is DIRTY now. An error of its own is this sync's result.
-	} while (!sync->err && atomic_load(&sync->file->nr_failed) != failed && again(sync));
+	} while (!sync->batch.err && atomic_load(&sync->file->nr_failed) != failed && again(sync));
 	sync_leave(sync);
 	statistics_add(sync);
-	return sync->err;
+	return sync->batch.err;
 }
 
 static void sync_init(struct sync *sync, struct dxs_file *file, const struct dxs_bytes *range, unsigned nr)
@@ -759,7 +450,8 @@ static void sync_init(struct sync *sync, struct dxs_file *file, const struct dxs
 	uint64_t inside = dxs_file_page_size(file) - 1;
 	unsigned i;
 
-	memset(sync, 0, offsetof(struct sync, taken));
+	memset(sync, 0, offsetof(struct sync, batch));
+	dxs_batch_init(&sync->batch, file, range);
 	sync->file = file;
 	sync->range = range;
 	sync->nr_ranges = nr;
@@ -771,14 +463,14 @@ static int run_shown(struct sync *sync, int (*run)(struct sync *), const struct 
 {
 	int err;
 
-	sync->due = dxs_observer->sync_begin(sync->file, stretch, nr);
-	if (!sync->due) {
+	sync->batch.due = dxs_observer->sync_begin(sync->file, stretch, nr);
+	if (!sync->batch.due) {
 		// What nobody keeps, no fence makes durable; and the mapping may be about to go, with what is known of it.
 		dxs_file_to_kernel(sync->file, "no memory to observe a sync");
 		return -ENOMEM;
 	}
 	err = run(sync);
-	dxs_observer->sync_end(sync->file, sync->due, stretch, nr, !err && !sync->partial && !sync->was_kernels);
+	dxs_observer->sync_end(sync->file, sync->batch.due, stretch, nr, !err && !sync->partial && !sync->was_kernels);
 	return err;
 }
 
@@ -845,8 +537,8 @@ static int marked_flush(struct sync *sync)
 {
 	for_each_range (sync)
 		walk(sync);
-	complete(sync);
-	return sync->err;
+	dxs_batch_complete(&sync->batch);
+	return sync->batch.err;
 }
 
 // H.2, H.4. Nobody else is inside a sync. A file that cannot be handed over stays as it is: all that is open is marked,
