@@ -558,7 +558,7 @@ static void hand_over(struct sync *sync)
 }
 
 // H.3
-static void handover_turn(struct dxs_file *file)
+static void change_hands(struct dxs_file *file)
 {
 	const struct dxs_bytes all = {0, bytes_most(file)};
 	struct sync sync;
@@ -622,7 +622,7 @@ static int flushed(struct dxs_file *file, const struct dxs_bytes *range, unsigne
 		return 0;
 	}
 	if (dxs_unlikely(dxs_handover_is_due(file)))
-		handover_turn(file);
+		change_hands(file);
 	return nr == 1 ? range_sync(file, range) : several_sync(file, range, nr);
 }
 
