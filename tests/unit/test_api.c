@@ -537,7 +537,7 @@ Test(api, dirty_sees_stores_through_another_mapping)
 	cr_expect_eq(dirty(one), 1ULL << 9);
 }
 
-Test(api, dirty_is_all_of_what_is_not_tracked_or_owed_to_the_kernel)
+Test(api, dirty_is_all_of_what_is_not_tracked_or_pending_in_the_kernel)
 {
 	char *addr = map(), *hand = map_by_hand(PROT_READ | PROT_WRITE);
 

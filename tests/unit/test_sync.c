@@ -552,7 +552,7 @@ static void fail_one(void)
 	atomic_fetch_add(&file->nr_failed, 1);
 }
 
-Test(sync, nothing_is_known_clean_while_a_flush_fails_or_the_kernel_is_owed_a_sync)
+Test(sync, nothing_is_known_clean_while_a_flush_fails_or_a_kernel_sync_is_pending)
 {
 	on_known = fail_one;
 	cr_expect_eq(dxs_dirty(file, 1, 2), 6, "a mark may have been put back after it was looked for");
