@@ -26,10 +26,11 @@ static void leaf_pin(struct dxs_map *map, struct dxs_leaf *leaf, uint64_t first,
 	dxs_policy_opened(map->file, leaf, mask & ~dxs_leaf_get(leaf, DXS_DIRTY), mask, last - first + 1);
 	dxs_tree_mark(&map->file->tree, leaf, DXS_DIRTY, mask);
 	dxs_observe(map->file, event, map->file, DXS_EVENT_OPEN, leaf->first, mask);
-	err = dxs_engine_open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
+	err = dxs_engine_make_writable(map, dxs_map_addr(map, first),
+				       (size_t)(last - first + 1) << map->file->page_shift);
 	dxs_leaf_unlock(leaf, mask);
 	if (err) // M5; the kernel would find the page closed
-		map->engine->open_all(map);
+		map->engine->make_all_writable(map);
 	dxs_count(pages_opened, (uint64_t)__builtin_popcountll(mask));
 }
 

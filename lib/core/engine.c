@@ -20,7 +20,7 @@ bool dxs_engine_pins_wanted(void)
 	return atomic_load_explicit(&pins_wanted, memory_order_relaxed); // relaxed: set before the mapping is known
 }
 
-int dxs_engine_open(struct dxs_map *map, uintptr_t addr, size_t len)
+int dxs_engine_make_writable(struct dxs_map *map, uintptr_t addr, size_t len)
 {
-	return dxs_injected(DXS_FAIL_OPEN_ERROR) ? -ENOMEM : map->engine->open(map, addr, len);
+	return dxs_injected(DXS_FAIL_OPEN_ERROR) ? -ENOMEM : map->engine->make_writable(map, addr, len);
 }

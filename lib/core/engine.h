@@ -2,19 +2,19 @@
 // engine.h: what makes stores to closed pages trap. Several implementations behind one table of functions.
 //
 // CONTRACT (the conformance tests cite these numbers)
-//   E.1 attach() returns 0 only if from then on every store, by any thread, to a page that close() has closed traps
+//   E.1 attach() returns 0 only if from then on every store, by any thread, to a page that write_protect() has closed traps
 //       before it completes, for as long as the mapping exists. A new mapping is all open.
-//   E.2 After close() has returned 0, no CPU can store to the pages without a trap, and every store that completed
+//   E.2 After write_protect() has returned 0, no CPU can store to the pages without a trap, and every store that completed
 //       before is visible to a flush that starts now. An error leaves any part of the range open or closed.
-//   E.3 open() makes pages writable, as far as the application's own protection goes. It may be called for pages that are
-//       open.
+//   E.3 make_writable() makes pages writable, as far as the application's own protection goes. It may be called for pages
+//       that are open.
 //   E.4 discover() marks, in the file's tree, every entry of the range that can have been stored to in a part of the
-//       mapping that is not known: never closed, or opened by open_all() since. It closes that part, but for pinned
+//       mapping that is not known: never closed, or opened by make_all_writable() since. It closes that part, but for pinned
 //       leaves: close first, then scan, then mark, then say that it is known, unless all was opened meanwhile.
 //   E.5 A trap is a signal in the storing thread, and reaches dxs_trap_signal(). A load is never a trap. The library has no
 //       thread of its own.
-//   E.6 open(), close() and writable() may be called with page locks held: they neither allocate nor wait for
-//       another thread of the process, but for one that is inside open() or close() itself.
+//   E.6 make_writable(), write_protect() and writable() may be called with page locks held: they neither allocate nor
+//       wait for another thread of the process, but for one that is inside make_writable() or write_protect() itself.
 //   E.7 is_alive() is false from the moment on at which the engine may have lost the protection of any mapping.
 //   E.8 is_short() says that open pages use up something that the engine has little of, so that no further page is to be
 //       left open. Any context.
@@ -35,10 +35,10 @@ struct dxs_engine {
 	void (*detach)(struct dxs_map *map, bool gone);
 	// `made` is a part of `map`, which it replaces: it takes over what is known of its pages. 0 or -ENOMEM.
 	int (*inherit)(struct dxs_map *made, const struct dxs_map *map);
-	int (*close)(struct dxs_map *map, uintptr_t addr, size_t len); // 0 or -errno
-	int (*open)(struct dxs_map *map, uintptr_t addr, size_t len);  // 0 or -errno
+	int (*write_protect)(struct dxs_map *map, uintptr_t addr, size_t len); // 0 or -errno
+	int (*make_writable)(struct dxs_map *map, uintptr_t addr, size_t len); // 0 or -errno
 	// M5: opens all of the mapping, of which nothing is known clean from then on. Returns 0 or -errno.
-	int (*open_all)(struct dxs_map *map);
+	int (*make_all_writable)(struct dxs_map *map);
 	// What a trap at addr, an entry's address, should open: [*start, *end), around addr. It marks all of that before.
 	// False: all of the mapping. Async-signal-safe.
 	bool (*extent)(struct dxs_map *map, uintptr_t addr, uintptr_t *start, uintptr_t *end);
@@ -60,7 +60,7 @@ struct dxs_engine {
 };
 
 // E.3, for traps and pins.
-int dxs_engine_open(struct dxs_map *map, uintptr_t addr, size_t len);
+int dxs_engine_make_writable(struct dxs_map *map, uintptr_t addr, size_t len);
 
 // Whether a mapping was ever attached to an engine, so that kernel writes have to be pinned: one load.
 bool dxs_engine_pins_wanted(void);

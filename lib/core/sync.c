@@ -76,7 +76,8 @@ static int map_close(struct dxs_map *map, uint64_t first, uint64_t last)
 		return 0;
 	if (dxs_injected(DXS_FAIL_CLOSE_ERROR))
 		return -ENOMEM;
-	return map->engine->close(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << map->file->page_shift);
+	return map->engine->write_protect(map, dxs_map_addr(map, first),
+					  (size_t)(last - first + 1) << map->file->page_shift);
 }
 
 // Closes pages in every mapping of the inode: aliases share them. False: some may still be open somewhere.
@@ -112,8 +113,8 @@ static void inject_open_unmarked(struct sync *sync, const struct dxs_leaf *leaf,
 			uint64_t first = leaf->first + from, last = leaf->first + to;
 
 			if (map->engine && dxs_map_clip(map, &first, &last))
-				map->engine->open(map, dxs_map_addr(map, first),
-						  (size_t)(last - first + 1) << map->file->page_shift);
+				map->engine->make_writable(map, dxs_map_addr(map, first),
+							   (size_t)(last - first + 1) << map->file->page_shift);
 		}
 	}
 }
@@ -552,7 +553,7 @@ static void hand_over(struct sync *sync)
 	err = run_observed(sync, marked_flush);
 	dxs_for_each_map_of (map, sync->file, 0, UINT64_MAX)
 		if (!err && map->engine)
-			err = map->engine->open_all(map);
+			err = map->engine->make_all_writable(map);
 	if (!err)
 		dxs_handover_set(sync->file, true);
 }

@@ -14,9 +14,9 @@
 #include "file/observer.h"
 #include "report/stats.h"
 
-static _Atomic uint64_t closes_begun, closes_ended; // M8
-static _Atomic uint32_t changes;                    // futex: of mappings, begun and ended; odd while one is under way
-static _Atomic uint32_t nr_waiting;                 // for a change to end
+static _Atomic uint64_t protects_begun, protects_ended; // M8
+static _Atomic uint32_t changes;    // futex: of mappings, begun and ended; odd while one is under way
+static _Atomic uint32_t nr_waiting; // for a change to end
 
 #define MAX_LEAVES 10 // that a trap's extent touches: 2 MiB and gaps at both ends
 
@@ -26,9 +26,9 @@ static bool open_all(struct dxs_map *map)
 	int err;
 
 	dxs_count(all_open, 1);
-	err = map->engine->open_all(map);
+	err = map->engine->make_all_writable(map);
 	if (err)
-		dxs_file_tell_closed(map->file, err);
+		dxs_file_tell_unwritable(map->file, err);
 	return !err;
 }
 
@@ -70,7 +70,7 @@ static int entries_open(struct dxs_map *map, uint64_t first, uint64_t last, uint
 			dxs_tree_mark(&file->tree, leaf[i], DXS_DIRTY, mask);
 		dxs_observe(file, event, file, DXS_EVENT_OPEN, leaf[i]->first, mask);
 	}
-	err = dxs_engine_open(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << file->page_shift);
+	err = dxs_engine_make_writable(map, dxs_map_addr(map, first), (size_t)(last - first + 1) << file->page_shift);
 	for (i = 0; i < nr; i++)
 		dxs_leaf_unlock(leaf[i], dxs_leaf_mask(leaf[i], first, last));
 	dxs_count(pages_opened, last - first + 1);
@@ -150,19 +150,19 @@ static bool is_open(uintptr_t addr)
 	return mask;
 }
 
-void dxs_trap_closing(void)
+void dxs_trap_protect_begin(void)
 {
-	atomic_fetch_add(&closes_begun, 1);
+	atomic_fetch_add(&protects_begun, 1);
 }
 
-void dxs_trap_closed(void)
+void dxs_trap_protect_end(void)
 {
-	atomic_fetch_add(&closes_ended, 1);
+	atomic_fetch_add(&protects_ended, 1);
 }
 
 // M8. Had a close made the second fault, then after the first visit had opened the page. order: seq_cst. Such a close has
-// begun before the second visit, which reads `closes_begun` and so sees it, and had not ended before the first, which
-// reads `closes_ended` before it opens and so does not. With one counter, whether counted before the close or after it,
+// begun before the second visit, which reads `protects_begun` and so sees it, and had not ended before the first, which
+// reads `protects_ended` before it opens and so does not. With one counter, whether counted before the close or after it,
 // one of the two visits can miss it. That all closes that have begun by now had ended then is therefore what says that the
 // fault is the application's.
 enum dxs_trap dxs_trap_signal(uintptr_t addr)
@@ -171,11 +171,11 @@ enum dxs_trap dxs_trap_signal(uintptr_t addr)
 	static DXS_THREAD uint64_t last_ended;
 	enum dxs_trap result;
 
-	if (last_addr == addr && is_open(addr) && atomic_load(&closes_begun) == last_ended) {
+	if (last_addr == addr && is_open(addr) && atomic_load(&protects_begun) == last_ended) {
 		last_addr = 0;
 		return DXS_TRAP_FOREIGN;
 	}
-	last_ended = atomic_load(&closes_ended);
+	last_ended = atomic_load(&protects_ended);
 	result = trap_store(addr);
 	last_addr = result == DXS_TRAP_OPENED ? addr : 0; // only who has opened it may say so at the next visit
 	return result;
@@ -230,7 +230,7 @@ void dxs_trap_reset(void)
 {
 	is_mine = false;
 	atomic_store(&changes, 0);
-	atomic_store(&closes_ended, atomic_load(&closes_begun)); // by threads that are not there
+	atomic_store(&protects_ended, atomic_load(&protects_begun)); // by threads that are not there
 	atomic_store(&nr_waiting, 0);
 }
 

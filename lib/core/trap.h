@@ -19,8 +19,8 @@ enum dxs_trap {
 enum dxs_trap dxs_trap_signal(uintptr_t addr);
 
 // Called before and after whatever takes pages' write permission away: M8. Any context, signals blocked.
-void dxs_trap_closing(void);
-void dxs_trap_closed(void);
+void dxs_trap_protect_begin(void);
+void dxs_trap_protect_end(void);
 
 // From now on the signals in `traps` (DXS_TRAP_BUS, DXS_TRAP_SEGV: signals.h) are answered here. 0 or -errno: no handler can
 // be put in place. Context: as dxs_signals_install.

@@ -109,9 +109,9 @@ static int protect(const struct dxs_map *map, uintptr_t addr, uintptr_t end, boo
 	// A mapping that can be written can be read, whatever it was asked for (x86, arm64).
 	if (prot & PROT_WRITE)
 		prot = (prot & ~PROT_WRITE) | PROT_READ;
-	dxs_trap_closing();
+	dxs_trap_protect_begin();
 	err = dxs_sys_mprotect((void *)addr, end - addr, prot);
-	dxs_trap_closed();
+	dxs_trap_protect_end();
 	return err;
 }
 
@@ -155,7 +155,7 @@ static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 	return err;
 }
 
-static int mprotect_open(struct dxs_map *map, uintptr_t addr, size_t len)
+static int mprotect_make_writable(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	return change(map, addr, addr + len, true);
 }
@@ -190,7 +190,7 @@ static int close_region(struct dxs_map *map, uintptr_t addr)
 	return err;
 }
 
-static int mprotect_close(struct dxs_map *map, uintptr_t addr, size_t len)
+static int mprotect_write_protect(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	uintptr_t end = addr + len;
 
@@ -213,7 +213,7 @@ static void forget(struct dxs_map *map)
 
 // Only merges VMAs, unless the neighbour is another mapping of the same file that was merged with it: then the reserve
 // is needed.
-static int mprotect_open_all(struct dxs_map *map)
+static int mprotect_make_all_writable(struct dxs_map *map)
 {
 	int err;
 
@@ -286,7 +286,7 @@ static void mprotect_detach(struct dxs_map *map, bool gone)
 	struct dxs_protection *protection = map->protection;
 
 	if (!gone)
-		mprotect_open_all(map);
+		mprotect_make_all_writable(map);
 	else
 		edges_add(protection, -protection->nr_edges);
 	map->protection = NULL;
@@ -548,9 +548,9 @@ const struct dxs_engine dxs_engine_mprotect = {
 	.attach = mprotect_attach,
 	.detach = mprotect_detach,
 	.inherit = mprotect_inherit,
-	.close = mprotect_close,
-	.open = mprotect_open,
-	.open_all = mprotect_open_all,
+	.write_protect = mprotect_write_protect,
+	.make_writable = mprotect_make_writable,
+	.make_all_writable = mprotect_make_all_writable,
 	.extent = mprotect_extent,
 	.discover = mprotect_discover,
 	.unprotected = mprotect_unprotected,

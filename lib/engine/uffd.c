@@ -148,22 +148,22 @@ static int write_protect(uintptr_t addr, size_t len, bool protect)
 	int err;
 
 	if (protect)
-		dxs_trap_closing();
+		dxs_trap_protect_begin();
 	do
 		err = DXS_FD_USE(&uffd, fd, dxs_sys_ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
 	while (err == -EAGAIN); // the address space is just being changed by another thread
 	if (protect)
-		dxs_trap_closed();
+		dxs_trap_protect_end();
 	return err;
 }
 
-static int uffd_close(struct dxs_map *map, uintptr_t addr, size_t len)
+static int uffd_write_protect(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	(void)map;
 	return write_protect(addr, len, true);
 }
 
-static int uffd_open(struct dxs_map *map, uintptr_t addr, size_t len)
+static int uffd_make_writable(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	(void)map;
 	return write_protect(addr, len, false);
@@ -176,7 +176,7 @@ static bool uffd_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *start, u
 	return true;
 }
 
-static int uffd_open_all(struct dxs_map *map)
+static int uffd_make_all_writable(struct dxs_map *map)
 {
 	int err;
 
@@ -185,7 +185,7 @@ static int uffd_open_all(struct dxs_map *map)
 	dxs_map_set_unscanned(map);
 	if (map->armed)
 		dxs_bitmap_reset_all(map->armed); // not known clean from now on; then open (model: OPEN_FORGET)
-	err = uffd_open(map, map->addr, map->len);
+	err = uffd_make_writable(map, map->addr, map->len);
 	dxs_mutex_unlock(&map->mutex);
 	return err;
 }
@@ -301,7 +301,7 @@ static int uffd_inherit(struct dxs_map *made, const struct dxs_map *map)
 
 static int close_part(struct dxs_map *map, uintptr_t start, uintptr_t end)
 {
-	return uffd_close(map, start, end - start);
+	return uffd_write_protect(map, start, end - start);
 }
 
 // E.4 for the part [start, end) of one chunk or more: close all but what is pinned (M9), scan, mark, arm. `touched`:
@@ -449,9 +449,9 @@ const struct dxs_engine dxs_engine_uffd = {
 	.name = "uffd",
 	.attach = uffd_attach,
 	.detach = uffd_detach,
-	.close = uffd_close,
-	.open = uffd_open,
-	.open_all = uffd_open_all,
+	.write_protect = uffd_write_protect,
+	.make_writable = uffd_make_writable,
+	.make_all_writable = uffd_make_all_writable,
 	.extent = uffd_extent,
 	.discover = uffd_discover,
 	.unprotected = uffd_nothing,

@@ -153,11 +153,11 @@ void dxs_file_tell(struct dxs_file *file)
 	dxs_info("%s: mode %s: %s", file->path, dxs_mode_name(mode), dxs_file_reason(file));
 }
 
-void dxs_file_tell_closed(struct dxs_file *file, int err)
+void dxs_file_tell_unwritable(struct dxs_file *file, int err)
 {
 	const char *what = strerrordesc_np(-err); // static, untranslated
 
-	if (!atomic_exchange(&file->told_closed, true))
+	if (!atomic_exchange(&file->told_unwritable, true))
 		dxs_error("%s: a page cannot be made writable again: %s%s", file->path, what ? what : "unknown error",
 			  err == -ENOMEM  ? " (or vm.max_map_count mappings)"
 			  : err == -EPERM ? " (by mseal, or a seccomp filter)"

@@ -80,10 +80,10 @@ struct dxs_file {
 	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks
 	// for them.
 	_Atomic bool is_plain_memory;
-	bool in_memory;           // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
-	bool is_device;           // device DAX: the kernel syncs nothing; constant
-	_Atomic bool told_closed; // dxs_file_tell_closed
-	bool changing;            // maps_lock is held exclusively by the registry's owner (change.c)
+	bool in_memory;               // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
+	bool is_device;               // device DAX: the kernel syncs nothing; constant
+	_Atomic bool told_unwritable; // dxs_file_tell_unwritable
+	bool changing;                // maps_lock is held exclusively by the registry's owner (change.c)
 	struct dxs_file *changing_next;
 	void *observed; // what the observer keeps of it; NULL: nobody looks (observer.h)
 	char path[256]; // where it was when first mapped, for people; cut if longer
@@ -127,7 +127,7 @@ int dxs_file_is_beyond(struct dxs_file *file, uint64_t off);
 void dxs_file_leave(struct dxs_file *file);
 
 // Says, once for a file, that a page cannot be opened (-errno): the program's store will be a fault. Context: any.
-void dxs_file_tell_closed(struct dxs_file *file, int err);
+void dxs_file_tell_unwritable(struct dxs_file *file, int err);
 
 // Logs and counts a change of the mode. Context: any with signals blocked.
 void dxs_file_tell(struct dxs_file *file);

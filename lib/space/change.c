@@ -169,11 +169,11 @@ void dxs_map_freeze(struct dxs_map *map)
 {
 	if (!(map->prot & PROT_WRITE) || !can_be_frozen(map))
 		return;
-	dxs_trap_closing();
+	dxs_trap_protect_begin();
 	if (dxs_sys_mprotect((void *)map->addr, map->len,
 			     PROT_READ)) // the kernel's marks cover what is stored meanwhile
 		dxs_file_to_kernel(map->file, "stores to a mapping that changes cannot be held up");
-	dxs_trap_closed();
+	dxs_trap_protect_end();
 }
 
 int dxs_change_freeze(uintptr_t addr, uintptr_t end)
@@ -233,7 +233,7 @@ void dxs_map_restore(struct dxs_map *map)
 	dxs_budget_release(); // a neighbour of the same file that merged with it has to be split from it again
 	err = dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
 	if (err && !map->engine && !is_unmapped(map)) // a trap would try it again, and tell
-		dxs_file_tell_closed(map->file, err);
+		dxs_file_tell_unwritable(map->file, err);
 }
 
 void dxs_change_commit(struct dxs_change *change, bool gone)

@@ -22,7 +22,7 @@ static int let_go(struct dxs_map *map, const char *reason)
 	dxs_change_lock(map->file);
 	atomic_store(&map->frozen, true);
 	dxs_maps_synchronize();
-	err = map->engine->open_all(map);
+	err = map->engine->make_all_writable(map);
 	if (!err) {
 		map->engine->detach(map, false);
 		map->engine = NULL;

@@ -452,7 +452,7 @@ int dxs_release_range(uintptr_t at, uintptr_t end, const char *reason)
 		if (reason)
 			dxs_file_to_kernel(map->file, reason);
 		if (map->engine)
-			map->engine->open_all(map);
+			map->engine->make_all_writable(map);
 		dxs_map_restore(map);
 		dxs_map_forget(map, false);
 	}

@@ -58,7 +58,7 @@ static bool is_denied(char *addr, bool store)
 	return denied;
 }
 
-// E.3: open() never gives more than the program's own protection.
+// E.3: make_writable() never gives more than the program's own protection.
 static void mprotect_ro_and_back(void)
 {
 	char *map = map_closed(file_new(FILE_SIZE));

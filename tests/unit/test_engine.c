@@ -136,7 +136,7 @@ static void discover(void)
 
 static void open_all(void)
 {
-	cr_expect_eq(map.engine->open_all(&map), 0);
+	cr_expect_eq(map.engine->make_all_writable(&map), 0);
 	store(7);
 }
 
@@ -176,7 +176,7 @@ BOTH(what_is_opened_is_forgotten_before)
 	discover();
 	cr_assert(is_known());
 	in_call(map.engine == &dxs_engine_uffd ? SYS_ioctl : SYS_mprotect, expect_unknown);
-	cr_expect_eq(map.engine->open_all(&map), 0);
+	cr_expect_eq(map.engine->make_all_writable(&map), 0);
 	cr_expect(called);
 }
 
@@ -261,12 +261,12 @@ BOTH(a_scan_counts_as_a_close)
 	store(3);
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
 	discover();
-	map.engine->open(&map, addr, DXS_PAGE_SIZE); // by another thread's trap
+	map.engine->make_writable(&map, addr, DXS_PAGE_SIZE); // by another thread's trap
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FOREIGN);
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
-	map.engine->close(&map, addr, DXS_PAGE_SIZE);
-	map.engine->open(&map, addr, DXS_PAGE_SIZE);
+	map.engine->write_protect(&map, addr, DXS_PAGE_SIZE);
+	map.engine->make_writable(&map, addr, DXS_PAGE_SIZE);
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
 }
 
@@ -274,10 +274,10 @@ BOTH(a_close_that_had_begun_before_the_first_fault_counts)
 {
 	uintptr_t addr = dxs_map_addr(&map, 3);
 
-	dxs_trap_closing();
+	dxs_trap_protect_begin();
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED);
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED, "it may be closing the page again just now");
-	dxs_trap_closed();
+	dxs_trap_protect_end();
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_OPENED, "or have closed it in between");
 	cr_expect_eq(dxs_trap_signal(addr), DXS_TRAP_FOREIGN);
 }
@@ -352,8 +352,8 @@ Test(engine_parts, small_pages_are_not_closed_with_their_neighbours)
 	cr_assert_eq(dxs_maps_replace(NULL, 0, &made, 1), 0);
 	cr_assert_eq(dxs_engine_mprotect.attach(&map), 0);
 	cr_assert_eq(dxs_engine_mprotect.discover(&map, 0, huge / DXS_PAGE_SIZE - 1), 0);
-	cr_assert_eq(dxs_engine_mprotect.open(&map, map.addr, huge), 0);
-	cr_assert_eq(dxs_engine_mprotect.close(&map, dxs_map_addr(&map, 3), DXS_PAGE_SIZE), 0);
+	cr_assert_eq(dxs_engine_mprotect.make_writable(&map, map.addr, huge), 0);
+	cr_assert_eq(dxs_engine_mprotect.write_protect(&map, dxs_map_addr(&map, 3), DXS_PAGE_SIZE), 0);
 	cr_assert_eq(dxs_engine_mprotect.writable(&map, map.addr, DXS_LEAF_PAGES, &mask), 0);
 	cr_expect_eq(mask, ~(1ULL << 3), "%lx", mask);
 }

@@ -26,7 +26,7 @@
 #define CALLS_MAX 64
 #define WHOLE 0, BYTES
 
-// One call of close(), and what was true when it came.
+// One call of write_protect(), and what was true when it came.
 struct call {
 	const struct dxs_map *map;
 	uint64_t first, nr;
@@ -39,8 +39,8 @@ static struct dxs_map map[2]; // both of the same bytes
 static int fd;
 static struct call call[CALLS_MAX];
 static atomic_uint nr_calls;
-static int close_error;                        // what close() of map[1] returns
-static void (*on_close)(uint64_t first);       // called by close() of map[0]
+static int close_error;                        // what write_protect() of map[1] returns
+static void (*on_close)(uint64_t first);       // called by write_protect() of map[0]
 static int (*on_discover)(struct dxs_map *at); // called by discover()
 static bool alive = true;
 static unsigned nr_asked; // is_alive()
@@ -81,7 +81,7 @@ static struct dxs_leaf *leaf_of(uint64_t pgoff)
 	return leaf;
 }
 
-static int fake_close(struct dxs_map *at, uintptr_t addr, size_t len)
+static int fake_write_protect(struct dxs_map *at, uintptr_t addr, size_t len)
 {
 	uint64_t first = dxs_map_pgoff(at, addr);
 	struct dxs_leaf *leaf = leaf_of(first);
@@ -133,7 +133,7 @@ static bool fake_is_short(void)
 }
 
 static const struct dxs_engine fake = {
-	.close = fake_close,
+	.write_protect = fake_write_protect,
 	.discover = fake_discover,
 	.known = fake_known,
 	.is_alive = fake_is_alive,

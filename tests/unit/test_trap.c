@@ -17,7 +17,7 @@
 #define BYTES (PAGES * 4096)
 #define CALLS_MAX 4
 
-// One call of open(), and what was true when it came.
+// One call of make_writable(), and what was true when it came.
 struct call {
 	uint64_t first, nr;
 	uint64_t nr_marked, nr_locked;
@@ -49,7 +49,7 @@ static bool is_locked(uint64_t pgoff)
 	return leaf && has(pgoff, atomic_load(&leaf->locks));
 }
 
-static int fake_open(struct dxs_map *at, uintptr_t addr, size_t len)
+static int fake_make_writable(struct dxs_map *at, uintptr_t addr, size_t len)
 {
 	struct call now = {.first = dxs_map_pgoff(at, addr), .nr = len / 4096};
 	uint64_t i;
@@ -63,7 +63,7 @@ static int fake_open(struct dxs_map *at, uintptr_t addr, size_t len)
 	return open_error[nr_calls++];
 }
 
-static int fake_open_all(struct dxs_map *at)
+static int fake_make_all_writable(struct dxs_map *at)
 {
 	(void)at;
 	nr_all++;
@@ -88,8 +88,8 @@ static int fake_writable(struct dxs_map *at, uintptr_t addr, unsigned nr, uint64
 }
 
 static const struct dxs_engine fake = {
-	.open = fake_open,
-	.open_all = fake_open_all,
+	.make_writable = fake_make_writable,
+	.make_all_writable = fake_make_all_writable,
 	.extent = fake_extent,
 	.writable = fake_writable,
 };
