@@ -663,10 +663,10 @@ int dxs_sync_range(struct dxs_file *file, uint64_t off, uint64_t end)
 // Model: FSYNC_FIRST, FSYNC_ALONE. A sync that begins from now on flushes after the kernel did, and hides nothing from it.
 static void await_others(struct dxs_file *file)
 {
-	dxs_mutex_lock(&file->turn_mutex);
-	dxs_exclusive_lock(&file->turn);
-	dxs_exclusive_unlock(&file->turn);
-	dxs_mutex_unlock(&file->turn_mutex);
+	dxs_mutex_lock(&file->exclusive_mutex);
+	dxs_exclusive_lock(&file->sync_lock);
+	dxs_exclusive_unlock(&file->sync_lock);
+	dxs_mutex_unlock(&file->exclusive_mutex);
 }
 
 void dxs_sync_by_kernel(struct dxs_file *file)
@@ -676,7 +676,7 @@ void dxs_sync_by_kernel(struct dxs_file *file)
 	dxs_policy_sync(file, 0, UINT64_MAX - 1);
 	dxs_shared_unlock(&file->maps_lock);
 	if (dxs_unlikely(dxs_handover_is_due(file)))
-		handover_turn(file);
+		change_hands(file);
 	dxs_count(syncs, 1);
 	dxs_file_count(file, syncs, 1);
 }

@@ -64,9 +64,9 @@
 #define NAME_BEGIN "daxsync-writers."
 #define NAME NAME_BEGIN "%lx-%lx" // device, inode
 #define NAME_SIZE 64
-#define FDS_MAX 16       // of the program's descriptors
-#define TRIES 1000       // with a pause of 1 ms: somebody is stopped between two system calls
-#define LOOK_NS 10000000 // 10 ms
+#define FDS_MAX 16         // of the program's descriptors
+#define TRIES 1000         // with a pause of 1 ms: somebody is stopped between two system calls
+#define SEARCH_NS 10000000 // 10 ms
 
 static struct dxs_registry nobody; // nothing is ever announced here
 static const char others[] = "another process writes it as well";
@@ -477,13 +477,13 @@ static bool is_found(const struct dxs_writers *writers)
 	       st.st_dev == writers->page_dev && st.st_ino == writers->page_ino;
 }
 
-// The same, but no more often than every LOOK_NS: looking costs half as much as an fsync that finds nothing to do. Caller holds
-// the mutex.
+// The same, but no more often than every SEARCH_NS: searching costs half as much as an fsync that finds nothing to do.
+// Caller holds the mutex.
 static bool is_found_still(struct dxs_writers *writers)
 {
 	uint64_t now = dxs_now_ns();
 
-	if (now - writers->found_at < LOOK_NS)
+	if (now - writers->found_at < SEARCH_NS)
 		return true;
 	writers->found_at = now;
 	return is_found(writers);

@@ -13,8 +13,8 @@
 #include "base/kernel.h"
 #include "call/calls.h"
 #include "core/engine.h"
-#include "core/file.h"
 #include "core/sync.h"
+#include "file/file.h"
 #include "flush/flush.h"
 #include "report/stats.h"
 #include "signal/signals.h"
@@ -50,7 +50,7 @@ unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, siz
 	return whole;
 }
 
-static int fake_close(struct dxs_map *at, uintptr_t addr, size_t len)
+static int fake_write_protect(struct dxs_map *at, uintptr_t addr, size_t len)
 {
 	(void)at;
 	(void)addr;
@@ -83,7 +83,7 @@ static bool fake_is_small(const struct dxs_map *at)
 }
 
 static const struct dxs_engine fake = {
-	.close = fake_close,
+	.write_protect = fake_write_protect,
 	.discover = fake_discover,
 	.is_alive = fake_is_alive,
 	.is_short = fake_is_short,
@@ -140,7 +140,7 @@ Test(calls, fsync_is_the_kernels_alone_where_its_own_marks_say_all)
 	cr_expect_eq(dxs_fsync(fd, false), 0);
 	cr_expect_eq(nr_flushes, 0);
 	cr_expect(is_dirty(), "nothing is known clean to us");
-	cr_expect_not(dxs_file_owes_kernel(file));
+	cr_expect_not(dxs_file_kernel_sync_pending(file));
 	cr_expect_eq(dxs_counter_get(DXS_syncs), 1);
 	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 1);
 }
@@ -188,7 +188,7 @@ static void fsync_beside(void)
 	cr_assert_eq(pthread_create(&thread, NULL, fsync_body, NULL), 0);
 	while (!tid)
 		sched_yield();
-	until_asleep(tid, SYS_futex, (unsigned long)&file->turn.word);
+	until_asleep(tid, SYS_futex, (unsigned long)&file->sync_lock.word);
 	cr_expect_not(returned);
 	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 1, "it has not called the kernel before it waits");
 }
