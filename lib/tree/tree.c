@@ -329,12 +329,18 @@ static bool leaf_has(struct dxs_leaf *leaf, uint64_t first, uint64_t last, unsig
 	return found & dxs_leaf_mask(leaf, first, last);
 }
 
+// The entries below a node of this level, less one.
+static uint64_t level_mask(unsigned level)
+{
+	return ((uint64_t)WAYS << (level * DXS_LEAF_SHIFT)) - 1;
+}
+
 // Children of a node that may hold a marked entry of [first, last], which overlaps the node.
 static uint64_t candidates(struct dxs_node *node, unsigned level, uint64_t base, uint64_t first, uint64_t last,
 			   unsigned kinds)
 {
 	unsigned shift = level * DXS_LEAF_SHIFT;
-	uint64_t end = base + (((uint64_t)WAYS << shift) - 1);
+	uint64_t end = base + level_mask(level);
 	uint64_t from = (dxs_max64(first, base) - base) >> shift;
 	uint64_t to = (dxs_min64(last, end) - base) >> shift;
 	uint64_t found = 0;
@@ -392,20 +398,32 @@ static struct dxs_leaf *next_below(struct dxs_node *node, unsigned level, uint64
 	return NULL;
 }
 
+// The lowest node, from `level` down, that has all of [first, last] below it. Until there no summary says anything.
+static struct dxs_node *node_of_all(struct dxs_tree *tree, uint64_t first, uint64_t last, unsigned *level)
+{
+	struct dxs_node *node = atomic_load(&tree->root);
+
+	for (; node && *level > 1 && !((first ^ last) & ~level_mask(*level - 1)); --*level)
+		node = atomic_load(&node->slot[first >> (*level * DXS_LEAF_SHIFT) & (WAYS - 1)]);
+	return node;
+}
+
 struct dxs_leaf *dxs_tree_walk(struct dxs_tree *tree, struct dxs_cursor *cursor, uint64_t first, uint64_t last,
 			       unsigned kinds)
 {
 	struct asked asked = {first, dxs_min64(last, DXS_TREE_PAGES - 1), kinds};
-	struct dxs_node *root = atomic_load(&tree->root);
 	struct dxs_leaf *leaf = cursor_next(cursor, &asked);
+	unsigned level = DXS_TREE_LEVELS - 1;
+	struct dxs_node *node;
 
 	if (leaf)
 		return leaf;
 	if (cursor->node)
 		asked.first = dxs_max64(first, cursor->first + WAYS * DXS_LEAF_PAGES);
-	if (!root || asked.first > asked.last)
+	if (asked.first > asked.last)
 		return NULL;
-	return next_below(root, DXS_TREE_LEVELS - 1, 0, &asked, cursor);
+	node = node_of_all(tree, asked.first, asked.last, &level);
+	return node ? next_below(node, level, asked.first & ~level_mask(level), &asked, cursor) : NULL;
 }
 
 struct dxs_leaf *dxs_tree_next(struct dxs_tree *tree, uint64_t first, uint64_t last, unsigned kinds)
