@@ -20,12 +20,9 @@
 #
 # Exit status: 0; 1 if something was not measured; 77 if something is missing.
 set -eu
-here=$(cd "${0%/*}" && pwd)
-
-fail() {
-	echo "bench.sh: $*" >&2
-	exit 1
-}
+bench=$(cd "${0%/*}" && pwd)
+# shellcheck source=tests/bench/lib.sh
+. "$bench/lib.sh"
 
 quick='' bars='' cells='' ways='' repeats=5 rounds=0 engine=auto out=bench.json
 while getopts qbc:w:r:n:e:o:s: option; do
@@ -44,37 +41,12 @@ while getopts qbc:w:r:n:e:o:s: option; do
 done
 shift $((OPTIND - 1))
 
-command -v jq >/dev/null 2>&1 || {
-	echo 'SKIP: jq is missing (package jq)'
-	exit 77
-}
-
-table() { # FUNCTION-OF-BENCH.JQ FILE
-	rows=$(jq -r -L "$here" "include \"bench\"; $1" "$2") || exit
-	echo "$rows" | awk -F '\t' '
-		{
-			for (i = 1; i <= NF; i++) {
-				cell[NR, i] = $i
-				if (length($i) > width[i])
-					width[i] = length($i)
-			}
-			fields = NF
-		}
-		END {
-			for (row = 1; row <= NR; row++) {
-				line = ""
-				for (i = 1; i <= fields; i++)
-					line = line sprintf(i == 1 ? "%-*s" : "  %*s", width[i], cell[row, i])
-				sub(/ +$/, "", line)
-				print line
-			}
-		}'
-}
+need_jq
 
 report() {
 	table results_table "$1"
 	echo
-	table bars_table "$1"
+	table 'bars_table(bars)' "$1"
 }
 
 if [ -n "${summary:-}" ]; then
@@ -120,7 +92,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-load=$(cut -d ' ' -f 1-3 /proc/loadavg)
+about=$(about "$daxsync") # the load too, before this adds to it
 status=0
 : >"$work/raw"
 
@@ -178,16 +150,11 @@ done
 [ ! -t 2 ] || echo >&2
 
 [ -z "$quick" ] || out=$work/json
-commit=$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)
-jq -n -R -L "$here" --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" --arg cores "$(nproc)" \
-	--arg machine "$(uname -m)" --arg kernel "$(uname -r)" --arg date "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
-	--arg load "$load" --arg daxsync "$("$daxsync" --version)" --arg commit "$commit" \
-	--arg pmem2 "$(pkg-config --modversion libpmem2 2>/dev/null || echo unknown)" \
-	--arg engine "$engine" --arg repeats "$repeats" --arg fixed "$fixed" '
+jq -n -R -L "$bench" --argjson about "$about" --arg engine "$engine" --arg repeats "$repeats" --arg fixed "$fixed" '
 	include "bench";
-	{machine: {arch: $machine, cpu: $cpu, cores: ($cores | tonumber), load: $load}, kernel: $kernel, date: $date,
-	versions: {daxsync: $daxsync, commit: $commit, libpmem2: $pmem2}, engine: $engine, repeats: ($repeats | tonumber),
-	fixed_policies: ($fixed | split(" ") | map(select(. != ""))), results: results}' <"$work/raw" >"$out" ||
+	$about + {engine: $engine, repeats: ($repeats | tonumber),
+	fixed_policies: ($fixed | split(" ") | map(select(. != ""))),
+	results: lines | results(["store_ns", "sync_ns", "syncs_per_s", "rounds", "dropped"])}' <"$work/raw" >"$out" ||
 	fail 'the measurements cannot be read'
 if [ -z "$quick" ]; then
 	report "$out"

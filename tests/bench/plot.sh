@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# plot.sh FILE.json [DIRECTORY]: what bench.sh has measured as SVG: WORKLOAD.svg, ns a page by pages a sync, and
-# WORKLOAD-threads.svg, syncs a second by threads; medians, with the lowest and the highest turn. Needs gnuplot and jq
-# (sh tests/packages.sh bench).
+# plot.sh FILE.json [DIRECTORY]: what bench.sh, here or in tests/guest, has measured as SVG: WORKLOAD.svg, ns a page by pages
+# a sync, and WORKLOAD-threads.svg, syncs a second by threads; of the guest WORKLOAD-FILE-SYSTEM-STEP.svg. Medians, with the
+# lowest and the highest turn. Needs gnuplot and jq (sh tests/packages.sh bench).
 set -eu
-here=$(cd "${0%/*}" && pwd)
+bench=$(cd "${0%/*}" && pwd)
+# shellcheck source=tests/bench/lib.sh
+. "$bench/lib.sh"
 file=$1
 to=${2:-.}
 
@@ -17,7 +19,9 @@ done
 mkdir -p "$to"
 data=$(mktemp)
 trap 'rm -f "$data"' EXIT
-title=$(jq -r '"\(.versions.daxsync) \(.versions.commit), \(.machine.cpu), Linux \(.kernel), \(.date)"' "$file")
+title=$(jq -r '"\(.versions.daxsync) \(.versions.commit), \(.guest.qemu // .machine.cpu),
+	Linux \(.guest.kernel // .kernel), \(.date)"' "$file" | tr -s '\n\t' ' ')
+unit=$(jq -r '.unit // "ns"' "$file")
 
 plot() { # NAME X-LABEL Y-LABEL
 	[ "$(wc -l <"$data")" -gt 2 ] || return 0
@@ -37,9 +41,9 @@ plot() { # NAME X-LABEL Y-LABEL
 	echo "$to/$1.svg"
 }
 
-for workload in $(jq -r '[.results[].workload] | unique[]' "$file"); do
-	jq -r -L "$here" --arg workload "$workload" 'include "bench"; by_pages($workload)' "$file" >"$data"
-	plot "$workload" 'pages a sync' 'ns a page, stores and sync'
-	jq -r -L "$here" --arg workload "$workload" 'include "bench"; by_threads($workload)' "$file" >"$data"
-	plot "$workload-threads" 'threads that sync one file' 'syncs a second'
+for plot in $(rows plots "$file"); do
+	rows "by_pages(\"$plot\")" "$file" >"$data"
+	plot "$plot" 'pages a sync' "$unit a page, stores and sync"
+	rows "by_threads(\"$plot\")" "$file" >"$data"
+	plot "$plot-threads" 'threads that sync one file' 'syncs a second'
 done

@@ -33,6 +33,7 @@
 
 #include "../mix.h"
 #include "bench.h"
+#include "zipf.h"
 
 #define HUGE ((size_t)2 << 20)
 #define WARM_UP 3
@@ -130,13 +131,9 @@ static size_t page_next(const struct thread *thread, unsigned round, size_t i)
 	return (round * thread->cell->pages + i) & (thread->nr - 1);
 }
 
-// By the inverse of the continuous distribution with density x^-0.99, which needs no sum over all pages.
 static size_t page_zipf(const struct thread *thread, unsigned round, size_t i)
 {
-	double rest = 1 - 0.99, u = (double)(random_of((uint64_t)round << 32 | i) >> 11) * 0x1p-53;
-	size_t rank = (size_t)pow((pow((double)thread->nr, rest) - 1) * u + 1, 1 / rest) - 1;
-
-	return scattered(thread->nr, rank < thread->nr ? rank : thread->nr - 1);
+	return scattered(thread->nr, zipf_rank(thread->nr, random_of((uint64_t)round << 32 | i)));
 }
 
 static const struct workload workloads[] = {
