@@ -151,6 +151,7 @@ def guest_bars:
 	faster("zipf, 1 and 16"; both("zipf"; [1, 16]); 1),
 	faster("zipf, 256"; both("zipf"; [256]); 1.3),
 	faster("fill"; both("fill"; [1, 16, 256]); 1),
+	faster("refill"; both("refill"; [1, 16, 256]); 1),
 	faster("append"; both("append"; [1, 16, 256]); 1),
 	more("LMDB over what is there"; "lmdb-over"; 2),
 	more("LMDB into holes"; "lmdb-holes"; 1.2)];

@@ -21,7 +21,8 @@
 //   phases    rounds of hot pages, then as many of cold ones, and so on
 //   ranges    hot, but each store is synced by an msync of its own, from the beginning of its page to its end
 //   fill      page after page, each written as a whole
-//   append    the same, at the end of a file that grows, into holes
+//   refill    the same, of a mapping all of whose pages were stored to and synced before
+//   append    fill, at the end of a file that grows, into holes
 //   entry     all of 2 MiB, other ones each time (PAGES is not heeded)
 #include <dlfcn.h>
 #include <err.h>
@@ -65,6 +66,7 @@ struct workload {
 	bool in_order;
 	bool fills; // whole pages
 	bool grows; // the file, with the stores
+	bool again; // all pages were stored to and synced before
 	bool exact; // what is synced
 };
 
@@ -141,6 +143,18 @@ static void cell_map(struct cell *cell, const char *dir)
 		fail("mmap");
 	for (i = 0; !grows && i < cell->size; i += PAGE)
 		(void)*(volatile char *)(cell->map + i);
+}
+
+// All of it, so that the page tables have it as stored to. The first sync of a mapping may be the kernel's, which undoes that.
+static void fill_twice(const struct cell *cell)
+{
+	unsigned pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		memset(cell->map, 0, cell->size);
+		if (msync(cell->map, cell->size, MS_SYNC))
+			fail("msync");
+	}
 }
 
 // PAGEMAP_SCAN, Linux 6.7
@@ -231,6 +245,7 @@ static const struct workload workloads[] = {
 	{"phases", page_phases, .pages = 0},
 	{"ranges", page_hot, .exact = true},
 	{"fill", page_next, .in_order = true, .fills = true},
+	{"refill", page_next, .in_order = true, .fills = true, .again = true},
 	{"append", page_next, .in_order = true, .fills = true, .grows = true},
 	{"entry", page_entry, .pages = HUGE / PAGE, .in_order = true, .fills = true},
 };
@@ -314,6 +329,8 @@ static void cell_run(const char *dir, const struct workload *workload, const str
 		errx(2, "the file cannot grow by so many pages");
 	cell.order = pages_scattered(cell.nr);
 	cell_map(&cell, dir);
+	if (workload->again)
+		fill_twice(&cell);
 	// A first sync has more to do, pages are hot only then, and cold ones have to be noticed.
 	for (round = 0; round < SETTLED; round++)
 		round_run(&cell, round, &settling);
