@@ -17,26 +17,12 @@
 #
 # Exit status: 0 passed, 1 failed, 77 something is missing (named).
 
+# shellcheck source=tests/lib.sh
+. "${tests_dir:-${0%/*}/..}/lib.sh"
+
 default_engines='uffd mprotect'
 # shellcheck disable=SC2034 # for those who read this file
 unicode_table=/usr/share/unicode/UnicodeData.txt
-
-skip() {
-	echo "SKIP: $client: $*"
-	exit 77
-}
-
-fail() {
-	echo "FAIL: $client${engine:+ ($engine)}: $*"
-	for log in "$scratch/out" "$scratch/err"; do
-		[ ! -s "$log" ] || tail -n 15 "$log" | sed "s|^|  ${log##*/}: |"
-	done
-	exit 1
-}
-
-need() { # PROGRAM PACKAGE
-	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing (package $2)"
-}
 
 need_file() { # FILE PACKAGE
 	[ -r "$1" ] || skip "$1 is missing (package $2)"
@@ -46,32 +32,23 @@ need_built() { # FILE
 	[ -x "$1" ] || skip "$1 was not built"
 }
 
-client_end() {
-	rm -rf "$scratch"
-}
-
 client_begin() { # NAME [BUILD [ENGINE...]]
 	client=$1
-	engine=
+	name=$client
 	shift
 	build=${1:-${0%/*}/../../build/release}
 	[ $# -eq 0 ] || shift
 	engines=${*:-$default_engines}
-	scratch=/nonexistent
 	[ -d "$build" ] || skip "no build directory $build"
 	build=$(cd "$build" && pwd)
 	daxsync=$build/bin/daxsync
 	need_built "$daxsync"
 	need jq jq
 	[ -w /dev/shm ] || skip '/dev/shm is missing'
-	scratch=$(mktemp -d "/dev/shm/daxsync-$client.XXXXXX")
-	trap client_end EXIT
+	scratch_begin /dev/shm
 	# Programs that are killed leave something in the registry of writers.
 	export DAXSYNC_REGISTRY="$scratch/registry"
 	mkdir -m 1777 "$DAXSYNC_REGISTRY"
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
 }
 
 # A python3 that can import the module; the distribution's own comes first.
@@ -107,13 +84,14 @@ each_engine() { # FUNCTION
 			echo "$client $engine: left out, userfaultfd is not to be had here"
 			continue
 		fi
+		name="$client ($engine)"
 		work=$scratch/work
 		mkdir "$work" "$scratch/stats" "$scratch/images"
 		"$1"
 		rm -rf "$work" "$scratch/stats" "$scratch/images" "$scratch/out" "$scratch/err"
 		nr_run=$((nr_run + 1))
 	done
-	engine=
+	name=$client
 	[ "$nr_run" -gt 0 ] || skip "none of the engines: $engines"
 }
 

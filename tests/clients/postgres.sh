@@ -30,7 +30,7 @@ postgres_end() {
 	# a test that fails leaves no server behind
 	[ -z "$postmaster" ] || kill -QUIT "$postmaster" 2>/dev/null || true
 	[ -z "$place" ] || rm -rf "$place"
-	client_end
+	scratch_end
 }
 if [ "$(id -u)" -eq 0 ]; then
 	as_user='setpriv --reuid=65534 --regid=65534 --clear-groups'

@@ -23,7 +23,7 @@ seed=${SLAPD_SEED:-$(date +%s)}
 # A test that fails leaves no server behind.
 slapd_end() {
 	[ ! -s "$scratch/pid" ] || kill -KILL "$(cat "$scratch/pid")" 2>/dev/null || true
-	client_end
+	scratch_end
 }
 trap slapd_end EXIT
 url=ldapi://$(echo "$scratch/socket" | sed 's|/|%2F|g')

@@ -149,7 +149,7 @@ place
 crashtest 0 --check='test "$(cat syncs 2>/dev/null | wc -c)" -ge "$(wc -c <%o)"' -- "$moves" syncs
 # On the build's file system, which may use the number of a file again.
 disk=$(mktemp -d "$built/crashtest.XXXXXX")
-trap 'rm -rf "$disk"; launcher_end' EXIT
+trap 'rm -rf "$disk"; scratch_end' EXIT
 cd "$disk"
 crashtest 0 --coins=9 --check='! grep -q n old' -- "$moves" reuses
 cd "$scratch"

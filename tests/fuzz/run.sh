@@ -11,10 +11,9 @@ usage() {
 	echo 'usage: run.sh [-t SECONDS] BUILD [NAME...]' >&2
 	exit 2
 }
-skip() {
-	echo "SKIP: fuzz: $*"
-	exit 77
-}
+# shellcheck source=tests/lib.sh
+. "${0%/*}/../lib.sh"
+name=fuzz
 
 seconds=
 while getopts t: option; do

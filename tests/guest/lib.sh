@@ -10,19 +10,9 @@
 #
 # Exit status: 77 with a line "SKIP: ..." if something is missing.
 
-skip() {
-	echo "SKIP: guest: $*"
-	exit 77
-}
-
-fail() {
-	echo "${0##*/}: $*" >&2
-	exit 1
-}
-
-need() { # PROGRAM PACKAGE
-	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing (package $2)"
-}
+# shellcheck source=tests/lib.sh
+. "${tests_dir:-${0%/*}/..}/lib.sh"
+name=guest.${0##*/}
 
 guest_begin() { # BUILD KERNEL
 	PATH=$PATH:/usr/sbin:/sbin

@@ -11,7 +11,7 @@ launcher_begin badinput "$@"
 [ -w /dev/shm ] || skip '/dev/shm is missing'
 compile "$source/tests/launcher/mapper.c" "$scratch/mapper"
 memory=$(mktemp -d /dev/shm/daxsync-badinput.XXXXXX)
-trap 'rm -rf "$memory"; launcher_end' EXIT
+trap 'rm -rf "$memory"; scratch_end' EXIT
 preload=$build/lib/libdaxsync-preload.so
 [ -f "$preload" ] || skip "$preload was not built"
 

@@ -33,7 +33,7 @@ fi
 can_track=$status
 [ -w /dev/shm ] || skip '/dev/shm is missing'
 memory=$(mktemp -d /dev/shm/daxsync-check.XXXXXX)
-trap 'rm -rf "$memory"; launcher_end' EXIT
+trap 'rm -rf "$memory"; scratch_end' EXIT
 head -c 10000 /dev/zero >"$memory/file"
 for place in "$memory" "$memory/file"; do
 	run 1 "$daxsync" check -v "$place"

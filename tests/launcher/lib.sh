@@ -13,27 +13,8 @@
 #
 # Exit status: 0 passed, 1 failed, 77 something is missing (named).
 
-skip() {
-	echo "SKIP: $name: $*"
-	exit 77
-}
-
-fail() {
-	echo "FAIL: $name: $*"
-	for log in "$scratch/out" "$scratch/err"; do
-		[ ! -s "$log" ] || sed "s|^|  ${log##*/}: |" "$log"
-	done
-	exit 1
-}
-
-need() { # PROGRAM PACKAGE
-	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing (package $2)"
-}
-
-launcher_end() {
-	chmod -R u+rwx "$scratch" 2>/dev/null || true
-	rm -rf "$scratch"
-}
+# shellcheck source=tests/lib.sh
+. "${tests_dir:-${0%/*}/..}/lib.sh"
 
 # Some tests start the launcher as another user, who may not be able to reach the build directory: then a copy is used.
 place_for_others() {
@@ -50,7 +31,6 @@ place_for_others() {
 launcher_begin() { # NAME [BUILD]
 	name=$1
 	build=${2:-${0%/*}/../../build/release}
-	scratch=/nonexistent
 	[ -x "$build/bin/daxsync" ] || skip "$build/bin/daxsync was not built"
 	! grep -Eq 'lib(asan|tsan|ubsan)\.so' "$build/lib/libdaxsync-preload.so" 2>/dev/null ||
 		skip 'a library with a sanitizer cannot be preloaded into other programs'
@@ -59,16 +39,10 @@ launcher_begin() { # NAME [BUILD]
 	build=$(cd "$build" && pwd)
 	# shellcheck disable=SC2034 # for those who read this file
 	daxsync=$build/bin/daxsync
-	scratch=$(mktemp -d "${TMPDIR:-/tmp}/daxsync-$name.XXXXXX")
+	scratch_begin "${TMPDIR:-/tmp}"
 	export TMPDIR="$scratch" # for temporary image directories: a launcher killed by a test leaves one
-	trap launcher_end EXIT
 	place_for_others
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
-	for variable in $(env | sed -n 's/^\(DAXSYNC_[A-Z_]*\)=.*/\1/p') LD_PRELOAD; do
-		unset "$variable"
-	done
+	settings_clear
 }
 
 # Compiles one C file of this directory, or standard input as "-".
@@ -137,8 +111,4 @@ hold() { # PATTERN COMMAND...
 let_go() { # its status is the program's
 	exec 3>&-
 	wait "$held"
-}
-
-passed() {
-	echo "$name: passed"
 }

@@ -8,7 +8,7 @@ set -eu
 . "${0%/*}/lib.sh"
 launcher_begin signals "$@"
 launcher=
-trap '[ -z "$launcher" ] || kill -KILL "$launcher"; launcher_end' EXIT
+trap '[ -z "$launcher" ] || kill -KILL "$launcher"; scratch_end' EXIT
 compile "$source/tests/launcher/signals.c" "$scratch/signals"
 compile "$source/tests/launcher/group.c" "$scratch/group"
 

@@ -10,7 +10,7 @@ compile "$source/tests/launcher/sites.c" "$scratch/sites"
 
 hold "done" "$daxsync" run --emulate -- "$scratch/sites" "$scratch/file" hold
 pid=$held
-trap 'kill -KILL "$pid" 2>/dev/null || true; launcher_end' EXIT
+trap 'kill -KILL "$pid" 2>/dev/null || true; scratch_end' EXIT
 
 # Into a pipe or a file: one screen after the other, until a signal comes or the process ends.
 "$daxsync" top "$pid" >"$scratch/screens" 3>&- &

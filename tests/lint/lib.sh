@@ -11,35 +11,26 @@
 #
 # Exit status: 0 passed, 1 failed, 77 something is missing (named).
 
-skip() {
-	echo "SKIP: $lint: $*"
-	exit 77
-}
-
-need() { # PROGRAM PACKAGE
-	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing (package $2)"
-}
+# shellcheck source=tests/lib.sh
+. "${tests_dir:-${0%/*}/..}/lib.sh"
 
 lint_begin() { # NAME [BUILD]
-	lint=$1
+	name=$1
 	nr_complaints=0
 	build=${2:-${0%/*}/../../build/release}
 	[ ! -d "$build" ] || build=$(cd "$build" && pwd)
 	cd "${0%/*}/../.." || exit
-	scratch=$(mktemp -d)
-	trap 'rm -rf "$scratch"' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	scratch_begin "${TMPDIR:-/tmp}"
 }
 
 complain() {
-	echo "$lint: $*"
+	echo "$name: $*"
 	nr_complaints=$((nr_complaints + 1))
 }
 
 lint_end() { # WHAT-WAS-LOOKED-AT
 	[ "$nr_complaints" -eq 0 ] || exit 1
-	echo "$lint: passed ($*)"
+	echo "$name: passed ($*)"
 	exit 0
 }
 

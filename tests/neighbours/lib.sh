@@ -13,7 +13,7 @@
 
 neighbours_end() {
 	rm -rf "$memory"
-	launcher_end
+	scratch_end
 }
 
 neighbours_begin() { # NAME [BUILD [ENGINE...]]

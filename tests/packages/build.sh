@@ -47,4 +47,4 @@ grep -q '^activate-noawait ldconfig' "$scratch/triggers" || fail "triggers: $(ca
 touch "$tree/done"
 set -- "$tree"/*.deb
 [ $# -eq 3 ] || fail "$# packages"
-passed "$# packages"
+saw "$# packages"

@@ -92,4 +92,4 @@ by_cmake "$scratch/elsewhere" "$libraries"
 "$scratch/elsewhere/bin/daxsync" run --emulate -- true || fail 'the installed launcher does not run'
 [ -f "$scratch/elsewhere/share/doc/daxsync/LICENSE" ] || fail 'no licence is installed'
 [ -f "$scratch/elsewhere/share/man/man1/daxsync-run.1.gz" ] || fail 'no manual page is installed'
-passed 'pkg-config, CMake, dlopen'
+saw 'pkg-config, CMake, dlopen'

@@ -55,4 +55,4 @@ while read -r file; do
 		fail "${file##*/} loads beside the library of another release"
 	grep -q "version .DAXSYNC_PRIVATE_$version' not found" "$scratch/out" || fail "${file##*/}: $(cat "$scratch/out")"
 done <"$scratch/private"
-passed "$(wc -l <"$scratch/files") files"
+saw "$(wc -l <"$scratch/files") files"

@@ -157,4 +157,4 @@ rm -r "$root/run/daxsync"
 content >"$scratch/after"
 diff "$scratch/before" "$scratch/after" || fail 'this is left, or gone, when the packages have been purged'
 ! inside ldconfig -p | grep -q daxsync || fail 'ldconfig still knows the library'
-passed "$(wc -l <"$scratch/packages") packages in the root, $acknowledged lines survived the power cut"
+saw "$(wc -l <"$scratch/packages") packages in the root, $acknowledged lines survived the power cut"

@@ -10,38 +10,21 @@
 #
 # Exit status: 0 passed, 1 failed, 77 something is missing (named).
 
-skip() {
-	echo "SKIP: packages.$name: $*"
-	exit 77
-}
-
-fail() {
-	echo "FAIL: packages.$name: $*"
-	exit 1
-}
-
-need() { # PROGRAM PACKAGE
-	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing (package $2)"
-}
+# shellcheck source=tests/lib.sh
+. "${tests_dir:-${0%/*}/..}/lib.sh"
 
 packages_begin() { # NAME [BUILD]
-	name=$1
+	name=packages.$1
 	source=$(cd "${0%/*}/../.." && pwd)
 	build=${2:-$source/build/release}
 	build=$(cd "$build" && pwd)
 	tree=$build/packages
 	need dpkg-deb dpkg
-	if [ "$name" != build ] && [ ! -f "$tree/done" ]; then
+	if [ "$name" != packages.build ] && [ ! -f "$tree/done" ]; then
 		skip 'the packages were not built (packages.build)'
 	fi
-	scratch=$(mktemp -d "${TMPDIR:-/tmp}/daxsync-packages.XXXXXX")
-	trap 'rm -rf "$scratch"' EXIT
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
-	for variable in $(env | sed -n 's/^\(DAXSYNC_[A-Z_]*\)=.*/\1/p') LD_PRELOAD; do
-		unset "$variable"
-	done
+	scratch_begin "${TMPDIR:-/tmp}"
+	settings_clear
 }
 
 # Builds the packages of a source tree, to lie in BUILD. CPack's own archive has the modes of its parts, by the umask.
@@ -71,6 +54,6 @@ unpack() { # DIRECTORY PACKAGE...
 	done
 }
 
-passed() { # WHAT-WAS-SEEN
-	echo "packages.$name: passed ($*)"
+saw() { # WHAT: the test has passed
+	echo "$name: passed ($*)"
 }

@@ -12,4 +12,4 @@ status=0
 lintian --allow-root --fail-on error "$tree"/*.deb >"$scratch/out" 2>&1 || status=$?
 cat "$scratch/out"
 [ "$status" -eq 0 ] || fail 'see above'
-passed "$(dpkg-query -W -f='${Version}' lintian)"
+saw "$(dpkg-query -W -f='${Version}' lintian)"

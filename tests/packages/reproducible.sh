@@ -30,4 +30,4 @@ for deb in "$tree"/*.deb; do
 	fail "${deb##*/} is not the same"
 done
 [ "$nr" -eq 3 ] || fail "$nr packages"
-passed "$nr packages"
+saw "$nr packages"

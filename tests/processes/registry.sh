@@ -138,7 +138,7 @@ chmod 700 "$registry"
 user=64123 squatter=64124
 theirs=/dev/shm/daxsync-$user
 if [ -e "$theirs" ] || [ -L "$theirs" ]; then skip "$theirs is there"; fi
-trap 'rm -rf "$theirs"; launcher_end' EXIT
+trap 'rm -rf "$theirs"; scratch_end' EXIT
 as() { # USER COMMAND...
 	as=$1
 	shift
@@ -202,7 +202,7 @@ let_go || fail "$what: the program has failed"
 
 what='a full directory'
 file_new
-trap 'umount "$registry" 2>/dev/null || true; rm -rf "$theirs"; launcher_end' EXIT
+trap 'umount "$registry" 2>/dev/null || true; rm -rf "$theirs"; scratch_end' EXIT
 mount -t tmpfs -o size=4k daxsync-test "$registry" 2>/dev/null || skip 'a tmpfs cannot be mounted: a full directory'
 chmod 700 "$registry"
 head -c 4096 /dev/zero >"$registry/full"

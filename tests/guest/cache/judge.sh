@@ -5,6 +5,7 @@
 # those of the library after the others and one by one. Again and again the guest stands still, and what the power would leave at that
 # moment is looked at. A right one must have lost nothing in LEAST moments (10), a wrong one something within MOST (100).
 set -eu
+tests_dir=${0%/*}/../..
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/../lib.sh"
 least=10 most=100 seed=1

@@ -4,6 +4,7 @@
 # that is unpacked from Debian's packages. Nothing is installed.
 # Exit status: 0; 77 if it cannot be had.
 set -eu
+tests_dir=${0%/*}/../..
 # shellcheck source=tests/guest/lib.sh
 . "${0%/*}/../lib.sh"
 # shellcheck source=tests/apt.sh
