@@ -196,10 +196,10 @@ inline publish()
 		if
 #if defined(BREAK_OLDER_PROCESS)
 		:: true
-#elif defined(BREAK_ALONE_NOW)
+#elif defined(BREAK_EXCLUSIVE_NOW)
 		:: WRITERS == NEVER -> snap[t] = newest
 		:: WRITERS != NEVER
-#elif defined(BREAK_ALONE_THEN)
+#elif defined(BREAK_EXCLUSIVE_THEN)
 		:: seen == NEVER -> snap[t] = newest
 		:: seen != NEVER
 #else

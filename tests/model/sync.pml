@@ -587,7 +587,7 @@ look:	if
 
 #ifdef BREAK_M4_OPEN
 	if
-	:: !PARTLY(p) -> loose = loose | BIT(p); goto taken
+	:: !PARTLY(p) -> unclaimed = unclaimed | BIT(p); goto taken
 	:: true
 	fi;
 #endif
@@ -660,7 +660,7 @@ complete:
 #endif
 release:
 #if defined(BREAK_M4_OPEN)
-	atomic { hand = hand & ~loose; loose = 0 };
+	atomic { hand = hand & ~unclaimed; unclaimed = 0 };
 #elif defined(BREAK_M4_BLIND)
 	hand = hand & ~(kind != WHOLE -> BIT(PARTIAL) : 0);
 #endif
@@ -859,7 +859,7 @@ proctype Syncer(byte s) MAY_RUN
 	byte later;
 #endif
 #ifdef BREAK_M4_OPEN
-	byte loose;
+	byte unclaimed;
 #endif
 #ifdef DISCOVER
 	byte left;
