@@ -41,7 +41,7 @@ while getopts qbc:w:r:n:e:o:s: option; do
 done
 shift $((OPTIND - 1))
 
-need_jq
+need jq jq
 
 report() {
 	table results_table "$1"

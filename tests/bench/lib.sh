@@ -4,17 +4,8 @@
 # lib.sh: what the benchmarks of this machine and of the guest share. $bench is this directory.
 # shellcheck disable=SC2154 # that is set by those who read this file
 
-fail() {
-	echo "${0##*/}: $*" >&2
-	exit 1
-}
-
-need_jq() {
-	command -v jq >/dev/null 2>&1 || {
-		echo 'SKIP: jq is missing (package jq)'
-		exit 77
-	}
-}
+# shellcheck source=tests/lib.sh
+. "$bench/../lib.sh"
 
 rows() { # FUNCTION-OF-BENCH.JQ FILE
 	jq -r -L "$bench" "include \"bench\"; $1" "$2"

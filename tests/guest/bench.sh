@@ -12,11 +12,11 @@
 #
 # Exit status: 0; 1 if something was not measured; 77 if there is no guest.
 set -eu
-# shellcheck source=tests/guest/lib.sh
-. "${0%/*}/lib.sh"
 bench=$(cd "${0%/*}/../bench" && pwd)
 # shellcheck source=tests/bench/lib.sh
 . "$bench/lib.sh"
+# shellcheck source=tests/guest/lib.sh
+. "${0%/*}/lib.sh"
 
 runs=5 pages='1 16 256' unit=instructions deterministic=-d out=
 workloads='hot cold zipf phases ranges fill refill append entry lmdb'
@@ -32,7 +32,7 @@ while getopts wr:l:p:o:s: option; do
 	esac
 done
 shift $((OPTIND - 1))
-need_jq
+need jq jq
 
 report() { # FILE.json
 	jq -r '"\(.versions.daxsync) (\(.versions.commit)), Linux \(.guest.kernel) in \(.guest.qemu), on \(.machine.cpu), \(.date)",
