@@ -8,8 +8,11 @@
 //   never wins (doc/measurements.md).
 //
 // THE ANSWER
-//   Traps and flushes are counted for a window of syncs. If most of them were traps for one page that had not been closed a
-//   moment ago, and all mappings have small entries, the file is handed over: all is opened, and a sync is the kernel's.
+//   Traps and flushes are counted for a window of syncs, and what the kernel would have paid for the same stores. If that is
+//   less by a tenth, and all mappings have small entries, the file is handed over: all is opened, and a sync is the kernel's.
+//   A flush of an open page does not tell whether the page was stored to. A page that is closed because its stay is over does:
+//   it traps before the next sync as often as it would have been stored to while it was open. So the part of such pages is
+//   taken for the part of flushes that the kernel would have had a write fault for. Before any was closed that is all.
 //   Of a file of which nothing is known the first window says nothing: each page that will come back traps once then, and
 //   once more.
 //   Then nothing is seen of what comes back. So it is taken back from time to time, as a trial. It costs a flush of
@@ -29,10 +32,12 @@
 #include "report/stats.h"
 
 #define SYNCS(nr) ((uint64_t)(nr) << DXS_CLOCK_SHIFT)
-#define WINDOW 32  // as long as a page that comes back soon may be away
-#define COLD_MIN 8 // traps that say anything
-#define FEW 4      // pages: of more, one trap is cheaper than the kernel's write fault for each
-#define STAY 1536  // syncs of cold pages at the kernel: ten times what two windows of their traps cost more
+#define WINDOW 32   // as long as a page that comes back soon may be away
+#define TRAPS_MIN 8 // that say anything
+#define ASSUMED 64  // flushes, each of them needed, that are assumed besides those of pages whose stay was over
+#define KERNEL 10   // flushes that the kernel's write fault and writeback of a page cost
+#define FEW 4       // pages: of more, one trap is cheaper than the kernel's write fault for each
+#define STAY 1536   // syncs of cold pages at the kernel: ten times what two windows of their traps cost more
 #define STAY_MAX ((uint64_t)1 << 20)
 #define MOST_DOUBLED 3
 
@@ -82,30 +87,40 @@ static bool has_small_entries(struct dxs_file *file)
 	return true;
 }
 
-static bool is_cold(struct dxs_file *file)
+// Of the flushes of open pages, those for which there was a store.
+static uint64_t flushes_needed(struct dxs_file *file)
 {
-	uint64_t cold = get(&file->handover.nr_cold);
+	double aged = (double)get(&file->handover.aged), in_time = (double)get(&file->handover.in_time);
 
-	return cold >= COLD_MIN && cold > get(&file->handover.nr_hot) && has_small_entries(file);
+	return (uint64_t)((double)get(&file->handover.flushes) * (in_time + ASSUMED) / (aged + ASSUMED));
 }
 
-static uint64_t stay(const struct dxs_file *file, uint64_t nr_cold)
+static bool is_cheaper_there(struct dxs_file *file)
 {
-	uint64_t scan = nr_cold ? file->nr_mapped * WINDOW / nr_cold : 0;
+	uint64_t here = get(&file->handover.traps) + get(&file->handover.flushes);
+	uint64_t there = get(&file->handover.traps_there) + KERNEL * flushes_needed(file);
 
-	return STAY + dxs_min64(scan, STAY_MAX);
+	return get(&file->handover.nr_traps) >= TRAPS_MIN && 10 * here > 11 * there && has_small_entries(file);
+}
+
+static uint64_t stay(struct dxs_file *file)
+{
+	uint64_t nr_traps = get(&file->handover.nr_traps);
+	uint64_t look = nr_traps ? file->nr_mapped * WINDOW / nr_traps : 0;
+
+	return STAY + dxs_min64(look, STAY_MAX);
 }
 
 static bool decide_adaptive(struct dxs_file *file)
 {
 	struct dxs_handover *handover = &file->handover;
 	bool was_over = atomic_load(&handover->is_over);
-	bool says_anything = !was_over && handover->nr_windows > 1, over = says_anything && is_cold(file);
+	bool says_anything = !was_over && handover->nr_windows > 1, over = says_anything && is_cheaper_there(file);
 	uint64_t syncs = WINDOW;
 
 	handover->nr_windows += !was_over && handover->nr_windows < 2;
 	if (over) {
-		syncs = stay(file, get(&handover->nr_cold)) << handover->nr_vain;
+		syncs = stay(file) << handover->nr_vain;
 		handover->nr_vain += handover->nr_vain < MOST_DOUBLED;
 	} else if (says_anything) {
 		handover->nr_vain = 0;
@@ -122,8 +137,12 @@ bool dxs_handover_decide(struct dxs_file *file)
 		over = dxs_config.policy == DXS_POLICY_KERNEL || decide_adaptive(file);
 	else
 		set(&file->handover.next, get(&file->clock) + SYNCS(WINDOW));
-	set(&file->handover.nr_cold, 0);
-	set(&file->handover.nr_hot, 0);
+	set(&file->handover.traps, 0);
+	set(&file->handover.traps_there, 0);
+	set(&file->handover.flushes, 0);
+	set(&file->handover.nr_traps, 0);
+	set(&file->handover.aged, get(&file->handover.aged) / 2); // few in a window
+	set(&file->handover.in_time, get(&file->handover.in_time) / 2);
 	return over;
 }
 
@@ -145,17 +164,33 @@ void dxs_handover_set(struct dxs_file *file, bool is_over)
 	dxs_info("%s: mode %s: %s", file->path, mode, reason);
 }
 
-void dxs_handover_trapped(struct dxs_file *file, uint64_t nr, bool soon)
+static void add(_Atomic uint64_t *word, uint64_t value)
 {
-	if (nr >= FEW)
-		atomic_fetch_add_explicit(&file->handover.nr_hot, nr, memory_order_relaxed);
-	else if (!soon)
-		atomic_fetch_add_explicit(&file->handover.nr_cold, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(word, value, memory_order_relaxed);
+}
+
+void dxs_handover_trapped(struct dxs_file *file, uint64_t nr)
+{
+	bool is_sequence = nr >= FEW; // its pages are taken for stored to
+
+	add(&file->handover.traps, DXS_POLICY_WORTH);
+	add(&file->handover.traps_there, is_sequence ? KERNEL * nr : KERNEL);
+	add(&file->handover.nr_traps, !is_sequence);
 }
 
 void dxs_handover_left_open(struct dxs_file *file, uint64_t nr)
 {
-	atomic_fetch_add_explicit(&file->handover.nr_hot, nr, memory_order_relaxed);
+	add(&file->handover.flushes, nr);
+}
+
+void dxs_handover_aged(struct dxs_file *file, uint64_t nr_flushes)
+{
+	add(&file->handover.aged, nr_flushes);
+}
+
+void dxs_handover_in_time(struct dxs_file *file, uint64_t nr_flushes)
+{
+	add(&file->handover.in_time, nr_flushes);
 }
 
 // order: seq_cst. Whoever decides with sync_lock held before this takes it sees no bar, and has done so when this has it;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// handover.h: whether a file is left to the kernel for a time, because its pages do not come back.
+// handover.h: whether a file is left to the kernel for a time, because that costs less.
 #ifndef DXS_HANDOVER_H
 #define DXS_HANDOVER_H
 
@@ -14,11 +14,16 @@ bool dxs_handover_is_due(struct dxs_file *file);
 // Decides: whether the file is to be handed over from now on. Caller holds maps_lock and, exclusively, sync_lock.
 bool dxs_handover_decide(struct dxs_file *file);
 
-// A trap has opened so many pages; the one that was stored to had been closed a moment ago (`soon`). Async-signal-safe.
-void dxs_handover_trapped(struct dxs_file *file, uint64_t nr, bool soon);
+// A trap has opened so many pages. Async-signal-safe.
+void dxs_handover_trapped(struct dxs_file *file, uint64_t nr);
 
 // A sync has flushed so many pages and left them open.
 void dxs_handover_left_open(struct dxs_file *file, uint64_t nr);
+
+// Pages were closed that had been flushed so often while they were open; such a page was stored to before the next sync. The
+// part that comes in time is the part of those flushes for which there was a store. Async-signal-safe.
+void dxs_handover_aged(struct dxs_file *file, uint64_t nr_flushes);
+void dxs_handover_in_time(struct dxs_file *file, uint64_t nr_flushes);
 
 // Around a call at which the kernel may forget what it holds dirty. `begin` returns when the file is not handed over, and is
 // not until `end`. The caller then syncs. Context: hook, signals blocked, no lock held.

@@ -22,9 +22,9 @@
 //     (8 K flushes and a fault, where one fault would do); random pages cost 1.25 times the better of the fixed policies
 //     at most (tests/unit/test_policy.c).
 //   A page that is beyond the end of the file now, or a hole, has a stay of 0 as well: each flush of it would be a fault.
-//   Pages that a trap opens besides the one that is stored to (gaps, sequences) have a stay of 0. Where it opens K of them
-//   or more, closing them together costs less than flushing them once: none is left open. So it is with entries larger
-//   than 4 KiB.
+//   Pages that a trap opens besides the one that is stored to (gaps, sequences) have a stay of 0, and where a sequence goes on
+//   into such pages, that is no return. Where it opens K of them or more, closing them together costs less than flushing
+//   them once: none is left open. So it is with entries larger than 4 KiB.
 //   In runs: a page that is due is closed together with the neighbours that are more than half way there.
 //
 // SOON
@@ -39,7 +39,7 @@
 //   no further page is left open; those that are have their stay.
 //
 // REPRESENTATION
-//   14 bits for each page, one in each of 14 words of its leaf (a counter of 64 pages is incremented in as many steps as
+//   15 bits for each page, one in each of 15 words of its leaf (a counter of 64 pages is incremented in as many steps as
 //   its carries go). Words are read and written without a lock. Of one page only a trap or a sync does so at a time: a trap
 //   that opens it while it is not DIRTY, or a sync that has it DIRTY and FLUSHING. An update of other pages' bits that is
 //   lost costs time only. Only `left_open`, of which there is a sum, changes by locked instructions.
@@ -96,17 +96,37 @@ static void epochs_turn(struct dxs_file *file, struct dxs_leaf *leaf)
 	atomic_store_explicit(&leaf->epoch, now, memory_order_relaxed);
 }
 
+// The stays of some pages together: so many flushes.
+static uint64_t stays(struct dxs_leaf *leaf, uint64_t pages)
+{
+	uint64_t lo = get(&leaf->stay[0]), hi = get(&leaf->stay[1]);
+
+	return (count(pages & lo & ~hi) << 5) + (count(pages & hi & ~lo) << 7) + (count(pages & lo & hi) << 8);
+}
+
+// The pages that were closed by the last sync.
+static uint64_t closed_last(struct dxs_file *file, struct dxs_leaf *leaf)
+{
+	return get(&file->clock) - get(&leaf->last_closed_at) < 1ULL << DXS_CLOCK_SHIFT ? get(&leaf->last_closed) : 0;
+}
+
 void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages, uint64_t hit, uint64_t nr)
 {
 	uint64_t lo = get(&leaf->stay[0]), hi = get(&leaf->stay[1]);
-	uint64_t soon = 0;
+	uint64_t soon = 0, at_once, in_vain;
 	unsigned i;
 
 	if (!pages || dxs_config.policy != DXS_POLICY_ADAPTIVE)
 		return;
 	epochs_turn(file, leaf);
+	// A page that was opened beside another one, and is stored to right after it was closed, while the page before it has not
+	// come back, is where a sequence goes on: it had been opened in vain.
+	at_once = pages & hit & closed_last(file, leaf);
+	in_vain = at_once & ~get(&leaf->stored) & ((get(&leaf->last_closed) | ~(lo | hi)) << 1);
 	if (nr < DXS_POLICY_WORTH)
-		soon = pages & hit & (get(&leaf->closed) | get(&leaf->closed_before));
+		soon = pages & hit & ~in_vain & (get(&leaf->closed) | get(&leaf->closed_before));
+	if (at_once)
+		dxs_handover_in_time(file, stays(leaf, at_once));
 	// One more, up to 3, for those that are back soon; 0 for the others.
 	set(&leaf->stay[0], (lo & ~pages) | (soon & (~lo | hi)));
 	set(&leaf->stay[1], (hi & ~pages) | (soon & (lo | hi)));
@@ -114,9 +134,9 @@ void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 		set(&leaf->age[i], get(&leaf->age[i]) & ~pages);
 	set(&leaf->closed, get(&leaf->closed) & ~pages);
 	set(&leaf->closed_before, get(&leaf->closed_before) & ~pages);
-	// What had been opened as a gap, or found when the mapping was looked at, was not there before: it does not come back.
+	set(&leaf->last_closed, get(&leaf->last_closed) & ~pages);
 	if (pages & hit)
-		dxs_handover_trapped(file, nr, soon & get(&leaf->stored));
+		dxs_handover_trapped(file, nr);
 	set(&leaf->stored, (get(&leaf->stored) & ~pages) | (pages & hit));
 	if (soon)
 		dxs_count(pages_back_soon, count(soon));
@@ -210,11 +230,14 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 		return;
 	epochs_turn(file, leaf);
 	set(&leaf->closed, get(&leaf->closed) | pages);
+	set(&leaf->last_closed, pages);
+	set(&leaf->last_closed_at, get(&file->clock));
 	if (!(get(&leaf->left_open) & pages))
 		return;
-	gone = count(atomic_fetch_and(&leaf->left_open, ~pages) & pages);
-	atomic_fetch_sub_explicit(&file->nr_left_open, gone, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&dxs_files_left_open, gone, memory_order_relaxed);
+	gone = atomic_fetch_and(&leaf->left_open, ~pages) & pages;
+	atomic_fetch_sub_explicit(&file->nr_left_open, count(gone), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&dxs_files_left_open, count(gone), memory_order_relaxed);
+	dxs_handover_aged(file, stays(leaf, gone));
 }
 
 void dxs_policy_empty(struct dxs_leaf *leaf, uint64_t pages)

@@ -33,9 +33,11 @@ struct dxs_handover {
 	_Atomic bool is_over; // a sync calls the kernel, and does nothing else; changes with sync_lock held exclusively
 	_Atomic uint32_t nr_barred; // calls under way that the kernel's marks do not outlive: it is not handed over
 	_Atomic uint64_t next;      // of the file's clock: when to decide again
-	// Since the last decision: see dxs_handover_trapped(), dxs_handover_left_open().
-	_Atomic uint64_t nr_cold, nr_hot;
-	unsigned nr_vain;    // times in a row that it was handed over; with sync_lock held exclusively
+	// In flushes, since the last decision: what traps cost, what the same stores would in the kernel, flushes of open pages.
+	_Atomic uint64_t traps, traps_there, flushes;
+	_Atomic uint64_t nr_traps;      // for one page, or few
+	_Atomic uint64_t aged, in_time; // flushes of pages whose stay was over; of those stored to before the next sync
+	unsigned nr_vain;               // times in a row that it was handed over; with sync_lock held exclusively
 	unsigned nr_windows; // decisions since it is tracked, up to 2: the first one begins a window; likewise
 };
 

@@ -35,12 +35,13 @@ struct dxs_leaf {
 	_Atomic uint32_t waiters;
 	_Atomic uint32_t pins; // kernel writes under way into this leaf: a sync leaves its pages open (M9)
 	// The rest is the policy's (policy.c). What it reads at every sync comes first.
-	_Atomic uint32_t epoch;                 // of `closed`
-	_Atomic uint64_t left_open;             // left open by a sync
-	_Atomic uint64_t stay[2];               // for how many flushes an entry stays open: a number of 2 bits
-	_Atomic uint64_t age[DXS_AGE_BITS];     // flushes since it was opened: a number of 8 bits
-	_Atomic uint64_t closed, closed_before; // in this epoch, in the one before, and not opened since
-	_Atomic uint64_t stored;                // a store had them opened last, and not one beside them (handover.c)
+	_Atomic uint32_t epoch;                       // of `closed`
+	_Atomic uint64_t left_open;                   // left open by a sync
+	_Atomic uint64_t stay[2];                     // for how many flushes an entry stays open: a number of 2 bits
+	_Atomic uint64_t age[DXS_AGE_BITS];           // flushes since it was opened: a number of 8 bits
+	_Atomic uint64_t closed, closed_before;       // in this epoch, in the one before, and not opened since
+	_Atomic uint64_t stored;                      // a store had them opened last, and not one beside them
+	_Atomic uint64_t last_closed, last_closed_at; // by the last sync that closed any; the file's clock then
 };
 
 struct dxs_chunk;

@@ -296,6 +296,48 @@ Test(policy, only_what_is_stored_to_is_left_open)
 	end();
 }
 
+// Each trap opens the next page as well. It is closed, and stored to in the next round: the first store to it ever.
+Test(policy, a_sequence_that_goes_on_leaves_nothing_open)
+{
+	begin(DXS_POLICY_ADAPTIVE);
+	for (uint64_t page = 0; page < DXS_LEAF_PAGES - 1; page++) {
+		uint64_t both = bit_of(page) | bit_of(page + 1);
+
+		dxs_policy_opened(file, leaf_of(0), both, bit_of(page), 2);
+		open_pages[0] |= both;
+		sync_all();
+		cr_assert_eq(open_pages[0], 0, "page %d", (int)page);
+	}
+	end();
+}
+
+Test(policy, a_run_that_is_stored_to_again_is_left_open)
+{
+	begin(DXS_POLICY_ADAPTIVE);
+	opened_by_one_trap(0, 8);
+	sync_all();
+	for (uint64_t page = 0; page < 8; page++)
+		store(page);
+	sync_all();
+	cr_expect_eq(open_pages[0], 0xff);
+	end();
+}
+
+// The part of those that come back before the next sync says what part of the flushes was needed.
+Test(policy, pages_whose_stay_was_over_tell_whether_they_were_stored_to)
+{
+	begin(DXS_POLICY_ADAPTIVE);
+	hot(1, 3000);
+	cr_expect_gt(file->handover.aged, 0);
+	cr_expect_gt(file->handover.in_time, file->handover.aged * 9 / 10);
+	end();
+	begin(DXS_POLICY_ADAPTIVE);
+	scattered(400, 300);
+	cr_expect_gt(file->handover.aged, 0);
+	cr_expect_lt(file->handover.in_time, file->handover.aged / 4);
+	end();
+}
+
 Test(policy, pages_that_are_opened_by_the_dozen_are_closed_by_the_dozen)
 {
 	begin(DXS_POLICY_ADAPTIVE);
