@@ -472,12 +472,14 @@ static int device_fsync(struct dxs_file *file)
 	return err;
 }
 
-// Whether the kernel's fsync flushes whatever was stored, so that nothing need be flushed before. It does on DAX: the tag of
-// a page is set before the page becomes writable in a page table (H.1). But from Linux 6.15 on it forgets the tags of a whole
-// file at each ftruncate and hole punch. The verifier judges flushes of ours only.
+// Whether the kernel's fsync flushes whatever was stored, so that nothing need be flushed before. It does on DAX (H.1), but:
+//   - from Linux 6.15 on it forgets the tags of a whole file at each ftruncate and hole punch;
+//   - it may miss something else that we know (kernel_may_miss), and does not notice bad memory (M6);
+//   - the verifier judges flushes of ours only.
 static bool is_kernels(struct dxs_file *file)
 {
-	return dxs_file_mode(file) == DXS_MODE_DIRECT && !file->observed && dxs_kernel_is_before(6, 15);
+	return dxs_file_mode(file) == DXS_MODE_DIRECT && dxs_kernel_tags_are_kept() && dxs_kernel_is_before(6, 15) &&
+	       !atomic_load(&file->kernel_may_miss) && !atomic_load(&file->nr_failed) && !file->observed;
 }
 
 static int file_fsync(struct dxs_file *file, int fd, bool data_only)
@@ -488,7 +490,7 @@ static int file_fsync(struct dxs_file *file, int fd, bool data_only)
 		return device_fsync(file);
 	if (is_kernels(file)) {
 		ret = kernel_fsync(file, fd, data_only);
-		dxs_sync_by_kernel(file);
+		dxs_sync_after_kernel(file);
 		return ret;
 	}
 	err = dxs_sync_range(file, 0, UINT64_MAX);
@@ -688,6 +690,7 @@ void dxs_kwrite_end(struct dxs_file *file, off_t off, ssize_t len)
 static void resize_begin(struct dxs_file *file)
 {
 	dxs_handover_bar(file); // so that what is stored from now on is in our marks: the kernel may forget its own
+	atomic_store(&file->kernel_may_miss, true); // before 6.15 too, of an entry of 2 MiB that the cut goes through
 	dxs_sync_range(file, 0, UINT64_MAX);
 	if (dxs_tree_next(&file->tree, 0, UINT64_MAX, 1U << DXS_DIRTY)) // pages that were left open
 		atomic_store(&file->may_have_holes, true);

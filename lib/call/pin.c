@@ -42,6 +42,8 @@ static void map_pin(struct dxs_pin *pin, struct dxs_map *map, uint64_t first, ui
 	dxs_file_get(map->file);
 	// Not while a part is closed for the first time; partners: dxs_each_unpinned() and close_region().
 	dxs_mutex_lock(&map->file->pin_mutex);
+	atomic_store(&map->file->kernel_may_miss,
+		     true); // a device may store after a sync has taken the kernel's tag away
 	map->file->nr_pins++;
 	while (first <= last) {
 		struct dxs_leaf *leaf = dxs_tree_leaf(&map->file->tree, first, true);

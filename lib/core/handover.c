@@ -24,6 +24,7 @@
 #include "core/handover.h"
 
 #include "base/config.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "core/engine.h"
 #include "core/policy.h"
@@ -52,6 +53,11 @@ static void set(_Atomic uint64_t *word, uint64_t value)
 	atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
+static uint64_t now(struct dxs_file *file)
+{
+	return get(&file->clock) + get(&file->handover.fsyncs);
+}
+
 // In emulation the kernel wins nothing, so the adaptive policy never does it there. A record of crash tests knows what a
 // program was promised by flushes only.
 static bool may_be_over(struct dxs_file *file)
@@ -60,8 +66,10 @@ static bool may_be_over(struct dxs_file *file)
 
 	if (atomic_load(&file->handover.nr_barred) || file->is_device)
 		return false;
-	return mode == DXS_MODE_DIRECT || (mode == DXS_MODE_EMULATED && dxs_config.policy == DXS_POLICY_KERNEL &&
-					   !dxs_observed(file, false, is_told));
+	if (mode == DXS_MODE_DIRECT)
+		return dxs_kernel_tags_are_kept();
+	return (mode == DXS_MODE_EMULATED && dxs_config.policy == DXS_POLICY_KERNEL &&
+		!dxs_observed(file, false, is_told));
 }
 
 bool dxs_handover_is_due(struct dxs_file *file)
@@ -74,7 +82,7 @@ bool dxs_handover_is_due(struct dxs_file *file)
 		return is_over;
 	if (dxs_config.policy == DXS_POLICY_KERNEL)
 		return !is_over;
-	return get(&file->clock) >= get(&file->handover.next);
+	return now(file) >= get(&file->handover.next);
 }
 
 static bool has_small_entries(struct dxs_file *file)
@@ -90,9 +98,10 @@ static bool has_small_entries(struct dxs_file *file)
 // Of the flushes of open pages, those for which there was a store.
 static uint64_t flushes_needed(struct dxs_file *file)
 {
-	double aged = (double)get(&file->handover.aged), in_time = (double)get(&file->handover.in_time);
+	uint64_t aged = get(&file->handover.aged), in_time = dxs_min64(get(&file->handover.in_time), aged);
 
-	return (uint64_t)((double)get(&file->handover.flushes) * (in_time + ASSUMED) / (aged + ASSUMED));
+	return (uint64_t)((double)get(&file->handover.flushes) * (double)(in_time + ASSUMED) /
+			  (double)(aged + ASSUMED));
 }
 
 static bool is_cheaper_there(struct dxs_file *file)
@@ -125,7 +134,7 @@ static bool decide_adaptive(struct dxs_file *file)
 	} else if (says_anything) {
 		handover->nr_vain = 0;
 	}
-	set(&handover->next, get(&file->clock) + SYNCS(syncs));
+	set(&handover->next, now(file) + SYNCS(syncs));
 	return over;
 }
 
@@ -136,7 +145,7 @@ bool dxs_handover_decide(struct dxs_file *file)
 	if (may_be_over(file))
 		over = dxs_config.policy == DXS_POLICY_KERNEL || decide_adaptive(file);
 	else
-		set(&file->handover.next, get(&file->clock) + SYNCS(WINDOW));
+		set(&file->handover.next, now(file) + SYNCS(WINDOW));
 	set(&file->handover.traps, 0);
 	set(&file->handover.traps_there, 0);
 	set(&file->handover.flushes, 0);
@@ -176,6 +185,11 @@ void dxs_handover_trapped(struct dxs_file *file, uint64_t nr)
 	add(&file->handover.traps, DXS_POLICY_WORTH);
 	add(&file->handover.traps_there, is_sequence ? KERNEL * nr : KERNEL);
 	add(&file->handover.nr_traps, !is_sequence);
+}
+
+void dxs_handover_fsynced(struct dxs_file *file)
+{
+	add(&file->handover.fsyncs, SYNCS(1));
 }
 
 void dxs_handover_left_open(struct dxs_file *file, uint64_t nr)

@@ -20,6 +20,9 @@ void dxs_handover_trapped(struct dxs_file *file, uint64_t nr);
 // A sync has flushed so many pages and left them open.
 void dxs_handover_left_open(struct dxs_file *file, uint64_t nr);
 
+// The kernel alone has served an fsync.
+void dxs_handover_fsynced(struct dxs_file *file);
+
 // Pages were closed that had been flushed so often while they were open; such a page was stored to before the next sync. The
 // part that comes in time is the part of those flushes for which there was a store. Async-signal-safe.
 void dxs_handover_aged(struct dxs_file *file, uint64_t nr_flushes);

@@ -364,6 +364,7 @@ static void sync_once(struct sync *sync)
 //   H.1 The kernel's tag of a page is set before the page becomes writable in a page table, and taken away by a writeback
 //       that has made it unwritable in all of them first, under one lock (fs/dax.c dax_insert_pfn_mkwrite and
 //       dax_writeback_one, Linux 6.12). So what was stored is tagged, whatever protection of ours lies over it.
+//       Before 5.19 that held for pages of one size only (dxs_kernel_tags_are_kept): no file is handed over there.
 //   H.2 But for what the kernel forgets at an ftruncate (from 6.15). That is marked here, as a file is not handed over then
 //       (dxs_handover_bar), and is flushed when it is handed over, before the first such sync.
 //   H.3 It is handed over and taken back with sync_lock held exclusively. A sync finds it in one state from its first step
@@ -568,10 +569,12 @@ static void change_hands(struct dxs_file *file)
 	dxs_shared_lock(&file->maps_lock);
 	sync_enter(&sync);
 	become_exclusive(&sync);
-	if (dxs_handover_decide(file))
-		hand_over(&sync);
-	else
-		dxs_handover_set(file, false);
+	if (dxs_handover_is_due(file)) { // others may have decided meanwhile
+		if (dxs_handover_decide(file))
+			hand_over(&sync);
+		else
+			dxs_handover_set(file, false);
+	}
 	sync_leave(&sync);
 	dxs_shared_unlock(&file->maps_lock);
 }
@@ -669,12 +672,10 @@ static void await_others(struct dxs_file *file)
 	dxs_mutex_unlock(&file->exclusive_mutex);
 }
 
-void dxs_sync_by_kernel(struct dxs_file *file)
+void dxs_sync_after_kernel(struct dxs_file *file)
 {
 	await_others(file);
-	dxs_shared_lock(&file->maps_lock);
-	dxs_policy_sync(file, 0, UINT64_MAX - 1);
-	dxs_shared_unlock(&file->maps_lock);
+	dxs_handover_fsynced(file);
 	if (dxs_unlikely(dxs_handover_is_due(file)))
 		change_hands(file);
 	dxs_count(syncs, 1);

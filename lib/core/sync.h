@@ -29,6 +29,6 @@ int dxs_sync_range_locked(struct dxs_file *file, uint64_t off, uint64_t end);
 // What is left of a sync of the whole file where the kernel's fsync has just flushed all that it had dirty, and nothing else
 // did: waits for the syncs of ours that are under way. What they have flushed looked clean to the kernel, and is durable when
 // they have fenced. Context: as dxs_sync_range().
-void dxs_sync_by_kernel(struct dxs_file *file);
+void dxs_sync_after_kernel(struct dxs_file *file);
 
 #endif

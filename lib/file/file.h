@@ -32,7 +32,9 @@ struct dxs_file_counts {
 struct dxs_handover {
 	_Atomic bool is_over; // a sync calls the kernel, and does nothing else; changes with sync_lock held exclusively
 	_Atomic uint32_t nr_barred; // calls under way that the kernel's marks do not outlive: it is not handed over
-	_Atomic uint64_t next;      // of the file's clock: when to decide again
+	_Atomic uint64_t next;      // when to decide again, by the file's clock and `fsyncs`
+	_Atomic uint64_t
+		fsyncs; // that the kernel alone has served: they flush and age nothing, so the clock is without them
 	// In flushes, since the last decision: what traps cost, what the same stores would in the kernel, flushes of open pages.
 	_Atomic uint64_t traps, traps_there, flushes;
 	_Atomic uint64_t nr_traps;      // for one page, or few
@@ -73,8 +75,10 @@ struct dxs_file {
 	_Atomic uint64_t size;      // bytes, as last seen by a hook; a hint
 	_Atomic uint64_t cut;       // the smallest size since the last kernel sync; UINT64_MAX: not cut
 	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
-	unsigned nr_pins;           // kernel writes into mappings that are under way (M9); under pin_mutex
-	_Atomic uint32_t kwriters;  // kernel writes into the file that are under way
+	// There may be stores that only our marks know of, and not the kernel's: pages were pinned, or the file was cut.
+	_Atomic bool kernel_may_miss;
+	unsigned nr_pins;              // kernel writes into mappings that are under way (M9); under pin_mutex
+	_Atomic uint32_t kwriters;     // kernel writes into the file that are under way
 	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (emulate/image.c)
 	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
 	// Some marked pages may be holes: a trap has opened pages that were not stored to, or a hole came under open ones.

@@ -44,6 +44,7 @@ configurations() {
 	one-page-beside     sync clean -DNP=1 -DNW=1 -DBESIDE -DERRORS -DSTOP
 	one-page-fsync      sync clean -DNP=1 -DNW=1 -DBESIDE -DFSYNC -DERRORS -DSTOP
 	two-pages-fsync     sync clean -DNP=2 -DNW=1 -DBESIDE -DFSYNC -DSTOP
+	two-pages-huge      sync clean -DNP=2 -DNW=1 -DBESIDE -DFSYNC -DHUGE_ENTRY -DSTOP
 	signals             sync clean -DNP=1 -DNW=1 -DSIGNALS -DERRORS -DSTOP
 	observer            observer clean
 	observer-errors     observer clean -DERRORS -DTOP=2
@@ -95,6 +96,7 @@ configurations() {
 	BESIDE_OWN          sync lost  -DNP=1 -DNW=1 -DBREAK_BESIDE_OWN -DBESIDE
 	FSYNC_FIRST         sync lost  -DNP=1 -DNW=1 -DBREAK_FSYNC_FIRST -DBESIDE -DFSYNC
 	FSYNC_ALONE         sync lost  -DNP=1 -DNW=1 -DBREAK_FSYNC_ALONE -DBESIDE -DFSYNC
+	HUGE_SPLIT          sync lost  -DNP=2 -DNW=1 -DBREAK_HUGE_SPLIT -DBESIDE -DFSYNC -DHUGE_ENTRY
 	SIGNALS             sync hang  -DNP=1 -DNW=1 -DBREAK_SIGNALS -DSIGNALS -DSTOP
 	SNAP_EARLY          observer lost  -DBREAK_SNAP_EARLY
 	SNAP_LATE           observer lost  -DBREAK_SNAP_LATE

@@ -39,6 +39,7 @@
  *               not handed over
  *   FSYNC       with BESIDE: the calls of sync thread 1 are fsyncs, which flush
  *               nothing themselves
+ *   HUGE_ENTRY  with FSYNC: one of the kernel's tags stands for both pages
  *   INVARIANTS  check V1 and V2 of the verify mode in every state
  *   BREAK_*     one deliberate bug
  */
@@ -119,6 +120,11 @@ byte touched;			/* the pages that the page tables hold */
 byte KTAG;			/* PAGECACHE_TAG_DIRTY */
 byte KLOCK;			/* the entry lock */
 byte pte;			/* writable in the page table */
+#ifdef HUGE_ENTRY
+#define ENTRY(p) 0
+#else
+#define ENTRY(p) p
+#endif
 #endif
 #ifdef BESIDE
 byte syncing;			/* kernel syncs that are under way */
@@ -236,7 +242,7 @@ inline store()
 
 #ifdef KERNEL			/* the kernel's write fault: tagged, then writable */
 	if
-	:: atomic { HAS(open[m], p) && !HAS(KLOCK, p) -> SET(KTAG, p); SET(pte, p) };
+	:: atomic { HAS(open[m], p) && !HAS(KLOCK, ENTRY(p)) -> SET(KTAG, ENTRY(p)); SET(pte, p) };
 		goto stored
 	:: !HAS(open[m], p)
 	fi;
@@ -492,6 +498,21 @@ known:	left = 0
  */
 inline kernel_sync()
 {
+#ifdef HUGE_ENTRY
+	if
+	:: atomic { !HAS(KLOCK, 0) && !HAS(KTAG, 0) -> p = NP }
+	:: atomic { !HAS(KLOCK, 0) && HAS(KTAG, 0) -> SET(KLOCK, 0);
+#ifdef BREAK_HUGE_SPLIT			/* Linux before 5.19 */
+		CLR(pte, 0)
+#else
+		pte = 0
+#endif
+		};
+		clwb(0);
+		clwb(1);
+		atomic { sfence(t); CLR(KTAG, 0); CLR(KLOCK, 0); p = NP }
+	fi
+#else
 	do
 	:: atomic { p < NP && !HAS(KLOCK, p) && !HAS(KTAG, p) -> p++ }
 	:: atomic { p < NP && !HAS(KLOCK, p) && HAS(KTAG, p) -> SET(KLOCK, p); CLR(pte, p) };
@@ -499,6 +520,7 @@ inline kernel_sync()
 		atomic { sfence(t); CLR(KTAG, p); CLR(KLOCK, p); p++ }
 	:: p == NP -> break
 	od
+#endif
 }
 #endif
 

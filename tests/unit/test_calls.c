@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_calls.c: fsync, whose flush is the kernel's or ours.
 #include <criterion/criterion.h>
+#include <criterion/parameterized.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +15,7 @@
 #include "base/foreign.h"
 #include "base/kernel.h"
 #include "call/calls.h"
+#include "call/pin.h"
 #include "core/engine.h"
 #include "core/sync.h"
 #include "file/file.h"
@@ -25,7 +29,7 @@
 static struct dxs_file *file;
 static struct dxs_map map;
 static int fd;
-static bool is_old = true; // the kernel
+static unsigned kernel = 612; // 100 times its major number, and its minor one
 
 // The linker lets the library call these in the place of its own.
 bool __wrap_dxs_kernel_is_before(unsigned major, unsigned minor);
@@ -34,7 +38,7 @@ unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, siz
 
 bool __wrap_dxs_kernel_is_before(unsigned major, unsigned minor)
 {
-	return is_old && major == 6 && minor == 15;
+	return kernel < 100 * major + minor;
 }
 
 static atomic_uint nr_flushes;
@@ -84,6 +88,7 @@ static bool fake_is_small(const struct dxs_map *at)
 
 static const struct dxs_engine fake = {
 	.write_protect = fake_write_protect,
+	.make_writable = fake_write_protect, // neither does anything
 	.discover = fake_discover,
 	.is_alive = fake_is_alive,
 	.is_short = fake_is_short,
@@ -145,12 +150,73 @@ Test(calls, fsync_is_the_kernels_alone_where_its_own_marks_say_all)
 	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 1);
 }
 
-Test(calls, fsync_flushes_first_where_the_kernel_forgets)
+Test(calls, fsync_says_what_the_kernel_says)
 {
-	is_old = false;
+	char path[64];
+	int other;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, O_PATH | O_CLOEXEC);
+	dirty();
+	cr_expect_eq(dxs_fsync(other, false), -EBADF);
+	cr_expect_eq(dxs_fsync(other, true), -EBADF);
+}
+
+// 6.15 and 5.18: see is_kernels() and dxs_kernel_tags_are_kept().
+ParameterizedTestParameters(calls, fsync_flushes_first_where_the_kernel_forgets)
+{
+	static unsigned kernels[] = {615, 618, 700, 518, 510};
+
+	return cr_make_param_array(unsigned, kernels, sizeof(kernels) / sizeof(kernels[0]));
+}
+
+ParameterizedTest(unsigned *which, calls, fsync_flushes_first_where_the_kernel_forgets)
+{
+	kernel = *which;
+	dirty();
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_eq(nr_flushes, 1, "%u", kernel);
+}
+
+Test(calls, fsync_flushes_first_after_a_kernel_write_into_a_mapping)
+{
+	struct dxs_pin pin = {0};
+
+	dxs_engine_wants_pins();
+	dirty();
+	dxs_pin(&pin, (void *)(map.addr + 3 * 4096), 4096);
+	dxs_unpin(&pin);
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_eq(nr_flushes, 1);
+}
+
+Test(calls, fsync_flushes_first_after_a_cut)
+{
+	struct dxs_file *cut = dxs_resize_begin(fd);
+
+	cr_assert_eq(cut, file);
+	dxs_resize_end(cut, true, (off_t)BYTES);
+	nr_flushes = 0;
 	dirty();
 	cr_expect_eq(dxs_fsync(fd, false), 0);
 	cr_expect_eq(nr_flushes, 1);
+}
+
+Test(calls, fsync_flushes_first_after_a_flush_has_failed)
+{
+	dirty();
+	atomic_fetch_add(&file->nr_failed, 1);
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_eq(nr_flushes, 1);
+}
+
+Test(calls, an_fsync_moves_the_clock_of_handing_over_and_not_that_of_the_policy)
+{
+	uint64_t fsyncs = file->handover.fsyncs, clock = file->clock;
+
+	cr_expect_eq(dxs_fsync(fd, false), 0);
+	cr_expect_gt(file->handover.fsyncs, fsyncs);
+	cr_expect_eq(file->clock, clock);
 }
 
 Test(calls, fsync_flushes_first_where_the_kernel_has_no_marks)

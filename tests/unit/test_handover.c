@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "base/config.h"
+#include "base/kernel.h"
 #include "core/engine.h"
 #include "core/handover.h"
 #include "core/policy.h"
@@ -31,6 +32,7 @@ static void begin(int policy)
 {
 	struct dxs_map *made = &map;
 
+	dxs_kernel_init();
 	dxs_config.policy = policy;
 	small_entries = true;
 	cost = kernel_cost = 0;
