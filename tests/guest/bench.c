@@ -280,7 +280,7 @@ static void pages_sync(const struct cell *cell, const size_t *page)
 static void round_run(const struct cell *cell, unsigned round, struct figures *sum)
 {
 	uint64_t begin, middle;
-	size_t page[MAX_PAGES], i;
+	size_t page[MAX_PAGES] = {0}, i;
 
 	for (i = 0; i < cell->pages; i++)
 		page[i] = cell->workload->page(cell, round, i);
