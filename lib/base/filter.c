@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // filter.c: system calls under a filter.
-#define DXS_SYS_SPARED // a injected failure would only hide what is called
+#define DXS_SYS_SPARED // an injected failure would only hide what is called
 #include "base/filter.h"
 
 #include <fcntl.h>

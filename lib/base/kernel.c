@@ -44,3 +44,8 @@ bool dxs_kernel_is_before(unsigned major, unsigned minor)
 {
 	return version < VERSION(major, minor);
 }
+
+bool dxs_kernel_is_from(unsigned major, unsigned minor)
+{
+	return version != UNKNOWN && version >= VERSION(major, minor);
+}

@@ -484,16 +484,18 @@ static bool is_kernels(struct dxs_file *file)
 
 static int file_fsync(struct dxs_file *file, int fd, bool data_only)
 {
-	int err, ret;
+	int err = 0, ret;
 
 	if (file->is_device)
 		return device_fsync(file);
 	if (is_kernels(file)) {
-		ret = kernel_fsync(file, fd, data_only);
+		err = kernel_fsync(file, fd, data_only);
 		dxs_sync_after_kernel(file);
-		return ret;
+		if (is_kernels(file)) // still: or something has come between that the kernel may have missed
+			return err;
 	}
-	err = dxs_sync_range(file, 0, UINT64_MAX);
+	ret = dxs_sync_range(file, 0, UINT64_MAX);
+	err = err ? err : ret;
 	ret = kernel_fsync(file, fd, data_only);
 	return err ? err : ret;
 }

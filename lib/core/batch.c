@@ -228,7 +228,7 @@ static bool may_be_holes(const struct dxs_batch *batch)
 
 static void taken_add(struct dxs_batch *batch, struct pieces *pieces, struct dxs_taken *taken)
 {
-	bool one_by_one = dxs_injector != NULL; // so that a injected failure hits a page, not a run
+	bool one_by_one = dxs_injector != NULL; // so that an injected failure hits a page, not a run
 	unsigned from, to;
 
 	dxs_observe(batch->file, event, batch->file, DXS_EVENT_FLUSH, taken->leaf->first, taken->pages);

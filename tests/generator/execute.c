@@ -403,7 +403,7 @@ static void pages_judge(const struct world *world, const struct slot *slot, cons
 	if (world->native || !image_find() || (mode_of && mode_of(at) == DAXSYNC_MODE_PASS)) // then it is the kernel's
 		return;
 	for (i = from; i < from + nr; i++) {
-		// After a injected failure a part may have been let go, alone.
+		// After an injected failure a part may have been let go, alone.
 		bool is_left = getenv("DAXSYNC_FAULT") && mode_of &&
 			       mode_of(at + (size_t)i * PAGE) == DAXSYNC_MODE_PASS;
 

@@ -78,7 +78,7 @@ static const char *const workload[] = {
 };
 #define NR_WORKLOAD (sizeof(workload) / sizeof(workload[0]))
 
-// The errors that the program may see of a injected failure; of others it must see none. And the occasion to begin with:
+// The errors that the program may see of an injected failure; of others it must see none. And the occasion to begin with:
 // the private allocator of the shim ends a process in which its very first mmap fails.
 static const struct visible {
 	const char *fault;

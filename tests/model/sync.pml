@@ -129,7 +129,7 @@ byte pte;			/* writable in the page table */
 #ifdef BESIDE
 byte syncing;			/* kernel syncs that are under way */
 #ifdef FSYNC
-byte inside;			/* syncs that hold the file's turn, shared */
+byte inside;			/* syncs that hold sync_lock, shared */
 #endif
 #endif
 #ifdef HANDOVER

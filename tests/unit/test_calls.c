@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../asleep.h"
+#include "base/config.h"
 #include "base/foreign.h"
 #include "base/kernel.h"
 #include "call/calls.h"
@@ -33,12 +34,18 @@ static unsigned kernel = 612; // 100 times its major number, and its minor one
 
 // The linker lets the library call these in the place of its own.
 bool __wrap_dxs_kernel_is_before(unsigned major, unsigned minor);
+bool __wrap_dxs_kernel_is_from(unsigned major, unsigned minor);
 unsigned __real_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
 unsigned __wrap_dxs_flush_ranges(const struct dxs_range *range, unsigned nr, size_t *done, int *err);
 
 bool __wrap_dxs_kernel_is_before(unsigned major, unsigned minor)
 {
 	return kernel < 100 * major + minor;
+}
+
+bool __wrap_dxs_kernel_is_from(unsigned major, unsigned minor)
+{
+	return kernel >= 100 * major + minor;
 }
 
 static atomic_uint nr_flushes;
@@ -70,6 +77,12 @@ static int fake_discover(struct dxs_map *at, uint64_t first, uint64_t last)
 	return 0;
 }
 
+static int fake_make_all_writable(struct dxs_map *at)
+{
+	(void)at;
+	return 0;
+}
+
 static bool fake_is_alive(void)
 {
 	return true;
@@ -89,6 +102,7 @@ static bool fake_is_small(const struct dxs_map *at)
 static const struct dxs_engine fake = {
 	.write_protect = fake_write_protect,
 	.make_writable = fake_write_protect, // neither does anything
+	.make_all_writable = fake_make_all_writable,
 	.discover = fake_discover,
 	.is_alive = fake_is_alive,
 	.is_short = fake_is_short,
@@ -267,4 +281,63 @@ Test(calls, fsync_waits_for_the_fence_of_a_sync_under_way)
 	pthread_join(thread, NULL);
 	cr_expect_eq(dxs_counter_get(DXS_fences), 1);
 	cr_expect(returned);
+}
+
+// While it waits, a cut has made the kernel forget what was stored before it was called.
+static void cut_beside(void)
+{
+	on_flush = NULL;
+	fsync_beside();
+	atomic_store(&file->kernel_may_miss, true);
+	dirty();
+}
+
+Test(calls, fsync_flushes_after_all_where_the_kernel_may_have_missed_something_meanwhile)
+{
+	on_flush = cut_beside;
+	dirty();
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	pthread_join(thread, NULL);
+	cr_expect_eq(nr_flushes, 2, "the sync's and the fsync's");
+	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 2);
+}
+
+// Two syncs find that the file is to be handed over, and wait for a third one.
+static pthread_t syncing[2];
+static atomic_int sync_tid[2];
+
+static void *sync_body(void *arg)
+{
+	*(atomic_int *)arg = gettid();
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	return NULL;
+}
+
+static void due_beside(void)
+{
+	on_flush = NULL;
+	atomic_store(&file->handover.next, 0);
+	for (unsigned i = 0; i < 2; i++)
+		cr_assert_eq(pthread_create(&syncing[i], NULL, sync_body, &sync_tid[i]), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		while (!sync_tid[i])
+			sched_yield();
+		until_asleep(sync_tid[i], SYS_futex, (unsigned long)&file->sync_lock.word);
+	}
+}
+
+Test(calls, syncs_that_find_a_decision_due_together_decide_once)
+{
+	dxs_config.policy = DXS_POLICY_ADAPTIVE;
+	file->handover.nr_windows = 2;
+	atomic_store(&file->handover.nr_traps, 1000);
+	atomic_store(&file->handover.traps, 32000);
+	atomic_store(&file->handover.next, UINT64_MAX);
+	on_flush = due_beside;
+	dirty();
+	cr_expect_eq(dxs_sync_range(file, 0, BYTES), 0);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(syncing[i], NULL);
+	cr_expect(file->handover.is_over);
+	cr_expect_eq(dxs_counter_get(DXS_taken_back), 0);
 }

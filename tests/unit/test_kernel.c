@@ -10,6 +10,7 @@
 Test(kernel, before_it_was_asked_it_may_be_any)
 {
 	cr_expect_not(dxs_kernel_is_before(9999, 0));
+	cr_expect_not(dxs_kernel_is_from(0, 0));
 }
 
 Test(kernel, it_is_what_it_calls_itself)
@@ -23,6 +24,8 @@ Test(kernel, it_is_what_it_calls_itself)
 	cr_expect(dxs_kernel_is_before(major, minor + 1));
 	cr_expect(dxs_kernel_is_before(major + 1, 0));
 	cr_expect_not(dxs_kernel_is_before(major - 1, minor + 1));
+	cr_expect(dxs_kernel_is_from(major, minor));
+	cr_expect_not(dxs_kernel_is_from(major, minor + 1));
 }
 
 Test(kernel, a_version_that_is_made_up_is_not_known)
@@ -30,4 +33,5 @@ Test(kernel, a_version_that_is_made_up_is_not_known)
 	cr_assert_neq(personality(UNAME26), -1);
 	dxs_kernel_init();
 	cr_expect_not(dxs_kernel_is_before(9999, 0));
+	cr_expect_not(dxs_kernel_is_from(0, 0));
 }
