@@ -20,6 +20,7 @@
 //   zipf      pages by Zipf's law, of which a few come often (tests/bench/zipf.h)
 //   phases    rounds of hot pages, then as many of cold ones, and so on
 //   ranges    hot, but each store is synced by an msync of its own, from the beginning of its page to its end
+//   fsync     hot, with fsync in the place of msync
 //   fill      page after page, each written as a whole
 //   refill    the same, of a mapping all of whose pages were stored to and synced before
 //   append    fill, at the end of a file that grows, into holes
@@ -68,6 +69,7 @@ struct workload {
 	bool grows; // the file, with the stores
 	bool again; // all pages were stored to and synced before
 	bool exact; // what is synced
+	bool fsync; // by which call
 };
 
 struct cell {
@@ -244,6 +246,7 @@ static const struct workload workloads[] = {
 	{"zipf", page_zipf, .pages = 0},
 	{"phases", page_phases, .pages = 0},
 	{"ranges", page_hot, .exact = true},
+	{"fsync", page_hot, .fsync = true},
 	{"fill", page_next, .in_order = true, .fills = true},
 	{"refill", page_next, .in_order = true, .fills = true, .again = true},
 	{"append", page_next, .in_order = true, .fills = true, .grows = true},
@@ -269,12 +272,14 @@ static void pages_sync(const struct cell *cell, const size_t *page)
 	int err = 0;
 	size_t i;
 
-	if (!cell->workload->exact)
+	if (cell->workload->fsync)
+		err = fsync(cell->fd);
+	else if (!cell->workload->exact)
 		err = msync(cell->map, cell->size, MS_SYNC);
 	for (i = 0; cell->workload->exact && !err && i < cell->pages; i++)
 		err = msync(cell->map + page[i] * PAGE, STORED_AT + 1, MS_SYNC);
 	if (err)
-		fail("msync");
+		fail(cell->workload->fsync ? "fsync" : "msync");
 }
 
 static void round_run(const struct cell *cell, unsigned round, struct figures *sum)

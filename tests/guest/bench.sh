@@ -19,7 +19,7 @@ bench=$(cd "${0%/*}/../bench" && pwd)
 . "${0%/*}/lib.sh"
 
 runs=5 pages='1 16 256' unit=instructions deterministic=-d out=
-workloads='hot cold zipf phases ranges fill refill append entry lmdb'
+workloads='hot cold zipf phases ranges fsync fill refill append entry lmdb'
 while getopts wr:l:p:o:s: option; do
 	case $option in
 	w) unit=ns deterministic='' ;;
