@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Calls fn for each run of ones in mask: entries first + from to first + to.
+// Each run of ones in mask: from `from` up to `to`.
 #define for_each_run(mask, from, to)                                                                                   \
 	for (uint64_t rest_ = (mask); rest_ && (dxs_run_bounds(rest_, &(from), &(to)), true);                          \
 	     rest_ = (to) == 63 ? 0 : rest_ & (~0ULL << ((to) + 1)))
