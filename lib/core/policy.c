@@ -13,6 +13,8 @@
 //   it open would have cost less than the fault.
 //   - A page that nothing is known of has a stay of 0: the sync that flushes it first closes it.
 //   - If it comes back soon, its stay goes up: K, 4 K, 8 K flushes. If it comes back late, the stay is 0 again.
+//   - A stay begins with an age by chance, below half K: pages that come back at intervals that divide their stay would
+//     all be closed right before they are stored to.
 //   What that costs, against whoever knows the future of each page:
 //   - A page that never comes back, or always late: nothing more than always closing, which is best for it.
 //   - A page stored to between any two syncs: three faults until it has its longest stay, then one in 8 K flushes: 1/8
@@ -53,6 +55,7 @@
 #include "report/stats.h"
 
 #define EPOCH_SHIFT 4 // half of WORTH
+#define CHANCE_BITS 4 // of the age that a stay begins with
 #define LEFT_OPEN_MAX ((uint64_t)1 << 18)
 
 _Static_assert(DXS_POLICY_WORTH == 2 << EPOCH_SHIFT, "two epochs");
@@ -110,10 +113,21 @@ static uint64_t closed_last(struct dxs_file *file, struct dxs_leaf *leaf)
 	return get(&file->clock) - get(&leaf->last_closed_at) < 1ULL << DXS_CLOCK_SHIFT ? get(&leaf->last_closed) : 0;
 }
 
+// A bit for each page of a leaf, another one at each sync. Nothing but ages depends on it (multiplier: Steele and Vigna,
+// "Computationally easy, spectrally good multipliers", 2021).
+static uint64_t by_chance(struct dxs_file *file, const struct dxs_leaf *leaf, unsigned nr)
+{
+	uint64_t x = ((get(&file->clock) >> DXS_CLOCK_SHIFT) + leaf->first) * 4 + nr;
+
+	x = (x ^ x >> 31) * 0xd1342543de82ef95ULL;
+	x = (x ^ x >> 29) * 0xd1342543de82ef95ULL;
+	return x ^ x >> 32;
+}
+
 void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages, uint64_t hit, uint64_t nr)
 {
 	uint64_t lo = get(&leaf->stay[0]), hi = get(&leaf->stay[1]);
-	uint64_t soon = 0, at_once, in_vain;
+	uint64_t soon = 0, at_once, in_vain, chance;
 	unsigned i;
 
 	if (!pages || dxs_config.policy != DXS_POLICY_ADAPTIVE)
@@ -130,8 +144,10 @@ void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 	// One more, up to 3, for those that are back soon; 0 for the others.
 	set(&leaf->stay[0], (lo & ~pages) | (soon & (~lo | hi)));
 	set(&leaf->stay[1], (hi & ~pages) | (soon & (lo | hi)));
-	for (i = 0; i < DXS_AGE_BITS; i++)
-		set(&leaf->age[i], get(&leaf->age[i]) & ~pages);
+	for (i = 0; i < DXS_AGE_BITS; i++) {
+		chance = i < CHANCE_BITS ? by_chance(file, leaf, i) : 0;
+		set(&leaf->age[i], (get(&leaf->age[i]) & ~pages) | (soon & chance));
+	}
 	set(&leaf->closed, get(&leaf->closed) & ~pages);
 	set(&leaf->closed_before, get(&leaf->closed_before) & ~pages);
 	set(&leaf->last_closed, get(&leaf->last_closed) & ~pages);

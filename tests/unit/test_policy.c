@@ -200,7 +200,7 @@ Test(policy, a_page_that_comes_back_late_is_not_left_open)
 	end();
 }
 
-// Closed at once, then after K, 4 K and 8 K flushes.
+// Closed at once, then after K, 4 K and 8 K flushes, less what the age was by chance.
 Test(policy, each_return_that_is_soon_makes_the_stay_longer)
 {
 	static const uint64_t stay[] = {1, 1 * T, 4 * T, 8 * T, 8 * T};
@@ -212,7 +212,7 @@ Test(policy, each_return_that_is_soon_makes_the_stay_longer)
 		store(5);
 		for (; is_open(5) && nr < 1000; nr++)
 			sync_all();
-		cr_expect_eq(nr, stay[i], "%d: %d", (int)i, (int)nr);
+		cr_expect(nr <= stay[i] && nr + T / 2 > stay[i], "%d: %d", (int)i, (int)nr);
 	}
 	cr_expect_eq(dxs_counter_get(DXS_pages_back_soon), 4);
 	cr_expect_eq(dxs_counter_get(DXS_pages_closed_cold), 1);
@@ -229,13 +229,13 @@ Test(policy, each_return_that_is_soon_makes_the_stay_longer)
 Test(policy, syncs_of_other_pages_do_not_make_a_return_late)
 {
 	begin(DXS_POLICY_ADAPTIVE);
-	for (unsigned round = 0; round < 20; round++) {
+	for (unsigned round = 0; round < T / 2; round++) { // less than any stay
 		for (uint64_t page = 0; page < 100; page++) {
 			store(page);
 			sync_range(page, page);
 		}
 	}
-	cr_expect_leq(cost, 100 * (2 * T + 20), "two faults each");
+	cr_expect_leq(cost, 100 * (2 * T + T / 2), "two faults each");
 	end();
 }
 
@@ -270,8 +270,10 @@ Test(policy, neighbours_that_are_more_than_half_way_are_closed_together)
 		for (unsigned nr = 0; nr < (i ? T / 2 : 1); nr++)
 			sync_all();
 	}
-	leaf->age[0] ^= 0x3 << 12; // 12 and 13 are one ahead
-	leaf->age[4] ^= 0x1 << 15; // 15 is far behind
+	for (unsigned bit = 0; bit < DXS_AGE_BITS; bit++)
+		leaf->age[bit] = bit == 4 ? 0x3ffULL << 10 : 0; // half way
+	leaf->age[0] ^= 0x3 << 12;                              // 12 and 13 are one ahead
+	leaf->age[4] ^= 0x1 << 15;                              // 15 is far behind
 	for (unsigned nr = 0; nr < T / 2 - 1; nr++)
 		sync_all();
 	cr_expect_eq(open_pages[0], 1ULL << 15 | 0xfULL << 16, "%lx", open_pages[0]);
@@ -333,6 +335,20 @@ Test(policy, pages_whose_stay_was_over_tell_whether_they_were_stored_to)
 	end();
 	begin(DXS_POLICY_ADAPTIVE);
 	scattered(400, 300);
+	cr_expect_gt(file->handover.aged, 0);
+	cr_expect_lt(file->handover.in_time, file->handover.aged / 4);
+	end();
+}
+
+// Pages that come back after as many syncs as their stay has. Closed right before each store they would look as if each of
+// their flushes had been needed.
+Test(policy, an_interval_that_divides_the_stay_says_nothing_else)
+{
+	begin(DXS_POLICY_ADAPTIVE);
+	for (unsigned i = 0; i < 3000; i++) {
+		store(i % T * 7);
+		sync_all();
+	}
 	cr_expect_gt(file->handover.aged, 0);
 	cr_expect_lt(file->handover.in_time, file->handover.aged / 4);
 	end();
