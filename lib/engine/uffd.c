@@ -9,8 +9,9 @@
 //   markers fill page tables: 1 GiB of them for a sparse file of 512 GiB. So a large mapping starts all open, and a
 //   2 MiB chunk (what one page table maps) is closed, markers and all, the first time a sync finds a page in it:
 //   then its page table exists anyway. `armed` has a bit for each such chunk. Which chunks have pages is asked from
-//   the page tables with PAGEMAP_SCAN, in microseconds per TiB of emptiness. Small mappings and huge pages start
-//   closed as a whole, and so does everything on kernels without PAGEMAP_SCAN and on machines with swap space.
+//   the page tables with PAGEMAP_SCAN, in microseconds per TiB of emptiness, but one call for each gap between armed
+//   chunks: a gap of no more chunks than there are gaps is closed, too. Small mappings and huge pages start closed as
+//   a whole, and so does everything on kernels without PAGEMAP_SCAN and on machines with swap space.
 //
 // CONCURRENCY
 //   E.2 After UFFDIO_WRITEPROTECT returns, no CPU holds a writable translation (Linux 6.12 mm/userfaultfd.c:
@@ -47,6 +48,7 @@
 
 #define CHUNK ((uintptr_t)2 << 20)
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
+#define MANY_GAPS 16                   // of which the short ones are closed
 #define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_SIGBUS)
 
 static _Atomic int uffd = -1;
@@ -361,9 +363,29 @@ static bool is_all_armed(struct dxs_map *map)
 	return all;
 }
 
+// How many calls it takes to ask for what was touched in [start, end).
+static unsigned gaps(const struct dxs_map *map, uintptr_t start, uintptr_t end)
+{
+	unsigned nr = 0;
+	uintptr_t stop;
+
+	for (; start < end; start = stop, nr++)
+		stop = stretch(map, false, &start, end);
+	return nr;
+}
+
+// Of whole chunks.
+static bool is_short_gap(const struct dxs_map *map, uintptr_t start, uintptr_t end, unsigned nr_gaps)
+{
+	bool is_whole = start % CHUNK == 0 && (end % CHUNK == 0 || end == dxs_map_end(map));
+
+	return is_whole && nr_gaps >= MANY_GAPS && (end - start) / CHUNK <= nr_gaps;
+}
+
 static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 {
 	uintptr_t addr, end, stop;
+	unsigned nr_gaps;
 	int err = 0;
 
 	if (!map->armed)
@@ -372,9 +394,10 @@ static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)
 	end = dxs_map_addr(map, last) + dxs_file_page_size(map->file);
 	if (starts_closed(map))
 		return is_all_armed(map) ? 0 : arm_all(map);
-	for (; !err && addr < end; addr = stop) {
+	for (nr_gaps = gaps(map, addr, end); !err && addr < end; addr = stop) {
 		stop = stretch(map, false, &addr, end);
-		err = dxs_each_touched(map, addr, stop, arm_touched);
+		err = is_short_gap(map, addr, stop, nr_gaps) ? arm_touched(map, addr, stop)
+							     : dxs_each_touched(map, addr, stop, arm_touched);
 	}
 	return err;
 }
