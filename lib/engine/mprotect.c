@@ -54,8 +54,12 @@ struct dxs_protection {
 	bool can_be_huge;      // the kernel can have mapped huge pages
 	_Atomic bool open_all; // never closed yet, or given back its full protection; under the mutex: P.1
 	int64_t nr_edges; // entries whose neighbour is open when they are closed, or the other way round: more VMAs
-	_Atomic uintptr_t next; // behind what was opened last
-	_Atomic unsigned order; // log2 of its entries
+	uintptr_t
+		closed_region; // closed as a whole, and nothing of the mapping was opened since; 0: none; under the mutex
+	_Atomic uintptr_t begin,
+		next;           // of a sequence of stores: where it began, since the last sync, and what it has opened
+	_Atomic uintptr_t len;  // how much it opened last
+	_Atomic uint64_t clock; // the file's, then
 	struct dxs_bitmap *open;
 	struct dxs_bitmap *split; // which regions hold no huge page: those where a trap has asked
 	struct dxs_density density;
@@ -125,6 +129,11 @@ static uint64_t region_nr(uintptr_t base, uintptr_t addr)
 	return (addr - base) >> REGION_SHIFT;
 }
 
+static bool is_region(uintptr_t addr, uintptr_t end)
+{
+	return !(addr & (REGION - 1)) && end - addr == REGION;
+}
+
 // Caller holds the map's mutex.
 static void judge(struct dxs_map *map, uintptr_t addr)
 {
@@ -143,7 +152,11 @@ static int change(struct dxs_map *map, uintptr_t addr, uintptr_t end, bool open)
 	int err;
 
 	dxs_mutex_lock(&map->mutex);
+	if (open)
+		protection->closed_region = 0; // before: a call that fails can have opened a part
 	err = protect(map, addr, end, open);
+	if (!err && !open && is_region(addr, end))
+		protection->closed_region = addr;
 	if (!err && !atomic_load(&protection->open_all)) {
 		before = edges(map, addr, end);
 		bits_set(map, addr, end, open);
@@ -190,10 +203,23 @@ static int close_region(struct dxs_map *map, uintptr_t addr)
 	return err;
 }
 
+// Whether it was closed with the first leaf of its region, a moment ago.
+static bool is_just_closed(struct dxs_map *map, uintptr_t addr, uintptr_t end)
+{
+	bool is_closed;
+
+	dxs_mutex_lock(&map->mutex);
+	is_closed = map->protection->closed_region == region_of(addr) && end <= region_of(addr) + REGION;
+	dxs_mutex_unlock(&map->mutex);
+	return is_closed;
+}
+
 static int mprotect_write_protect(struct dxs_map *map, uintptr_t addr, size_t len)
 {
 	uintptr_t end = addr + len;
 
+	if (is_just_closed(map, addr, end))
+		return 0;
 	// Asked last, as it is a system call. Of small pages some may be left open, and each store to one that was closed with
 	// the others would be a write fault for nothing.
 	if (region_fits(map, addr) && end <= region_of(addr) + REGION && region_is_open(map, addr) &&
@@ -206,6 +232,7 @@ static int mprotect_write_protect(struct dxs_map *map, uintptr_t addr, size_t le
 static void forget(struct dxs_map *map)
 {
 	atomic_store(&map->protection->open_all, true); // before the opening; partner: the scan in mprotect_discover
+	map->protection->closed_region = 0;
 	map->nr_reopened++;
 	dxs_map_set_unscanned(map);
 	bits_clear(map);
@@ -426,18 +453,12 @@ static uintptr_t mprotect_known(const struct dxs_map *map, uintptr_t *start, uin
 	return end;
 }
 
-// log2 of the entries that a trap opens at least, so that the budget is not exceeded.
-static unsigned least_order(unsigned page_shift)
+// What a trap opens at least, so that the budget is not exceeded.
+static uintptr_t least_len(void)
 {
 	int64_t used = dxs_budget_used(), limit = dxs_budget_limit();
-	unsigned shift = used < limit / 2 ? 0 : used < limit / 4 * 3 ? 16 : used < limit / 8 * 7 ? 18 : REGION_SHIFT;
 
-	return shift > page_shift ? shift - page_shift : 0;
-}
-
-static unsigned most_order(unsigned page_shift)
-{
-	return page_shift < REGION_SHIFT ? REGION_SHIFT - page_shift : 0;
+	return used < limit / 2 ? 0 : used < limit / 4 * 3 ? 1 << 16 : used < limit / 8 * 7 ? 1 << 18 : REGION;
 }
 
 // Opens the few closed entries to the next open one as well.
@@ -490,14 +511,37 @@ static bool stays_whole(struct dxs_map *map, uintptr_t addr)
 	return false;
 }
 
+// How much to open from addr on. A sequence of stores is opened ahead: where it comes to the end of what was opened for it,
+// it gets twice as much; where there was a sync meanwhile, as much as it had stored to before that. The words are hints; two
+// threads that write them at once only guess wrong.
+static uintptr_t ahead(struct dxs_map *map, uintptr_t addr, uintptr_t size)
+{
+	struct dxs_protection *protection = map->protection;
+	uintptr_t begin = atomic_load_explicit(&protection->begin, memory_order_relaxed);
+	uintptr_t next = atomic_load_explicit(&protection->next, memory_order_relaxed);
+	uint64_t clock = atomic_load_explicit(&map->file->clock, memory_order_relaxed);
+	bool was_synced = atomic_exchange_explicit(&protection->clock, clock, memory_order_relaxed) != clock;
+	uintptr_t len = size;
+
+	if (addr == next && !was_synced) {
+		len = 2 * atomic_load_explicit(&protection->len, memory_order_relaxed);
+	} else {
+		if (begin < addr && addr <= next)
+			len = addr - begin;
+		atomic_store_explicit(&protection->begin, addr, memory_order_relaxed);
+	}
+	len = dxs_min64(len, dxs_max64(REGION, size));
+	atomic_store_explicit(&protection->len, len, memory_order_relaxed);
+	return len;
+}
+
 static bool mprotect_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *start, uintptr_t *end)
 {
 	struct dxs_protection *protection = map->protection;
-	unsigned shift = map->file->page_shift, order = 0;
-	bool sequential;
+	uintptr_t size = dxs_file_page_size(map->file), least = dxs_max64(least_len(), size), len;
 
 	*start = addr;
-	*end = addr + dxs_file_page_size(map->file);
+	*end = addr + size;
 	if (atomic_load(&protection->open_all))
 		return true;
 	if (dxs_budget_used() >= dxs_budget_limit())
@@ -507,23 +551,17 @@ static bool mprotect_extent(struct dxs_map *map, uintptr_t addr, uintptr_t *star
 		*end = *start + REGION;
 		return true;
 	}
-	// A hint; two threads that write it at once only guess wrong.
-	sequential = addr == atomic_load_explicit(&protection->next, memory_order_relaxed);
-	if (sequential)
-		order = atomic_load_explicit(&protection->order, memory_order_relaxed) + 1;
-	order = order < most_order(shift) ? order : most_order(shift);
-	if (order < least_order(shift))
-		order = least_order(shift);
-	if (order) {
-		uintptr_t size = (uintptr_t)1 << (shift + order);
-
-		*start = sequential ? addr : addr & ~(size - 1);
-		*end = (addr & ~(size - 1)) + size;
+	len = ahead(map, addr, size);
+	if (len < least) {
+		*start = addr & ~(least - 1);
+		len = least;
 	}
+	*end = *start + len;
+	if (protection->can_be_huge) // a part of the next huge page would split that
+		*end = dxs_min64(*end, region_of(addr) + REGION);
 	clip(map, addr, start, end);
 	fill_gaps(map, start, end);
 	atomic_store_explicit(&protection->next, *end, memory_order_relaxed);
-	atomic_store_explicit(&protection->order, order, memory_order_relaxed);
 	return true;
 }
 

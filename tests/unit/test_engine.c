@@ -3,6 +3,7 @@
 // are pinned, when another sync is at the same page; and what counts as a close for M8. Moments between two steps are met
 // in the system calls that the steps make.
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -29,17 +30,18 @@ static struct dxs_map map;
 static long call_nr; // the system call in which `on_call` is called, once
 static void (*on_call)(void);
 static bool called;
+static long error; // of that call
 
 static long refused(long nr)
 {
 	void (*fn)(void) = on_call;
 
-	if (nr == call_nr && fn) {
-		on_call = NULL;
-		called = true;
-		fn();
-	}
-	return 0;
+	if (nr != call_nr || !fn)
+		return 0;
+	on_call = NULL;
+	called = true;
+	fn();
+	return error;
 }
 
 static void in_call(long nr, void (*fn)(void))
@@ -327,33 +329,175 @@ Test(engine_parts, a_part_is_not_known_for_its_first_chunk)
 	cr_expect(dxs_leaf_get(leaf, DXS_DIRTY) & 1);
 }
 
-// All 2 MiB are open, page by page. A sync that closes some of them leaves the others open, as its policy wanted.
-Test(engine_parts, small_pages_are_not_closed_with_their_neighbours)
-{
-	const size_t huge = (size_t)2 << 20;
-	int memory = memfd_create("parts", MFD_CLOEXEC);
-	char *room = mmap(NULL, 2 * huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct dxs_map *made = &map;
-	uint64_t mask = 0;
+#define REGION ((size_t)2 << 20)
 
-	cr_assert(room != MAP_FAILED && memory >= 0 && !ftruncate(memory, (off_t)huge));
+// Two regions of 2 MiB, in step, known, and closed.
+static void setup_regions(void)
+{
+	int memory = memfd_create("regions", MFD_CLOEXEC);
+	char *room = mmap(NULL, 3 * REGION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct dxs_map *made = &map;
+
+	cr_assert(room != MAP_FAILED && memory >= 0 && !ftruncate(memory, 2 * REGION));
 	file = dxs_file_new(1, 1, DXS_PAGE_SHIFT);
 	cr_assert_not_null(file);
 	atomic_store(&file->mode, DXS_MODE_EMULATED);
-	atomic_store(&file->size, huge);
-	map = (struct dxs_map){.addr = ((uintptr_t)room + huge - 1) & ~(huge - 1),
-			       .len = huge,
+	atomic_store(&file->size, 2 * REGION);
+	map = (struct dxs_map){.addr = ((uintptr_t)room + REGION - 1) & ~(REGION - 1),
+			       .len = 2 * REGION,
 			       .prot = PROT_READ | PROT_WRITE,
 			       .file = file,
 			       .engine = &dxs_engine_mprotect};
-	cr_assert_neq(mmap((void *)map.addr, huge, map.prot, MAP_SHARED | MAP_FIXED, memory, 0), MAP_FAILED);
-	madvise((void *)map.addr, huge, MADV_NOHUGEPAGE);
-	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, huge / DXS_PAGE_SIZE - 1), 0);
+	cr_assert_neq(mmap((void *)map.addr, map.len, map.prot, MAP_SHARED | MAP_FIXED, memory, 0), MAP_FAILED);
+	madvise((void *)map.addr, map.len, MADV_NOHUGEPAGE);
+	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, map.len / DXS_PAGE_SIZE - 1), 0);
 	cr_assert_eq(dxs_maps_replace(NULL, 0, &made, 1), 0);
 	cr_assert_eq(dxs_engine_mprotect.attach(&map), 0);
-	cr_assert_eq(dxs_engine_mprotect.discover(&map, 0, huge / DXS_PAGE_SIZE - 1), 0);
-	cr_assert_eq(dxs_engine_mprotect.make_writable(&map, map.addr, huge), 0);
-	cr_assert_eq(dxs_engine_mprotect.write_protect(&map, dxs_map_addr(&map, 3), DXS_PAGE_SIZE), 0);
-	cr_assert_eq(dxs_engine_mprotect.writable(&map, map.addr, DXS_LEAF_PAGES, &mask), 0);
-	cr_expect_eq(mask, ~(1ULL << 3), "%lx", mask);
+	cr_assert_eq(dxs_engine_mprotect.discover(&map, 0, dxs_map_last(&map)), 0);
+	dxs_sys_injected = refused;
+}
+
+TestSuite(engine_regions, .init = setup_regions);
+
+static void regions_open(uint64_t first, uint64_t nr)
+{
+	dxs_engine_mprotect.make_writable(&map, dxs_map_addr(&map, first), nr * DXS_PAGE_SIZE);
+}
+
+static void regions_close(uint64_t first, uint64_t nr)
+{
+	cr_assert_eq(dxs_engine_mprotect.write_protect(&map, dxs_map_addr(&map, first), nr * DXS_PAGE_SIZE), 0);
+}
+
+// All 2 MiB are open, page by page. A sync that closes some of them leaves the others open, as its policy wanted.
+Test(engine_regions, small_pages_are_not_closed_with_their_neighbours)
+{
+	regions_open(0, REGION / DXS_PAGE_SIZE);
+	regions_close(3, 1);
+	cr_expect_eq(writable(0), ~(1ULL << 3), "%lx", writable(0));
+}
+
+static void nothing(void)
+{
+}
+
+// A sync closes a huge page with the first of its leaves. The other seven come right after it.
+Test(engine_regions, what_was_closed_with_its_region_is_not_closed_again)
+{
+	regions_open(0, REGION / DXS_PAGE_SIZE);
+	regions_close(0, REGION / DXS_PAGE_SIZE);
+	in_call(SYS_mprotect, nothing);
+	for (uint64_t leaf = 0; leaf < REGION / DXS_PAGE_SIZE; leaf += DXS_LEAF_PAGES)
+		regions_close(leaf, DXS_LEAF_PAGES);
+	cr_expect_not(called);
+	regions_close(REGION / DXS_PAGE_SIZE, 1);
+	cr_expect(called, "another region");
+}
+
+Test(engine_regions, what_was_opened_after_its_region_was_closed_is_closed)
+{
+	regions_open(0, REGION / DXS_PAGE_SIZE);
+	regions_close(0, REGION / DXS_PAGE_SIZE);
+	regions_open(70, 2);
+	regions_close(64, DXS_LEAF_PAGES);
+	cr_expect_eq(writable(1), 0, "%lx", writable(1));
+	regions_close(0, REGION / DXS_PAGE_SIZE);
+	cr_assert_eq(dxs_engine_mprotect.make_all_writable(&map), 0);
+	in_call(SYS_mprotect, nothing);
+	regions_close(64, DXS_LEAF_PAGES);
+	cr_expect(called, "all of it");
+}
+
+// mprotect goes from VMA to VMA, and can fail when the first of them are open already.
+Test(engine_regions, what_was_opened_in_part_only_is_closed)
+{
+	regions_open(0, REGION / DXS_PAGE_SIZE);
+	regions_close(0, REGION / DXS_PAGE_SIZE);
+	in_call(SYS_mprotect, nothing);
+	error = -ENOMEM;
+	regions_open(70, 2);
+	cr_assert(called);
+	in_call(SYS_mprotect, nothing);
+	error = 0;
+	regions_close(64, DXS_LEAF_PAGES);
+	cr_expect(called);
+}
+
+// How many pages a trap at this one opens.
+static uint64_t opened_at(uint64_t page)
+{
+	uintptr_t start, end;
+
+	cr_assert(dxs_engine_mprotect.extent(&map, dxs_map_addr(&map, page), &start, &end));
+	cr_expect_eq(start, dxs_map_addr(&map, page));
+	return (end - start) / DXS_PAGE_SIZE;
+}
+
+Test(engine_regions, a_sequence_is_opened_ahead)
+{
+	cr_expect_eq(opened_at(5), 1);
+	cr_expect_eq(opened_at(6), 2);
+	cr_expect_eq(opened_at(8), 4);
+	cr_expect_eq(opened_at(100), 1, "another one");
+	cr_expect_eq(opened_at(101), 2);
+	cr_expect_eq(opened_at(90), 1);
+}
+
+// 5 pages a sync: one trap for each, however many were opened in vain before that was known.
+Test(engine_regions, a_sequence_gets_what_it_had_before_the_last_sync)
+{
+	opened_at(0);
+	opened_at(1);
+	opened_at(3); // and 4
+	for (uint64_t page = 5; page < 50; page += 5) {
+		atomic_fetch_add(&file->clock, 1); // a sync
+		cr_expect_eq(opened_at(page), 5, "at %d", (int)page);
+	}
+	atomic_fetch_add(&file->clock, 1);
+	cr_expect_eq(opened_at(400), 1, "it has ended");
+}
+
+Test(engine_regions, a_sequence_does_not_split_the_next_region)
+{
+	uint64_t page, last = REGION / DXS_PAGE_SIZE - 1;
+
+	for (page = 1; page <= last;)
+		page += opened_at(page);
+	cr_expect_eq(page, last + 1);
+}
+
+// A sync asks for each gap between chunks that are known. With many of them the short ones are closed.
+Test(engine_parts, many_short_gaps_are_closed)
+{
+	const size_t chunk = (size_t)2 << 20, len = 256 * chunk;
+	int memory = memfd_create("gaps", MFD_CLOEXEC);
+	char *room = mmap(NULL, len + chunk, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t last = len / DXS_PAGE_SIZE - 1;
+	const char *why = "";
+	uintptr_t start;
+
+	if (dxs_uffd_open(&why) || !dxs_leaves_trace())
+		cr_skip_test("mappings are closed as a whole: %s", why);
+	cr_assert(room != MAP_FAILED && memory >= 0 && !ftruncate(memory, (off_t)len));
+	file = dxs_file_new(1, 1, DXS_PAGE_SHIFT);
+	cr_assert_not_null(file);
+	atomic_store(&file->mode, DXS_MODE_EMULATED);
+	map = (struct dxs_map){.addr = ((uintptr_t)room + chunk - 1) & ~(chunk - 1),
+			       .len = len,
+			       .prot = PROT_READ | PROT_WRITE,
+			       .file = file,
+			       .engine = &dxs_engine_uffd};
+	cr_assert_neq(mmap((void *)map.addr, len, map.prot, MAP_SHARED | MAP_FIXED, memory, 0), MAP_FAILED);
+	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, last), 0);
+	cr_assert_eq(dxs_engine_uffd.attach(&map), 0);
+	for (size_t at = 0; at < len / 2; at += 4 * chunk)
+		*(volatile char *)(map.addr + at) = 1;
+	cr_assert_eq(dxs_engine_uffd.discover(&map, 0, last), 0);
+	*(volatile char *)(map.addr + chunk) = 1; // in a gap, which is open
+	cr_assert_eq(dxs_engine_uffd.discover(&map, 0, last), 0);
+	start = map.addr;
+	cr_expect_eq(dxs_engine_uffd.known(&map, &start, dxs_map_end(&map)) - map.addr, len / 2 - 3 * chunk);
+	cr_expect_eq(start, map.addr);
+	cr_expect_eq(writable(chunk / DXS_PAGE_SIZE / DXS_LEAF_PAGES), 0);
+	cr_expect(is_dirty(chunk / DXS_PAGE_SIZE));
 }
