@@ -50,10 +50,13 @@
 #define GAP 4 // entries between open ones that are opened as well: flushing them costs less than two VMAs
 
 struct dxs_protection {
-	uintptr_t base;        // where bit 0 is: a region's begin, at or below the mapping's
-	bool can_be_huge;      // the kernel can have mapped huge pages
+	uintptr_t base;   // where bit 0 is: a region's begin, at or below the mapping's
+	bool can_be_huge; // the kernel can have mapped huge pages
+	// seq_cst: true before anything is opened, false when all that is open is marked (E.4); partners without the
+	// mutex: the first looks of mprotect_extent, mprotect_known, mprotect_writable.
 	_Atomic bool open_all; // never closed yet, or given back its full protection; under the mutex: P.1
 	int64_t nr_edges; // entries whose neighbour is open when they are closed, or the other way round: more VMAs
+	// relaxed, both: hints.
 	_Atomic uintptr_t next; // behind what was opened last
 	_Atomic unsigned order; // log2 of its entries
 	struct dxs_bitmap *open;
@@ -347,7 +350,7 @@ static void known_set(struct dxs_map *map, uint64_t reopened)
 {
 	dxs_mutex_lock(&map->mutex);
 	if (map->nr_reopened == reopened) {
-		atomic_store(&map->protection->open_all, false);
+		atomic_store(&map->protection->open_all, false); // after the marks; partner: forget, under the mutex
 		dxs_map_set_scanned(map);
 	}
 	dxs_mutex_unlock(&map->mutex);

@@ -49,6 +49,7 @@
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
 #define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_SIGBUS)
 
+// seq_cst: it may be moved (fd.c), and is written before the epoch turns; partner: DXS_FD_USE.
 static _Atomic int uffd = -1;
 static struct dxs_mutex opening = {.rank = DXS_RANK_UFFD};
 static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry
