@@ -46,7 +46,7 @@ static const char *load(void)
 
 bool dxs_emulator_load(void)
 {
-	static atomic_flag said = ATOMIC_FLAG_INIT;
+	static atomic_flag said = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one tells
 	int saved = errno;
 	dxs_sigset set;
 	const char *why;

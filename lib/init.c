@@ -16,7 +16,7 @@
 
 void dxs_init(void)
 {
-	static _Atomic bool done;
+	static _Atomic bool done; // seq_cst, the default: relaxed would do, only the first call goes on
 
 	if (atomic_exchange(&done, true))
 		return;

@@ -19,6 +19,7 @@ enum { RUNNING, FINISHING, FINISHED };
 // interrupted the first one does not.
 void dxs_finish(void)
 {
+	// seq_cst, the default: one exchange decides who finishes, and FINISHED comes after all is synced.
 	static _Atomic uint32_t state;
 	static _Atomic int finisher;
 	uint32_t old = RUNNING;

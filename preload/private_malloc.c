@@ -99,6 +99,8 @@ int dxs_private_madvise(void *addr, size_t len, int advice)
 
 // No fork waits for the allocator's locks, and none is held while libc forks (fork.c). A child in which the parent's other
 // threads have left the heap half changed does without it: each block is a mapping of its own from then on.
+// acquire and release, parts of seq_cst: up before the heap changes, down after; partner: dxs_private_forked, by the
+// memory that fork has copied.
 static _Atomic uint32_t inside; // threads
 static bool is_left;            // the heap
 

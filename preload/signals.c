@@ -47,7 +47,8 @@ DXS_EXPORT int __sigaction(int sig, const struct sigaction *act, struct sigactio
 	return sigaction(sig, act, old);
 }
 
-static _Atomic uint64_t interrupting; // signals for which siginterrupt() has been asked: one bit each
+// Signals for which siginterrupt() has been asked: one bit each. seq_cst, the default: relaxed would do.
+static _Atomic uint64_t interrupting;
 
 static sighandler_t simple(int sig, sighandler_t handler, int flags, bool block)
 {

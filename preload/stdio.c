@@ -20,11 +20,14 @@
 #define HELD ((uintptr_t)1) // being listed, or being closed: it may still write
 
 struct slot {
+	// seq_cst: HELD before anything else, the address after the descriptor; partner: is_listed. A stream is listed
+	// before its file is looked for (opened).
 	_Atomic uintptr_t stream; // 0: free; the FILE's address; HELD
 	_Atomic int fd;
 };
 
 static struct slot slots[MAX_STREAMS];
+// seq_cst, the default: up before the slot has a stream; partner: is_listed.
 static _Atomic unsigned nr_slots; // that were ever in use
 static _Atomic bool is_uncertain; // there were more streams than slots
 

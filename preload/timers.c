@@ -19,14 +19,18 @@
 #define FIRST_CHUNK 64U
 
 struct slot {
-	_Atomic uint32_t round;  // odd: in use
+	// seq_cst, the default: it changes before `run` and `value` do; partner: expired, which reads it after them.
+	_Atomic uint32_t round; // odd: in use
+	// seq_cst, the default: one exchange decides who deletes it; partner: slot_of.
 	_Atomic uintptr_t timer; // its complement; 0: not known yet
 	void (*run)(union sigval);
 	union sigval value;
 };
 
+// release (part of seq_cst): the chunk's content; partner: slot_at.
 static _Atomic(struct slot *) chunks[NR_CHUNKS];
-static _Atomic uint32_t hint;    // where to look for a free slot
+static _Atomic uint32_t hint; // where to look for a free slot; relaxed: a guess
+// seq_cst, the default: relaxed would do. Who deletes a timer was told of it after it was counted.
 static _Atomic uint32_t nr_used; // 0: no timer can have one
 
 static unsigned chunk_of(uint32_t index)

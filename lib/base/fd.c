@@ -14,11 +14,15 @@
 #include "base/log.h"
 #include "base/sys.h"
 
-// fd + 1 of each; 0 is free. relaxed everywhere: a slot says nothing about other memory.
+// fd + 1 of each; 0 is free. relaxed, or seq_cst by default: a slot says nothing about other memory.
 static _Atomic int ours[DXS_FD_MAX];
+// release (part of seq_cst): the number that is there; partner: move, which writes another.
 static _Atomic(_Atomic int *) number[DXS_FD_MAX]; // where its number is; NULL: it cannot be moved
-static _Atomic int nr_ever;                       // slots behind were never used
+// seq_cst, the default: relaxed would do. Who has been given a descriptor finds it.
+static _Atomic int nr_ever; // slots behind were never used
 static struct dxs_mutex moving = {.rank = DXS_RANK_FD};
+// seq_cst: a user counts himself and then looks at the epoch, users_wait() turns the epoch and then looks at the count;
+// one of them sees the other.
 static _Atomic uint32_t epoch, users[2];
 
 // Below 1024, so that the kernel need not grow the descriptor table by much.
@@ -79,13 +83,14 @@ unsigned dxs_fd_enter(void)
 	for (;;) {
 		unsigned section = atomic_load(&epoch) & 1;
 
-		atomic_fetch_add(&users[section], 1);
+		atomic_fetch_add(&users[section], 1); // before the epoch is looked at again; partner: users_wait
 		if ((atomic_load(&epoch) & 1) == section)
 			return section;
 		dxs_fd_exit(section);
 	}
 }
 
+// The count goes down before the look at the epoch: the last one out wakes whoever has turned it.
 void dxs_fd_exit(unsigned section)
 {
 	if (atomic_fetch_sub(&users[section], 1) == 1 && (atomic_load(&epoch) & 1) != section)
@@ -94,7 +99,7 @@ void dxs_fd_exit(unsigned section)
 
 static void users_wait(void)
 {
-	unsigned section = atomic_fetch_add(&epoch, 1) & 1;
+	unsigned section = atomic_fetch_add(&epoch, 1) & 1; // after the new number; partner: dxs_fd_enter
 	uint32_t nr;
 
 	while ((nr = atomic_load(&users[section])))
@@ -117,7 +122,7 @@ static void move(int slot, int fd)
 	int to = another_number(fd);
 
 	atomic_store(&ours[slot], to + 1 > 0 ? to + 1 : 0);
-	atomic_store(atomic_load(&number[slot]), to);
+	atomic_store(atomic_load(&number[slot]), to); // before the epoch turns; partner: DXS_FD_USE
 	users_wait();
 	dxs_sys_close(fd);
 }
@@ -143,7 +148,7 @@ bool dxs_fd_yield(int fd)
 void dxs_fd_reset(void)
 {
 	moving = (struct dxs_mutex){.rank = DXS_RANK_FD};
-	atomic_store(&users[0], 0);
+	atomic_store(&users[0], 0); // by the child's only thread
 	atomic_store(&users[1], 0);
 }
 

@@ -28,6 +28,8 @@
 #define COUNT_MASK 0xfffffeULL
 #define GENERATION_SHIFT 24
 
+// seq_cst, the default, all: a question reads `generation` and the word before the kernel is asked, and is answered by
+// one exchange (dxs_foreign_begin, dxs_foreign_learn). Partners: dxs_foreign_forget and dxs_foreign_forget_all.
 static _Atomic uint64_t words[NR_WORDS];
 static _Atomic uint64_t generation = 1;
 static _Atomic uint32_t nr_used; // nobody has asked about numbers from here on
@@ -36,6 +38,8 @@ static _Atomic int owner;
 
 // Bits of inodes that were ever tracked: a few hash to one.
 #define NR_INODE_WORDS 64U
+// seq_cst, the default: release would do. A bit is set before the inode is in the table of files; partner:
+// dxs_foreign_may_be_tracked, by who may have been told of its mappings.
 static _Atomic uint64_t inodes[NR_INODE_WORDS];
 
 bool dxs_foreign(int fd)
@@ -60,6 +64,7 @@ void dxs_foreign_forget(int fd)
 	if ((unsigned)fd >= NR_WORDS)
 		return;
 	word = atomic_load(&words[fd]);
+	// N.1, N.2: a new count; partner: the exchange in dxs_foreign_learn
 	while (!atomic_compare_exchange_weak(&words[fd], &word, (word + COUNT_ONE) & COUNT_MASK))
 		;
 }
@@ -74,12 +79,12 @@ void dxs_foreign_forget_range(unsigned first, unsigned last)
 
 void dxs_foreign_forget_all(void)
 {
-	atomic_fetch_add(&generation, 1);
+	atomic_fetch_add(&generation, 1); // N.1: after what it is for; partner: the load in dxs_foreign_begin
 }
 
 void dxs_foreign_stop(void)
 {
-	atomic_store(&is_stopped, true);
+	atomic_store(&is_stopped, true); // before the generation: who is told the new one sees it in dxs_foreign_learn
 	dxs_foreign_forget_all();
 }
 
@@ -90,6 +95,7 @@ struct dxs_foreign_question dxs_foreign_begin(int fd)
 
 	if ((unsigned)fd >= NR_WORDS)
 		return (struct dxs_foreign_question){0, seen};
+	// Before the kernel is asked; partner: dxs_foreign_forget_range, which looks again after the kernel's change.
 	while (nr <= (unsigned)fd && !atomic_compare_exchange_weak(&nr_used, &nr, (unsigned)fd + 1))
 		;
 	return (struct dxs_foreign_question){atomic_load(&words[fd]), seen};
@@ -102,7 +108,7 @@ void dxs_foreign_learn(int fd, struct dxs_foreign_question asked)
 	if ((unsigned)fd >= NR_WORDS || atomic_load(&is_stopped) ||
 	    atomic_load(&owner) != dxs_sys6(SYS_getpid, 0, 0, 0, 0, 0, 0))
 		return;
-	atomic_compare_exchange_strong(&words[fd], &asked.word, word);
+	atomic_compare_exchange_strong(&words[fd], &asked.word, word); // not if it was forgotten since: N.1, N.2
 }
 
 static _Atomic uint64_t *inode_word(dev_t dev, ino_t ino, uint64_t *bit)

@@ -10,6 +10,7 @@
 #include "base/witness.h"
 
 struct dxs_mutex {
+	// acquire: to take it, release: to give it back; each is the other's partner. relaxed where a try fails.
 	_Atomic uint32_t word; // 0 free, 1 held, 2 held and waited for
 	enum dxs_rank rank;
 };
@@ -38,13 +39,15 @@ static inline bool dxs_mutex_trylock(struct dxs_mutex *mutex)
 static inline void dxs_mutex_unlock(struct dxs_mutex *mutex)
 {
 	dxs_witness_release(mutex->rank);
-	if (atomic_exchange_explicit(&mutex->word, 0, memory_order_release) == 2)
+	if (atomic_exchange_explicit(&mutex->word, 0, memory_order_release) == 2) // partner: the acquires in lock
 		dxs_futex_wake(&mutex->word, 1);
 }
 
 // Shared by many, or exclusive to one. A waiting exclusive owner keeps new sharers out. Exclusive owners are
 // serialised by another lock.
 struct dxs_shared {
+	// seq_cst, the default: acquire in the two locks and release in the two unlocks would do. The kernel compares
+	// the word before anybody sleeps, so no wake-up is missed.
 	_Atomic uint32_t word; // EXCLUSIVE | WAITED | number of sharers
 	enum dxs_rank rank;
 };

@@ -225,7 +225,8 @@ struct listener {
 	void *arg;
 };
 
-static struct listener *listeners;        // all that there have been; the registry's lock
+static struct listener *listeners; // all that there have been; the registry's lock
+// seq_cst, the default: release would do, of what it points to; partner: the load in dxs_log.
 static struct listener *_Atomic listener; // NULL: standard error
 
 static struct listener *listener_find(daxsync_log_fn *fn, const void *arg)

@@ -16,12 +16,14 @@
 
 #define NR_RANGES 64
 
+// acquire and release: see CONCURRENCY; seq_cst where `sequence` changes, by default.
 static _Atomic uint64_t sequence;
 static _Atomic size_t nr_ranges;
 static _Atomic uintptr_t from[NR_RANGES], to[NR_RANGES];
 
 void dxs_near_begin(void)
 {
+	// Before any bound; partner: the second look in dxs_near.
 	atomic_fetch_or(&sequence, 1); // a child of a raw clone may have been made inside a change: it is odd already
 }
 
@@ -36,7 +38,7 @@ void dxs_near_end(size_t nr, struct dxs_near_range (*range)(size_t index, const 
 		atomic_store_explicit(&to[made++], range(last, arg).end, memory_order_release);
 	}
 	atomic_store_explicit(&nr_ranges, made, memory_order_release);
-	atomic_fetch_add(&sequence, 1);
+	atomic_fetch_add(&sequence, 1); // after all bounds; partner: the first look in dxs_near
 }
 
 static uintptr_t bound(_Atomic uintptr_t *of)

@@ -18,6 +18,7 @@
 #define TRIES 8                   // something of the program's may be there
 #define AREA ((uintptr_t)1 << 38) // then it begins anew
 
+// seq_cst, the default: release would do. Who sees `begin` sees a `next`; partner: place_take.
 static _Atomic uintptr_t begin, next; // begin 0: not set up, the kernel chooses
 
 void dxs_space_init(void)

@@ -739,6 +739,7 @@ struct dxs_file *dxs_resize_begin_path(int dir, const char *path, bool follow)
 	return file;
 }
 
+// order: after the kernel has cut; partner: the emulator's walks (image.c).
 static void cut_at(struct dxs_file *file, uint64_t size)
 {
 	uint64_t cut = atomic_load(&file->cut);

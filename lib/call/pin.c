@@ -115,7 +115,7 @@ void dxs_unpin(struct dxs_pin *pin)
 			struct dxs_leaf *leaf = dxs_tree_leaf(&pinned->file->tree, first, false);
 
 			if (leaf)
-				atomic_fetch_sub(&leaf->pins, 1);
+				atomic_fetch_sub(&leaf->pins, 1); // after the call: the pages are DIRTY
 			first = (first | (DXS_LEAF_PAGES - 1)) + 1;
 		}
 		dxs_mutex_lock(&pinned->file->pin_mutex);

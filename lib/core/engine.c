@@ -8,7 +8,7 @@
 #include "base/failure.h"
 #include "file/file.h"
 
-static _Atomic bool pins_wanted;
+static _Atomic bool pins_wanted; // relaxed: set before the mapping is known, for good
 
 void dxs_engine_wants_pins(void)
 {
@@ -17,7 +17,7 @@ void dxs_engine_wants_pins(void)
 
 bool dxs_engine_pins_wanted(void)
 {
-	return atomic_load_explicit(&pins_wanted, memory_order_relaxed); // relaxed: set before the mapping is known
+	return atomic_load_explicit(&pins_wanted, memory_order_relaxed);
 }
 
 int dxs_engine_make_writable(struct dxs_map *map, uintptr_t addr, size_t len)

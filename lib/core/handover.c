@@ -161,6 +161,7 @@ void dxs_handover_set(struct dxs_file *file, bool is_over)
 	const char *mode = dxs_mode_name(is_over ? DXS_MODE_KERNEL : dxs_file_mode(file));
 	const char *reason = is_over ? dxs_handover_reason() : dxs_file_reason(file);
 
+	// order: sync_lock, which is held exclusively; partner: sync_run, with it held.
 	if (atomic_exchange(&file->handover.is_over, is_over) == is_over)
 		return;
 	if (is_over) {
@@ -224,7 +225,7 @@ void dxs_handover_bar(struct dxs_file *file)
 
 void dxs_handover_unbar(struct dxs_file *file)
 {
-	atomic_fetch_sub(&file->handover.nr_barred, 1);
+	atomic_fetch_sub(&file->handover.nr_barred, 1); // after the call; partner: may_be_over
 }
 
 const char *dxs_handover_reason(void)

@@ -251,6 +251,7 @@ void dxs_policy_closed(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 	if (!(get(&leaf->left_open) & pages))
 		return;
 	gone = atomic_fetch_and(&leaf->left_open, ~pages) & pages;
+	// relaxed, both: as in keep.
 	atomic_fetch_sub_explicit(&file->nr_left_open, count(gone), memory_order_relaxed);
 	atomic_fetch_sub_explicit(&dxs_files_left_open, count(gone), memory_order_relaxed);
 	dxs_handover_aged(file, stays(leaf, gone));

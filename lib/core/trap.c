@@ -14,7 +14,10 @@
 #include "file/observer.h"
 #include "report/stats.h"
 
+// seq_cst: begun before a close, ended after it; partner: dxs_trap_signal.
 static _Atomic uint64_t protects_begun, protects_ended; // M8
+// seq_cst: a waiter counts himself before the kernel compares `changes`, which goes up before the look at the count:
+// one of them sees the other; partners: dxs_trap_wait, dxs_trap_change.
 static _Atomic uint32_t changes;    // futex: of mappings, begun and ended; odd while one is under way
 static _Atomic uint32_t nr_waiting; // for a change to end
 
@@ -88,7 +91,7 @@ static int range_open(struct dxs_map *map, uintptr_t start, uintptr_t end, uintp
 		return -ENOMEM;
 	}
 	if (last > first)
-		atomic_store(&map->file->may_have_holes, true);
+		atomic_store(&map->file->may_have_holes, true); // before the marks; partner: dxs_may_be_holes
 	return entries_open(map, first, last, dxs_map_pgoff(map, hit), leaf, nr);
 }
 

@@ -15,7 +15,7 @@ struct event {
 // Written without a lock: an entry that is being overwritten while it is printed makes a wrong word in a report, not
 // a wrong verdict.
 static struct event ring[RING];
-static _Atomic uint64_t next;
+static _Atomic uint64_t next; // seq_cst, the default: it counts; an entry may be half written
 
 void dxs_history_add(const struct dxs_file *file, enum dxs_event event, uint64_t first, uint64_t mask)
 {

@@ -394,7 +394,7 @@ static void name_make(struct dxs_image *image, char *name, size_t size)
 
 static void run_note(const struct dxs_image *image, const char *name)
 {
-	static atomic_flag said = ATOMIC_FLAG_INIT;
+	static atomic_flag said = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one tells
 	struct dxs_run *run = dxs_run();
 	uint32_t nr = atomic_load(&run->nr_images);
 	struct dxs_run_image *note = &run->image[nr];
@@ -409,7 +409,7 @@ static void run_note(const struct dxs_image *image, const char *name)
 	note->ino = image->file->ino;
 	memcpy(note->name, name, sizeof(note->name));
 	memcpy(note->path, image->path, sizeof(note->path));
-	atomic_store(&run->nr_images, nr + 1);
+	atomic_store(&run->nr_images, nr + 1); // after the note; the run's lock keeps others from this place
 }
 
 // 1: made now, 0: was there, or -errno.

@@ -82,7 +82,7 @@ void dxs_powercut(void)
 	struct dxs_run *run = dxs_run();
 	uint32_t i;
 
-	atomic_store(&run->frozen, 1);
+	atomic_store(&run->frozen, 1); // I.1: before any image is spoilt; partner: the end of dxs_image_publish
 	others_kill(run);
 	for (i = 0; i < atomic_load(&run->nr_images); i++)
 		image_toss(&run->image[i]);

@@ -24,6 +24,7 @@
 #include "signal/signals.h"
 
 static int staged_fd = -1; // of whom has the ear
+// release (part of seq_cst): the mapping; partners: the loads without the mutex, in traps.
 static struct dxs_run_site *_Atomic sites;
 static struct dxs_mutex sites_mutex = {.rank = DXS_RANK_SITES};
 

@@ -113,6 +113,7 @@ void dxs_run_publish_end(void)
 {
 	uint32_t self = (uint32_t)dxs_sys_tid();
 
+	// release (part of seq_cst): what was written; partner: the next one's exchange.
 	if (atomic_compare_exchange_strong(&run->publisher, &self, 0))
 		dxs_sys6(SYS_futex, (long)&run->publisher, FUTEX_WAKE, 1, 0, 0, 0);
 }
@@ -209,7 +210,7 @@ int dxs_run_join(const char **why)
 
 void dxs_run_halt(void)
 {
-	_Atomic uint32_t never = 0;
+	_Atomic uint32_t never = 0; // relaxed: only the kernel reads it
 
 	for (;;)
 		dxs_futex_wait(&never, 0);

@@ -16,6 +16,7 @@
 #define DXS_RUN_IMAGES 256
 
 struct dxs_run_process {
+	// seq_cst, the default: one exchange takes the place; partner: the power cut, which compares `start` as well.
 	_Atomic int pid; // 0: free
 	uint64_t start;  // start time in clock ticks, so that a reused pid is not mistaken for it
 };
@@ -40,14 +41,18 @@ enum dxs_moment {
 #define DXS_RUN_RANGES 16
 
 struct dxs_run_recorder {
-	_Atomic int pid;                  // 0: nobody records
-	_Atomic uint32_t owner;           // a thread's id, 0: free; futex
+	// seq_cst, the default: relaxed would do. It is set before the program begins.
+	_Atomic int pid; // 0: nobody records
+	// acquire and release, parts of seq_cst: a lock of all below; partners: dxs_record_begin, dxs_record_end.
+	_Atomic uint32_t owner; // a thread's id, 0: free; futex
+	// release (part of seq_cst): the question, and what was done about it; partners: `ask`, and `serve` there.
 	_Atomic uint32_t asked, answered; // futexes
-	_Atomic int err;                  // -errno: something could not be told
-	int asker;                        // process
-	uint32_t moment;                  // enum dxs_moment
-	uint64_t fence;                   // its number
-	uint64_t staged;                  // bytes in DXS_RUN_STAGED
+	// seq_cst, the default: relaxed would do. It is read when the program has ended.
+	_Atomic int err; // -errno: something could not be told
+	int asker;       // process
+	uint32_t moment; // enum dxs_moment
+	uint64_t fence;  // its number
+	uint64_t staged; // bytes in DXS_RUN_STAGED
 	uint64_t dev, ino;
 	uint32_t nr_ranges;
 	uint32_t nr_frames;
@@ -69,6 +74,7 @@ struct dxs_run_staged {
 
 // DXS_RUN_SITES is an array of these, a hash table: who stored to a page first since it was closed.
 struct dxs_run_site {
+	// seq_cst, the default: one exchange takes the place. Frames come before the pid, and may be mixed (record.c).
 	_Atomic uint64_t key; // dxs_run_site_key(), 0: unused
 	_Atomic int pid;
 	uint32_t nr_frames;
@@ -83,11 +89,14 @@ static inline uint64_t dxs_run_site_key(uint64_t dev, uint64_t ino, uint64_t pag
 }
 
 struct dxs_run {
-	uint64_t magic;          // this and the next three: what dxs_run_read() reads
-	_Atomic uint64_t fences; // of all processes
-	_Atomic uint64_t missed_pages;
-	_Atomic uint32_t frozen;    // power is cut: no sync returns any more
+	uint64_t magic;                // this and the next three: what dxs_run_read() reads
+	_Atomic uint64_t fences;       // of all processes; seq_cst: all count in one order, one of them is the cut
+	_Atomic uint64_t missed_pages; // relaxed: a statistic; seq_cst, the default, where it changes
+	// seq_cst: I.1. Set before any image is spoilt; partner: the look behind what a fence has published (image.c).
+	_Atomic uint32_t frozen; // power is cut: no sync returns any more
+	// acquire and release, parts of seq_cst: a lock of the images; partners: dxs_run_publish_begin and its end.
 	_Atomic uint32_t publisher; // the task that writes into an image, 0: none; futex
+	// release (part of seq_cst): the note before its number (run_note); partners: the power cut, the recorder.
 	_Atomic uint32_t nr_images;
 	struct dxs_run_process process[DXS_RUN_PROCESSES];
 	struct dxs_run_image image[DXS_RUN_IMAGES];

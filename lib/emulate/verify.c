@@ -19,7 +19,7 @@
 
 #define REPORTS 20
 
-static _Atomic unsigned nr_reports;
+static _Atomic unsigned nr_reports; // seq_cst, the default: relaxed would do, it only ends the lines
 
 // Asked after a comparison: another process has begun to store meanwhile, or the kernel to write. That is not the
 // tracker's. A kernel sync does not publish the page and take KWRITE away in between: the page's lock is held.

@@ -21,7 +21,9 @@
 #define RECOUNT_STEP 1024 // VMAs that the tracker takes before the program's are counted again
 #define LEAST 64          // below which the tracker opens everything
 
+// seq_cst, the default, all: relaxed would do. The limit is not exact.
 static _Atomic int64_t used, limit = LEAST, counted_at;
+// release (part of seq_cst): the address before what is left there; partner: dxs_budget_release.
 static _Atomic uintptr_t reserve;
 static _Atomic unsigned reserve_left; // pages
 static struct dxs_mutex mutex = {.rank = DXS_RANK_BUDGET};

@@ -17,7 +17,8 @@
 // Twice as many, because pages that the policy keeps open count as well.
 #define DXS_DENSE 32
 
-struct dxs_density {               // all zero: nothing is known
+struct dxs_density { // all zero: nothing is known
+	// relaxed, all: guesses (density.c).
 	_Atomic uintptr_t probe;   // its address; 0: none without a verdict
 	_Atomic unsigned nr_dense; // probes in a row that were dense
 	_Atomic unsigned nr_whole; // huge pages that are still to stay whole

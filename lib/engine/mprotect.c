@@ -50,16 +50,18 @@
 #define GAP 4 // entries between open ones that are opened as well: flushing them costs less than two VMAs
 
 struct dxs_protection {
-	uintptr_t base;        // where bit 0 is: a region's begin, at or below the mapping's
-	bool can_be_huge;      // the kernel can have mapped huge pages
+	uintptr_t base;   // where bit 0 is: a region's begin, at or below the mapping's
+	bool can_be_huge; // the kernel can have mapped huge pages
+	// seq_cst: true before anything is opened, false when all that is open is marked (E.4); partners without the
+	// mutex: the first looks of mprotect_extent, mprotect_known, mprotect_writable.
 	_Atomic bool open_all; // never closed yet, or given back its full protection; under the mutex: P.1
 	int64_t nr_edges; // entries whose neighbour is open when they are closed, or the other way round: more VMAs
-	uintptr_t
-		closed_region; // closed as a whole, and nothing of the mapping was opened since; 0: none; under the mutex
-	_Atomic uintptr_t begin,
-		next;           // of a sequence of stores: where it began, since the last sync, and what it has opened
-	_Atomic uintptr_t len;  // how much it opened last
-	_Atomic uint64_t clock; // the file's, then
+	// Closed as a whole, and nothing of the mapping was opened since; 0: none; under the mutex.
+	uintptr_t closed_region;
+	// relaxed, all: hints. Of a sequence of stores: where it began, since the last sync; how far it was opened; how much
+	// was opened last; the file's clock then.
+	_Atomic uintptr_t begin, next, len;
+	_Atomic uint64_t clock;
 	struct dxs_bitmap *open;
 	struct dxs_bitmap *split; // which regions hold no huge page: those where a trap has asked
 	struct dxs_density density;
@@ -374,7 +376,7 @@ static void known_set(struct dxs_map *map, uint64_t reopened)
 {
 	dxs_mutex_lock(&map->mutex);
 	if (map->nr_reopened == reopened) {
-		atomic_store(&map->protection->open_all, false);
+		atomic_store(&map->protection->open_all, false); // after the marks; partner: forget, under the mutex
 		dxs_map_set_scanned(map);
 	}
 	dxs_mutex_unlock(&map->mutex);

@@ -118,7 +118,7 @@ void dxs_mark_pinned(struct dxs_map *map, uintptr_t start, uintptr_t end)
 	uintptr_t stop;
 
 	for (; (stop = dxs_pinned_run(map, &start, end)) > start; start = stop) {
-		atomic_store(&map->file->may_have_holes, true);
+		atomic_store(&map->file->may_have_holes, true); // before the marks; partner: dxs_may_be_holes
 		dxs_mark_range(map, start, stop);
 	}
 }

@@ -51,6 +51,7 @@
 #define MANY_GAPS 16                   // of which the short ones are closed
 #define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_SIGBUS)
 
+// seq_cst: it may be moved (fd.c), and is written before the epoch turns; partner: DXS_FD_USE.
 static _Atomic int uffd = -1;
 static struct dxs_mutex opening = {.rank = DXS_RANK_UFFD};
 static bool can_be_lazy; // PAGEMAP_SCAN, and no swap space: a page that is swapped out leaves an empty entry

@@ -23,7 +23,7 @@ const char *dxs_mode_name(enum dxs_mode mode)
 	return name[mode];
 }
 
-_Atomic uint64_t dxs_files_left_open;
+_Atomic uint64_t dxs_files_left_open; // relaxed: a limit, not exact
 
 void dxs_file_locks_begin(struct dxs_file *file)
 {

@@ -25,17 +25,21 @@ const char *dxs_mode_name(enum dxs_mode mode);
 
 // What daxsync_map_stats_get() tells of a file, next to each other: a sync adds to most of them at once.
 struct dxs_file_counts {
+	// relaxed, all: statistics (dxs_file_count); seq_cst, the default, where they are read.
 	_Atomic uint64_t syncs, pages_flushed, bytes_flushed, traps, kernel_syncs;
 };
 
 // Whether the file is handed over to the kernel (core/handover.h). All zero: tracked, and nothing is known.
 struct dxs_handover {
+	// seq_cst, the default: relaxed would do. A sync holds sync_lock shared; who asks without it only guesses.
 	_Atomic bool is_over; // a sync calls the kernel, and does nothing else; changes with sync_lock held exclusively
+	// seq_cst: up before dxs_handover_bar takes sync_lock; partner: may_be_over, in who decides with it held.
 	_Atomic uint32_t nr_barred; // calls under way that the kernel's marks do not outlive: it is not handed over
-	_Atomic uint64_t next;      // when to decide again, by the file's clock and `fsyncs`
-	_Atomic uint64_t
-		fsyncs; // that the kernel alone has served: they flush and age nothing, so the clock is without them
-	// In flushes, since the last decision: what traps cost, what the same stores would in the kernel, flushes of open pages.
+	// relaxed, both: guesses.
+	_Atomic uint64_t next;   // when to decide again, by the file's clock and `fsyncs`
+	_Atomic uint64_t fsyncs; // that the kernel alone has served, and that flush and age nothing: not in the clock
+	// relaxed, all: statistics. In flushes, since the last decision: what traps cost, what the same stores would in
+	// the kernel, flushes of open pages.
 	_Atomic uint64_t traps, traps_there, flushes;
 	_Atomic uint64_t nr_traps;      // for one page, or few
 	_Atomic uint64_t aged, in_time; // flushes of pages whose stay was over; of those stored to before the next sync
@@ -47,47 +51,67 @@ struct dxs_file {
 	dev_t dev;
 	ino_t ino;
 	unsigned page_shift; // an entry of the tree stands for 1 << page_shift bytes
+	// seq_cst, the default: acquire and release would do, in dxs_file_put. Its last owner sees what the others did.
 	_Atomic uint32_t refs;
 	struct dxs_tree tree;
-	_Atomic uint64_t tree_counted; // bytes of it in the statistics
+	_Atomic uint64_t tree_counted; // bytes of it in the statistics; relaxed would do: it is one
 	struct dxs_shared maps_lock;   // shared: syncs, for as long as they use addresses; exclusive: changes of `maps`
+	// seq_cst, the default: up before anything is opened, down after it is marked; partner: `discover` in sync.c.
 	_Atomic uint32_t nr_unscanned; // mappings of which some part may be open and not marked: a sync has to scan
+	// seq_cst, the default: relaxed would do. It changes with maps_lock held exclusively, a sync holds that shared.
 	const struct dxs_engine *_Atomic engine; // of all its mappings that have one; NULL: not known, or several
 	bool is_mixed;                           // there were several
 	const struct dxs_index_node *maps;       // a tree by offset (mapping.c)
 	uint64_t nr_mapped;                      // entries of these, each mapping counted; changes with it
-	_Atomic uint64_t clock;                  // of the policy: how often a sync has covered an entry (policy.c)
-	_Atomic uint64_t nr_left_open;           // entries that the policy leaves open; in dxs_files_left_open too
+	// relaxed, both: the policy's guesses.
+	_Atomic uint64_t clock;        // of the policy: how often a sync has covered an entry (policy.c)
+	_Atomic uint64_t nr_left_open; // entries that the policy leaves open; in dxs_files_left_open too
 	struct dxs_group group;
+	// release (part of seq_cst): up after the mark is back, before FLUSHING goes; partners: sync_run, dxs_dirty.
 	_Atomic uint64_t nr_failed;  // leaves of which a flush failed
 	struct dxs_shared sync_lock; // shared: syncs; exclusive: one that the others have kept from its end (sync.c)
 	struct dxs_mutex exclusive_mutex;
 	struct dxs_handover handover;
+	// seq_cst, the default: KERNEL before a store completes that only the kernel knows; partner: the look of a sync
+	// after its flush (dxs_file_kernel_sync_pending).
 	_Atomic int mode; // enum dxs_mode, while nobody else writes; moves to KERNEL when something becomes uncertain
+	// seq_cst, the default: relaxed would do. Text for people; for a moment it may be that of the mode before.
 	_Atomic(const char *) reason;
 	struct dxs_writers writers;
+	// seq_cst, the default: relaxed would do. One exchange decides who tells.
 	_Atomic int told; // enum dxs_mode, the last that was logged
 	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it
 	// changes, and up to where a kernel sync that has RETURNED covers it. Unequal: a kernel sync is pending.
+	// seq_cst: changes are counted before and after what the kernel does, read before a kernel sync (pending_read)
+	// and settled when it has returned (kernel_synced); kernel_syncing is up around its call. Partner:
+	// dxs_file_kernel_sync_pending.
 	_Atomic uint64_t kernel_changes, kernel_synced;
 	_Atomic uint32_t kernel_syncing; // kernel syncs of this process's that are under way
-	_Atomic uint32_t causes;    // of the changes since the last such sync, for the statistics: 1 << enum dxs_cause
-	_Atomic uint64_t size;      // bytes, as last seen by a hook; a hint
-	_Atomic uint64_t cut;       // the smallest size since the last kernel sync; UINT64_MAX: not cut
+	// Of the changes since the last such sync, for the statistics: 1 << enum dxs_cause. relaxed: a statistic.
+	_Atomic uint32_t causes;
+	_Atomic uint64_t size; // bytes, as last seen by a hook; seq_cst, the default: relaxed would do, it is a hint
+	// The smallest size since the last kernel sync; UINT64_MAX: not cut. seq_cst, the default: down when the kernel
+	// has cut, back when a sync of it has returned (kernel_synced); partners: image.c, verify.c.
+	_Atomic uint64_t cut;
 	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
 	// There may be stores that only our marks know of, and not the kernel's: pages were pinned, or the file was cut.
+	// seq_cst, the default: set before the kernel's write or cut, for good; partner: is_kernels in calls.c.
 	_Atomic bool kernel_may_miss;
-	unsigned nr_pins;              // kernel writes into mappings that are under way (M9); under pin_mutex
+	unsigned nr_pins; // kernel writes into mappings that are under way (M9); under pin_mutex
+	// seq_cst, the default: up before the kernel's call, down after its marks are set; partner: verify.c.
 	_Atomic uint32_t kwriters;     // kernel writes into the file that are under way
 	struct dxs_mutex kwrite_mutex; // KWRITE marks being set, or taken away together (emulate/image.c)
 	uint64_t nr_kwrites;           // how often they were set; under kwrite_mutex
 	// Some marked pages may be holes: a trap has opened pages that were not stored to, or a hole came under open ones.
+	// seq_cst, the default: release would do. Set before these marks, for good; partner: dxs_may_be_holes.
 	_Atomic bool may_have_holes;
 	// In memory and nowhere else, in small pages that the kernel does not make huge ones of; until the program asks
-	// for them.
+	// for them. seq_cst, the default: relaxed would do. It changes with maps_lock held exclusively, or before
+	// anybody has the file; a scan reads it with that held.
 	_Atomic bool is_plain_memory;
-	bool in_memory;               // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
-	bool is_device;               // device DAX: the kernel syncs nothing; constant
+	bool in_memory; // tmpfs, hugetlbfs: a page that is not in memory is a hole; constant
+	bool is_device; // device DAX: the kernel syncs nothing; constant
+	// seq_cst, the default: relaxed would do. One exchange decides who tells.
 	_Atomic bool told_unwritable; // dxs_file_tell_unwritable
 	bool changing;                // maps_lock is held exclusively by the registry's owner (change.c)
 	struct dxs_file *changing_next;

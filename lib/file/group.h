@@ -20,6 +20,7 @@ struct dxs_group {
 	uint64_t failed;        // the last round that ended in an error
 	uint64_t first, last;   // union of the ranges that wait for the next round
 	bool waiting;           // there is such a range
+	// seq_cst, the default: relaxed would do. The mutex orders it; only the kernel compares it without.
 	_Atomic uint32_t event; // futex: changes when a round ends
 	unsigned nr_asleep;     // callers that wait for that; under the mutex
 };

@@ -23,8 +23,11 @@
 
 bool dxs_sees_all;
 
+// release (part of seq_cst): the nodes, and before the epoch turns; partners: the loads below, inside a section.
 static _Atomic(const struct dxs_index_node *) maps, files; // published
 static struct dxs_mutex registry = {.rank = DXS_RANK_REGISTRY};
+// seq_cst: R.1. A reader counts himself and then looks at the epoch, dxs_maps_synchronize() turns it and then looks at
+// the count; one of them sees the other.
 static _Atomic uint32_t epoch;
 static _Atomic uint32_t readers[2];
 
@@ -43,13 +46,14 @@ unsigned dxs_maps_enter(void)
 	for (;;) {
 		unsigned section = atomic_load(&epoch) & 1;
 
-		atomic_fetch_add(&readers[section], 1);
+		atomic_fetch_add(&readers[section], 1);   // before the second look; partner: dxs_maps_synchronize
 		if ((atomic_load(&epoch) & 1) == section) // R.1
 			return section;
 		dxs_maps_exit(section);
 	}
 }
 
+// The count goes down before the look at the epoch: the last one out wakes whoever has turned it.
 void dxs_maps_exit(unsigned section)
 {
 	if (atomic_fetch_sub(&readers[section], 1) == 1 && (atomic_load(&epoch) & 1) != section)
@@ -58,7 +62,7 @@ void dxs_maps_exit(unsigned section)
 
 void dxs_maps_synchronize(void)
 {
-	unsigned section = atomic_fetch_add(&epoch, 1) & 1;
+	unsigned section = atomic_fetch_add(&epoch, 1) & 1; // after the new trees; partner: dxs_maps_enter
 	uint32_t nr;
 
 	while ((nr = atomic_load(&readers[section])))
@@ -192,7 +196,7 @@ void dxs_maps_drop(const struct dxs_map *map)
 
 bool dxs_maps_reset_locks(void)
 {
-	bool held = atomic_exchange(&registry.word, 0);
+	bool held = atomic_exchange(&registry.word, 0); // by the child's only thread, as the next two
 
 	atomic_store(&readers[0], 0);
 	atomic_store(&readers[1], 0);

@@ -26,10 +26,12 @@ struct dxs_map {
 	bool is_fresh;  // a new mapping whose address nobody knows yet: no store can have met it
 	struct dxs_file *file;
 	const struct dxs_engine *engine; // what tracks stores here; NULL: nothing does
-	_Atomic bool frozen;             // the kernel is about to change or remove it: traps wait (M10)
-	struct dxs_mutex mutex;          // of the engine: opening all of it, and saying that it is known again
-	uint64_t nr_reopened;            // how often all of it was opened; under mutex
-	_Atomic bool unscanned;          // counted in the file's nr_unscanned; changes under mutex
+	// seq_cst: M10. Set before dxs_maps_synchronize(): who is not waited for sees it; partner: trap_store.
+	_Atomic bool frozen;    // the kernel is about to change or remove it: traps wait (M10)
+	struct dxs_mutex mutex; // of the engine: opening all of it, and saying that it is known again
+	uint64_t nr_reopened;   // how often all of it was opened; under mutex
+	// seq_cst, the default: false after the marks only; partners, without the mutex: is_all_known, is_all_armed.
+	_Atomic bool unscanned; // counted in the file's nr_unscanned; changes under mutex
 	// One bit per 2 MiB of addresses: closed at least once, so that its closed pages are known clean. A chunk
 	// that is not armed is all open. NULL: all of the mapping is armed.
 	struct dxs_bitmap *armed;

@@ -3,6 +3,7 @@
 #include "file/observer.h"
 
 const struct dxs_observer *dxs_observer;
+// seq_cst, the default: release would do. The emulator's constructor sets it; partner: who has loaded it (emulator.c).
 const struct dxs_observer *_Atomic dxs_observer_offered;
 
 void dxs_observer_offer(const struct dxs_observer *observer)

@@ -14,7 +14,8 @@
 
 static struct dxs_flusher flusher; // written once, under `mutex`, before `ready`
 static struct dxs_mutex mutex = {.rank = DXS_RANK_FLUSHER};
-static _Atomic bool ready;
+static _Atomic bool ready; // release (part of seq_cst): `flusher`; partner: dxs_flush_ready
+// seq_cst, the default: relaxed would do. Text for people.
 static _Atomic(const char *) reason = "libpmem2 was not loaded: there was no persistent memory when the program began";
 
 bool dxs_flush_ready(const char **why)

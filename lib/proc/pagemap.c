@@ -26,6 +26,7 @@ struct scan_arg {
 #define SCAN_HUGE (1 << 6)
 #define SCAN_REGIONS 64
 
+// seq_cst: it may be moved (fd.c), and is written before the epoch turns; partner: DXS_FD_USE.
 static _Atomic int pagemap_fd = -1;
 static bool can_scan;
 
@@ -128,7 +129,7 @@ int dxs_pagemap_populated(uintptr_t start, uintptr_t end, uint64_t kinds, struct
 
 bool dxs_has_swap(void)
 {
-	static _Atomic int answer; // 1: no, 2: yes
+	static _Atomic int answer; // 1: no, 2: yes; seq_cst, the default: relaxed would do, each answer is one
 	struct sysinfo info = {0};
 
 	if (!atomic_load(&answer))

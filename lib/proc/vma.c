@@ -198,6 +198,7 @@ struct procmap_query {
 #define COVERING_OR_NEXT 0x10
 #define WRITABLE 0x02
 
+// seq_cst: it may be moved (fd.c), and is written before the epoch turns; partner: DXS_FD_USE.
 static _Atomic int query_fd = -1;
 
 // The VMA at an address or the next one behind it, by one ioctl. 0 or -errno: -ENOENT behind the last one.

@@ -49,9 +49,11 @@
 #include "space/change.h"
 #include "space/preexisting.h"
 
+// relaxed where it is asked: the kernel wipes it before the child runs. seq_cst, the default, elsewhere.
 static _Atomic uint32_t *parent_word; // 1; 0 in a child
-static _Atomic int owner;             // the process whose state this is
-static DXS_THREAD dxs_sigset set;     // of the thread that forks
+// seq_cst, the default: relaxed would do. Written at the start, and by the only thread of a child.
+static _Atomic int owner;         // the process whose state this is
+static DXS_THREAD dxs_sigset set; // of the thread that forks
 
 static void child_announce(void)
 {

@@ -47,12 +47,12 @@ static bool load(struct unwind *api)
 }
 
 static struct unwind api;
-static _Atomic bool loaded;
+static _Atomic bool loaded; // release (part of seq_cst): `api`; partners: the loads below
 
 void dxs_diag_load(void)
 {
 	struct unwind found = {0};
-	static atomic_flag done = ATOMIC_FLAG_INIT;
+	static atomic_flag done = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one loads
 
 	if (atomic_flag_test_and_set(&done) || !load(&found))
 		return;
@@ -81,7 +81,7 @@ unsigned dxs_diag_stack(void *interrupted, uintptr_t *pc, unsigned nr)
 
 void dxs_diag_backtrace(void)
 {
-	static atomic_flag done = ATOMIC_FLAG_INIT;
+	static atomic_flag done = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one tells
 	union registers here;
 	unw_cursor_t cursor;
 	int depth;

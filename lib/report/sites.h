@@ -15,11 +15,11 @@ enum dxs_site_kind { DXS_SITE_STORE, DXS_SITE_SYNC, DXS_NR_SITE_KINDS };
 #define DXS_SITES 128 // of one kind; beyond, they are counted together
 
 struct dxs_site {
-	_Atomic int state;
-	_Atomic uint64_t count;
-	uint64_t addr;   // in the process
-	uint64_t offset; // in the file that is mapped there
-	char path[160];  // of that; empty: none
+	_Atomic int state;      // release when it is READY, acquire: before the rest is read (sites.c)
+	_Atomic uint64_t count; // relaxed: a statistic
+	uint64_t addr;          // in the process
+	uint64_t offset;        // in the file that is mapped there
+	char path[160];         // of that; empty: none
 };
 
 #pragma GCC visibility push(default) // the shim uses these

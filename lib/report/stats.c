@@ -29,6 +29,7 @@ enum slot_state { EMPTY, BUSY, READY };
 
 struct dxs_stats dxs_stats;
 
+// seq_cst, the default: it may be moved (fd.c), but nobody uses it without the registry's lock, after the start.
 static _Atomic int shared_fd = -1;
 
 static bool is_kept; // a keeper has a descriptor

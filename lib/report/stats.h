@@ -68,9 +68,9 @@ struct dxs_stats_key {
 };
 
 struct dxs_stats_slot {
-	_Atomic int state;
+	_Atomic int state; // release when it is READY, acquire: before the key is read (stats.c)
 	uint32_t hash;
-	_Atomic uint64_t bytes, count;
+	_Atomic uint64_t bytes, count; // relaxed: statistics
 	struct dxs_stats_key key;
 };
 
@@ -85,8 +85,10 @@ enum dxs_stats_keeping { DXS_STATS_KEPT, DXS_STATS_LEFT, DXS_STATS_GIVEN_BACK };
 struct dxs_stats {
 	uint64_t size; // of this structure
 	char version[24];
-	char program[16];         // as the kernel calls it (comm)
+	char program[16]; // as the kernel calls it (comm)
+	// seq_cst, the default: relaxed would do. One exchange decides; partner: give_back in the launcher's keeper.c.
 	_Atomic uint32_t keeping; // enum dxs_stats_keeping
+	// relaxed, all: statistics.
 	_Atomic uint64_t counter[DXS_NR_COUNTERS];
 	_Atomic uint64_t bucket[DXS_STATS_BUCKETS];
 	_Atomic uint64_t longest_ns;

@@ -14,20 +14,21 @@
 
 #define NR_RANGES 8 // of mappings in mode pass, the first ones
 
-_Atomic bool dxs_unserved_any_mapped;
+_Atomic bool dxs_unserved_any_mapped; // seq_cst, the default: relaxed would do, it is a hint
 
 static bool wanted;
-static atomic_flag taken = ATOMIC_FLAG_INIT;
-static _Atomic bool is_there;
+static atomic_flag taken = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one writes
+static _Atomic bool is_there;                // release (part of seq_cst): the text; partner: dxs_unserved_say
 static char first[256];
 static const char *first_reason;
 
 static struct {
+	// release (part of seq_cst): the other two; partner: dxs_unserved_note.
 	_Atomic uintptr_t end; // 0: not known yet
 	uintptr_t start;
 	const char *reason;
 } range[NR_RANGES];
-static _Atomic unsigned nr_ranges;
+static _Atomic unsigned nr_ranges; // seq_cst, the default: relaxed would do. Each addition gives a place of one's own.
 
 void dxs_unserved_begin(void)
 {

@@ -19,6 +19,8 @@ static struct deferred {
 	int tid; // 0: free
 	siginfo_t info;
 } deferred[NR_DEFERRED]; // under `mutex`
+// seq_cst, the default: changes under `mutex`. The look without it is a thread's own, which has counted what it has
+// deferred; one of another thread's for the process may be found next time.
 static _Atomic unsigned nr_deferred;
 static struct dxs_mutex mutex = {.rank = DXS_RANK_SIGMASK};
 

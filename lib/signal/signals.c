@@ -23,10 +23,13 @@ bool (*dxs_fault_check)(void);
 // What the application has set: of SIGBUS and SIGSEGV once `installed`, of another signal while on_other stands for it.
 static struct sigaction app_action[NR_SIGNALS]; // under `mutex`
 static struct dxs_mutex mutex = {.rank = DXS_RANK_SIGNALS};
+// seq_cst, the default: set under the lock, after the handlers; partner: the looks without it (dxs_signals_own).
 static _Atomic bool installed;
+// seq_cst, the default: release would do. Set before a handler that asks; partner: handled.
 _Atomic(bool (*)(uintptr_t addr, bool is_trap)) dxs_fault_answer;
 DXS_THREAD void *dxs_fault_context;
 
+// seq_cst, the default: set before anything is protected, for good; partner: is_trap, in the handler.
 static _Atomic unsigned traps; // DXS_TRAP_*
 static DXS_THREAD struct dxs_recover *recover;
 

@@ -126,8 +126,8 @@ static bool map_split(struct dxs_map *map, uintptr_t at)
 {
 	struct dxs_map *part[2] = {map_part(map, map->addr, at), map_part(map, at, dxs_map_end(map))};
 
-	atomic_store(&map->frozen, true);
-	dxs_maps_synchronize(); // no trap changes what the parts take over
+	atomic_store(&map->frozen, true); // before the wait for sections: M10; partner: trap_store
+	dxs_maps_synchronize();           // no trap changes what the parts take over
 	if (!parts_settle(part, map)) {
 		dxs_free(part[0]);
 		dxs_free(part[1]);
@@ -248,7 +248,7 @@ void dxs_change_commit(struct dxs_change *change, bool gone)
 			continue;
 		}
 		dxs_map_restore(map);
-		atomic_store(&map->frozen, false);
+		atomic_store(&map->frozen, false); // after the kernel's change, and ours; partner: trap_store
 	}
 }
 

@@ -148,7 +148,7 @@ static bool is_wanted(void)
 
 bool dxs_mode_is_possible(void)
 {
-	static _Atomic int answer; // 1: no, 2: yes
+	static _Atomic int answer; // 1: no, 2: yes; seq_cst, the default: relaxed would do, all find the same
 
 	if (!atomic_load(&answer))
 		atomic_store(&answer, pages_fit() && is_wanted() ? 2 : 1);
@@ -158,7 +158,7 @@ bool dxs_mode_is_possible(void)
 // Once, and only where something would have been tracked.
 static void say_pages_do_not_fit(void)
 {
-	static atomic_flag said = ATOMIC_FLAG_INIT;
+	static atomic_flag said = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one tells
 
 	if (!atomic_flag_test_and_set(&said) && is_wanted())
 		dxs_warn("the kernel's pages are of %lu bytes, not of 4096: nothing is tracked", getauxval(AT_PAGESZ));

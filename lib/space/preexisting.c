@@ -13,6 +13,7 @@
 #include "file/mapping.h"
 
 enum { UNKNOWN, NONE, SOME };
+// seq_cst, the default: relaxed would do. SOME stays, and UNKNOWN is answered by one exchange.
 static _Atomic int untracked;
 
 // Of a file: "dev:dev inode", which is 0 if there is none.

@@ -59,7 +59,7 @@ static void map_protect_end(struct dxs_map *map, int prot, bool done)
 		dxs_map_restore(map);
 	else // an engine that was let in may have made it readable
 		dxs_sys_mprotect((void *)map->addr, map->len, map->prot);
-	atomic_store(&map->frozen, false);
+	atomic_store(&map->frozen, false); // after the kernel's change, and ours; partner: trap_store
 	if (!done || !(prot & PROT_WRITE))
 		return;
 	// Not left open until the next sync where the kernel may take a page that was stored to out of memory, and with it
@@ -83,7 +83,7 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 	dxs_change_split(end);
 	dxs_for_each_map (map, addr, end) {
 		dxs_change_lock(map->file);
-		atomic_store(&map->frozen, true);
+		atomic_store(&map->frozen, true); // partner: trap_store
 	}
 	dxs_maps_synchronize(); // no trap in flight may open what the application is about to protect
 	dxs_for_each_map (map, addr, end)

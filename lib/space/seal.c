@@ -9,6 +9,7 @@
 #include "space/change.h"
 #include "space/track.h"
 
+// seq_cst, the default: relaxed would do. It is set and asked (dxs_map_attach) with the registry's lock held.
 _Atomic bool dxs_filtered;
 
 // 0 or -errno: not even now can it be opened.
@@ -20,7 +21,7 @@ static int let_go(struct dxs_map *map, const char *reason)
 	if (!map->engine)
 		return 0;
 	dxs_change_lock(map->file);
-	atomic_store(&map->frozen, true);
+	atomic_store(&map->frozen, true); // before the wait for sections: M10; partner: trap_store
 	dxs_maps_synchronize();
 	err = map->engine->make_all_writable(map);
 	if (!err) {

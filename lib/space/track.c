@@ -51,7 +51,7 @@ static bool is_of_interest(int prot, int flags, int fd)
 
 static void say_emulated(void)
 {
-	static atomic_flag said = ATOMIC_FLAG_INIT;
+	static atomic_flag said = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one tells
 
 	if (!(dxs_observer && dxs_observer->is_told()) && !atomic_flag_test_and_set(&said))
 		dxs_error("emulated persistent memory (DAXSYNC_EMULATE=1): nothing is made durable");

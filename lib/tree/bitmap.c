@@ -11,8 +11,9 @@
 #define BITS 64 // of a word
 
 struct dxs_bitmap {
-	uint64_t nr;               // words
-	uint64_t bytes;            // of this allocation
+	uint64_t nr;    // words
+	uint64_t bytes; // of this allocation
+	// seq_cst, the default: a word changes before its summary; partner: dxs_bitmap_next_one.
 	_Atomic uint64_t *summary; // behind the words
 	_Atomic uint64_t word[];
 };

@@ -46,14 +46,16 @@
 #define HALF 32 // children per summary word: SET in the low half, CLEARING in the high half
 
 struct dxs_node {
+	// seq_cst: T.2; partners: dxs_tree_mark, prune, and the walks by summary_children.
 	_Atomic uint64_t summary[DXS_NR_MARKS][WAYS / HALF];
+	// release (part of seq_cst): a child's content before its address; partner: the load in child_get.
 	_Atomic(void *) slot[WAYS];
 };
 
 struct dxs_chunk {
 	struct dxs_chunk *next;
 	uint64_t size;
-	_Atomic uint64_t used;
+	_Atomic uint64_t used; // seq_cst, the default: relaxed would do, each addition is of memory for one
 };
 
 #define ALIGN_UP(x, a) (((x) + (a - 1)) / (a) * (a))
@@ -276,6 +278,8 @@ static bool child_is_empty(struct dxs_node *node, unsigned level, unsigned slot,
 
 // Takes away the summary of a child that has become empty. Returns false when the child is not empty or somebody
 // else is at it: then the summary stays, spurious at worst.
+// order: SET goes before the look at the child, and is back before CLEARING goes: T.2; partners: dxs_tree_mark, whose
+// bit comes before its look at SET, and the walks.
 static bool prune(struct dxs_node *node, unsigned level, unsigned slot, enum dxs_mark mark)
 {
 	_Atomic uint64_t *word = summary_word(node, mark, slot);
@@ -300,6 +304,7 @@ void dxs_tree_unmark(struct dxs_tree *tree, struct dxs_leaf *leaf, enum dxs_mark
 	struct dxs_node *path[DXS_TREE_LEVELS] = {NULL};
 	unsigned level;
 
+	// Before prune() looks: T.2. release (part of seq_cst): who finds the mark gone sees what was done before.
 	if (atomic_fetch_and(&leaf->marks[mark], ~mask) & ~mask)
 		return; // others in this leaf still have it
 	descend(tree, leaf->first, false, path);
@@ -442,7 +447,7 @@ static void reset_below(struct dxs_tree *tree, void *at, unsigned level)
 		reset_below(tree, atomic_load(&((struct dxs_node *)at)->slot[slot]), level - 1);
 	if (!at || level)
 		return;
-	atomic_store(&leaf->locks, 0);
+	atomic_store(&leaf->locks, 0); // by the child's only thread, as the next two
 	atomic_store(&leaf->pins, 0);
 	atomic_store(&leaf->waiters, 0);
 	dxs_tree_mark(tree, leaf, DXS_DIRTY, dxs_leaf_get(leaf, DXS_FLUSHING));
@@ -475,7 +480,7 @@ void dxs_leaf_wake(struct dxs_leaf *leaf)
 {
 	if (!atomic_load(&leaf->waiters)) // after the change of the words: T.3
 		return;
-	atomic_fetch_add(&leaf->event, 1);
+	atomic_fetch_add(&leaf->event, 1); // after the words; partner: leaf_wait, which reads it before them
 	dxs_futex_wake(&leaf->event, INT32_MAX);
 }
 
@@ -501,6 +506,7 @@ void dxs_leaf_unlock(struct dxs_leaf *leaf, uint64_t mask)
 	dxs_leaf_wake(leaf);
 }
 
+// order: acquire (part of seq_cst): what the last owner has done; partners: dxs_leaf_release, dxs_tree_unmark.
 bool dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask)
 {
 	uint64_t old = atomic_load(&leaf->marks[DXS_FLUSHING]);
@@ -512,6 +518,7 @@ bool dxs_leaf_claim(struct dxs_leaf *leaf, uint64_t mask)
 	return true;
 }
 
+// order: release (part of seq_cst): the fence, and a mark that is back (M6); partners: dxs_leaf_claim, leaf_wait.
 void dxs_leaf_release(struct dxs_leaf *leaf, uint64_t mask)
 {
 	atomic_fetch_and(&leaf->marks[DXS_FLUSHING], ~mask);

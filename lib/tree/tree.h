@@ -28,13 +28,19 @@ enum dxs_mark {
 
 // In each word of 64 bits, bit i is of entry i.
 struct dxs_leaf {
+	// seq_cst: T.2, and a walk sees one of two marks that take turns (M4); partners: dxs_tree_mark, dxs_leaf_claim,
+	// dxs_tree_unmark and leaf_has.
 	_Atomic uint64_t marks[DXS_NR_MARKS];
+	// seq_cst: T.3. For what they guard acquire and release would do (dxs_leaf_lock, dxs_leaf_unlock).
 	_Atomic uint64_t locks; // the page locks
 	uint64_t first;         // index of entry 0; constant
+	// seq_cst: T.3; partners: leaf_wait, dxs_leaf_wake.
 	_Atomic uint32_t event; // futex: changes when a lock or FLUSHING is released to waiters
 	_Atomic uint32_t waiters;
+	// seq_cst, the default: the page lock orders it, or pin_mutex. Who sees one that is over leaves pages open.
 	_Atomic uint32_t pins; // kernel writes under way into this leaf: a sync leaves its pages open (M9)
 	// The rest is the policy's (policy.c). What it reads at every sync comes first.
+	// relaxed, all: nothing else is read because of them; seq_cst, the default, where `left_open` changes.
 	_Atomic uint32_t epoch;                       // of `closed`
 	_Atomic uint64_t left_open;                   // left open by a sync
 	_Atomic uint64_t stay[2];                     // for how many flushes an entry stays open: a number of 2 bits
@@ -55,9 +61,10 @@ struct dxs_cursor {
 };
 
 struct dxs_tree {
+	// release (part of seq_cst): what they point to; partners: child_get, node_alloc.
 	_Atomic(struct dxs_node *) root;
 	_Atomic(struct dxs_chunk *) chunks; // node memory, newest first; only grows
-	_Atomic uint64_t used;              // bytes of node memory handed out
+	_Atomic uint64_t used;              // bytes of node memory handed out; relaxed: a statistic
 	uint64_t capacity;                  // bytes of node memory reserved (caller's lock)
 	uint64_t promised;                  // bytes that the live reservations may still need (caller's lock)
 };

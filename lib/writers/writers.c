@@ -72,7 +72,8 @@ static struct dxs_registry nobody; // nothing is ever announced here
 static const char others[] = "another process writes it as well";
 static unsigned nr_fds;                                     // of places that rest or have rested
 static struct dxs_mutex mutex = {.rank = DXS_RANK_WRITERS}; // one thread at a time opens, renews or leaves
-static _Atomic uint32_t forks;                              // under way
+// seq_cst: up before the child is announced (W.8); partners: announce_fork, dxs_writers_sync_begin.
+static _Atomic uint32_t forks; // under way
 
 struct name {
 	int dir;
@@ -214,6 +215,7 @@ static void page_begin(struct dxs_registry *page, const struct dxs_writers *writ
 
 	if (is_whole && is_of(page, writers))
 		return;
+	// The file is locked exclusively: no other process looks at the page.
 	atomic_store(&page->announced, (atomic_load(&page->announced) & ~PRESENT_MASK) | left);
 	page->dev = writers->dev;
 	page->ino = writers->ino;
@@ -256,7 +258,7 @@ static int page_take(struct dxs_writers *writers, int fd)
 	page = page_map(fd, page == &nobody ? NULL : page);
 	if (dxs_is_err(page))
 		return -ENOMEM;
-	atomic_store(&writers->page, page);
+	atomic_store(&writers->page, page); // while exclusive_at holds no number that can be there
 	return 0;
 }
 
@@ -264,6 +266,7 @@ static int page_take(struct dxs_writers *writers, int fd)
 // nobody has left anything behind.
 static uint64_t announce(struct dxs_writers *writers, bool first)
 {
+	// After the lock, before the first store; partner: dxs_writers_exclusive in the others.
 	uint64_t before = atomic_fetch_add(&atomic_load(&writers->page)->announced, ANNOUNCED + PRESENT);
 	bool clean = first && !(before & PRESENT_MASK);
 
@@ -428,7 +431,7 @@ int dxs_writers_join(struct dxs_writers *writers, int fd, uint64_t dev, uint64_t
 
 bool dxs_writers_announce(struct dxs_writers *writers)
 {
-	if (writers->registered)
+	if (writers->registered) // W.5, W.8: before the fork, after `forks`; partner: dxs_writers_exclusive
 		atomic_fetch_add(&atomic_load(&writers->page)->announced, ANNOUNCED + PRESENT);
 	return writers->registered;
 }
@@ -528,6 +531,7 @@ void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
 	uint64_t now = atomic_load(&page->announced);
 
 	while (ticket.exclusive && now >> 32 == ticket.announced)
+		// W.3: in one step with the comparison, after the kernel's sync; partner: whoever announces himself
 		if (atomic_compare_exchange_weak(&page->announced, &now, (now & ~PRESENT_MASK) | PRESENT)) {
 			atomic_store(&writers->reason, others);
 			atomic_store(&writers->exclusive_at, ticket.announced);
@@ -617,7 +621,7 @@ bool dxs_writers_rest(struct dxs_writers *writers)
 		atomic_store(&writers->exclusive_at, DXS_NEVER);
 		writers->rests = atomic_load(&writers->fd) == -1 ? fd_make(writers)
 								 : DXS_FD_USE(&writers->fd, fd, fd_unlock(writers, fd));
-		if (writers->rests) {
+		if (writers->rests) { // W.6: after exclusive_at; partner: `clean` in announce, in who comes next
 			atomic_fetch_sub(&atomic_load(&writers->page)->announced, PRESENT);
 			writers->registered = false;
 		}
@@ -664,6 +668,7 @@ void dxs_writers_leave(struct dxs_writers *writers, enum dxs_leaving leaving)
 	if (writers->rests)
 		leaving = DXS_LEAVES_NOTHING;
 	if (writers->registered || writers->rests) {
+		// W.6: before the lock goes; partner: `clean` in announce, in who comes next.
 		if (writers->registered && leaving == DXS_LEAVES_NOTHING)
 			atomic_fetch_sub(&atomic_load(&writers->page)->announced, PRESENT);
 		page_drop(writers);
@@ -689,7 +694,7 @@ void dxs_writers_in_child(struct dxs_writers *writers)
 
 void dxs_writers_fork_begin(void)
 {
-	atomic_fetch_add(&forks, 1);
+	atomic_fetch_add(&forks, 1); // W.8: before the announcements; partner: who has the mutex after them
 }
 
 void dxs_writers_fork_end(void)
@@ -709,6 +714,6 @@ void dxs_writers_unlock(void)
 
 void dxs_writers_reset_lock(void)
 {
-	atomic_store(&mutex.word, 0);
+	atomic_store(&mutex.word, 0); // by the child's only thread
 	atomic_store(&forks, 0);
 }

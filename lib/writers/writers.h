@@ -13,13 +13,17 @@
 // The page that all writers of an inode share.
 struct dxs_registry {
 	uint64_t magic;
-	uint64_t dev, ino;          // of the file
-	uint64_t born, born_ns;     // of the file: an inode number that is used again is another inode
+	uint64_t dev, ino;      // of the file
+	uint64_t born, born_ns; // of the file: an inode number that is used again is another inode
+	// seq_cst, between processes: a writer announces himself before he stores (W.1); partners:
+	// dxs_writers_exclusive (W.2), dxs_writers_sync_end (W.3).
 	_Atomic uint64_t announced; // writers ever announced << 32 | of these, not known to have left in good order
 };
 
 // This process's place in it.
 struct dxs_writers {
+	// seq_cst: exclusive_at is DXS_NEVER before another page comes, and a number of this one afterwards (W.3);
+	// partner: dxs_writers_exclusive.
 	struct dxs_registry *_Atomic page; // always readable; the same address from the first mapping to the last
 	_Atomic uint64_t exclusive_at;     // while so many were announced, this process is the only writer; DXS_NEVER
 	uint64_t dev, ino;                 // of the file
@@ -27,8 +31,10 @@ struct dxs_writers {
 	uint64_t page_dev, page_ino; // of the registry's file
 	uint64_t found_at;           // when the page was last looked for: dxs_now_ns()
 	bool registered, rests, gone;
-	_Atomic int fd;               // of the page's description, after it has rested; -1
-	bool doubt;                   // there may be writers who cannot be found
+	// seq_cst: it may be moved (fd.c), and is written before the epoch turns; partner: DXS_FD_USE.
+	_Atomic int fd; // of the page's description, after it has rested; -1
+	bool doubt;     // there may be writers who cannot be found
+	// seq_cst, the default: relaxed would do. Text for people.
 	_Atomic(const char *) reason; // static text: why it is not exclusive
 };
 

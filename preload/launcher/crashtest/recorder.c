@@ -245,7 +245,7 @@ static int serve(pid_t pid)
 		if (asked != recorder.answered) {
 			answer();
 			recorder.answered = asked;
-			atomic_store(&run->recorder.answered, asked);
+			atomic_store(&run->recorder.answered, asked); // release: the record; partner: `ask` in record.c
 			word_wake(&run->recorder.answered);
 			continue;
 		}

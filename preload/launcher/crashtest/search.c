@@ -25,6 +25,7 @@
 
 // What the workers share.
 struct shared {
+	// seq_cst, the default, all: relaxed would do. What else they share is read when the workers have ended.
 	_Atomic uint64_t next; // outcome to work on
 	_Atomic uint64_t moments, tried, failed;
 	_Atomic int err;
