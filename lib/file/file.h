@@ -95,7 +95,7 @@ struct dxs_file {
 	_Atomic uint64_t cut;
 	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
 	// There may be stores that only our marks know of, and not the kernel's: pages were pinned, or the file was cut.
-	// seq_cst, the default: set before the kernel's write or cut, for good; partner: is_kernels in calls.c.
+	// seq_cst, the default: set before the kernel's write or cut, for good; partner: is_kernels in fsync.c.
 	_Atomic bool kernel_may_miss;
 	unsigned nr_pins; // kernel writes into mappings that are under way (M9); under pin_mutex
 	// seq_cst, the default: up before the kernel's call, down after its marks are set; partner: verify.c.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test_calls.c: fsync, whose flush is the kernel's or ours.
+// test_fsync.c: fsync, whose flush is the kernel's or ours.
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <errno.h>
@@ -117,7 +117,7 @@ static void setup(void)
 
 	cr_assert_eq(dxs_flush_init(&why), 0, "%s", why);
 	cr_assert_eq(dxs_signals_install(0), 0);
-	fd = memfd_create("test_calls", MFD_CLOEXEC);
+	fd = memfd_create("test_fsync", MFD_CLOEXEC);
 	cr_assert(fd >= 0 && !ftruncate(fd, (off_t)BYTES) && !fstat(fd, &st));
 	file = dxs_file_new(st.st_dev, st.st_ino, 12);
 	cr_assert_not_null(file);
@@ -137,7 +137,7 @@ static void teardown(void)
 	dxs_file_leave(file);
 }
 
-TestSuite(calls, .init = setup, .fini = teardown);
+TestSuite(fsync, .init = setup, .fini = teardown);
 
 static void dirty(void)
 {
@@ -152,7 +152,7 @@ static bool is_dirty(void)
 	return dxs_leaf_get(dxs_tree_leaf(&file->tree, 3, true), DXS_DIRTY) & 1 << 3;
 }
 
-Test(calls, fsync_is_the_kernels_alone_where_its_own_marks_say_all)
+Test(fsync, fsync_is_the_kernels_alone_where_its_own_marks_say_all)
 {
 	dirty();
 	dxs_file_changed(file, DXS_CAUSE_WRITE);
@@ -164,7 +164,7 @@ Test(calls, fsync_is_the_kernels_alone_where_its_own_marks_say_all)
 	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 1);
 }
 
-Test(calls, fsync_says_what_the_kernel_says)
+Test(fsync, fsync_says_what_the_kernel_says)
 {
 	char path[64];
 	int other;
@@ -177,14 +177,14 @@ Test(calls, fsync_says_what_the_kernel_says)
 }
 
 // 6.15 and 5.18: see is_kernels() and dxs_kernel_tags_are_kept().
-ParameterizedTestParameters(calls, fsync_flushes_first_where_the_kernel_forgets)
+ParameterizedTestParameters(fsync, fsync_flushes_first_where_the_kernel_forgets)
 {
 	static unsigned kernels[] = {615, 618, 700, 518, 510};
 
 	return cr_make_param_array(unsigned, kernels, sizeof(kernels) / sizeof(kernels[0]));
 }
 
-ParameterizedTest(unsigned *which, calls, fsync_flushes_first_where_the_kernel_forgets)
+ParameterizedTest(unsigned *which, fsync, fsync_flushes_first_where_the_kernel_forgets)
 {
 	kernel = *which;
 	dirty();
@@ -192,7 +192,7 @@ ParameterizedTest(unsigned *which, calls, fsync_flushes_first_where_the_kernel_f
 	cr_expect_eq(nr_flushes, 1, "%u", kernel);
 }
 
-Test(calls, fsync_flushes_first_after_a_kernel_write_into_a_mapping)
+Test(fsync, fsync_flushes_first_after_a_kernel_write_into_a_mapping)
 {
 	struct dxs_pin pin = {0};
 
@@ -204,7 +204,7 @@ Test(calls, fsync_flushes_first_after_a_kernel_write_into_a_mapping)
 	cr_expect_eq(nr_flushes, 1);
 }
 
-Test(calls, fsync_flushes_first_after_a_cut)
+Test(fsync, fsync_flushes_first_after_a_cut)
 {
 	struct dxs_file *cut = dxs_resize_begin(fd);
 
@@ -216,7 +216,7 @@ Test(calls, fsync_flushes_first_after_a_cut)
 	cr_expect_eq(nr_flushes, 1);
 }
 
-Test(calls, fsync_flushes_first_after_a_flush_has_failed)
+Test(fsync, fsync_flushes_first_after_a_flush_has_failed)
 {
 	dirty();
 	atomic_fetch_add(&file->nr_failed, 1);
@@ -224,7 +224,7 @@ Test(calls, fsync_flushes_first_after_a_flush_has_failed)
 	cr_expect_eq(nr_flushes, 1);
 }
 
-Test(calls, an_fsync_moves_the_clock_of_handing_over_and_not_that_of_the_policy)
+Test(fsync, an_fsync_moves_the_clock_of_handing_over_and_not_that_of_the_policy)
 {
 	uint64_t fsyncs = file->handover.fsyncs, clock = file->clock;
 
@@ -233,7 +233,7 @@ Test(calls, an_fsync_moves_the_clock_of_handing_over_and_not_that_of_the_policy)
 	cr_expect_eq(file->clock, clock);
 }
 
-Test(calls, fsync_flushes_first_where_the_kernel_has_no_marks)
+Test(fsync, fsync_flushes_first_where_the_kernel_has_no_marks)
 {
 	atomic_store(&file->mode, DXS_MODE_EMULATED);
 	dirty();
@@ -241,7 +241,7 @@ Test(calls, fsync_flushes_first_where_the_kernel_has_no_marks)
 	cr_expect_eq(nr_flushes, 1);
 }
 
-Test(calls, fsync_flushes_first_in_mode_kernel)
+Test(fsync, fsync_flushes_first_in_mode_kernel)
 {
 	dirty();
 	dxs_file_to_kernel(file, "a test");
@@ -273,7 +273,7 @@ static void fsync_beside(void)
 	cr_expect_eq(dxs_counter_get(DXS_kernel_syncs_fsync), 1, "it has not called the kernel before it waits");
 }
 
-Test(calls, fsync_waits_for_the_fence_of_a_sync_under_way)
+Test(fsync, fsync_waits_for_the_fence_of_a_sync_under_way)
 {
 	on_flush = fsync_beside;
 	dirty();
@@ -292,7 +292,7 @@ static void cut_beside(void)
 	dirty();
 }
 
-Test(calls, fsync_flushes_after_all_where_the_kernel_may_have_missed_something_meanwhile)
+Test(fsync, fsync_flushes_after_all_where_the_kernel_may_have_missed_something_meanwhile)
 {
 	on_flush = cut_beside;
 	dirty();
@@ -326,7 +326,7 @@ static void due_beside(void)
 	}
 }
 
-Test(calls, syncs_that_find_a_decision_due_together_decide_once)
+Test(fsync, syncs_that_find_a_decision_due_together_decide_once)
 {
 	dxs_config.policy = DXS_POLICY_ADAPTIVE;
 	file->handover.nr_windows = 2;
