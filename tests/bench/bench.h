@@ -16,10 +16,10 @@ enum unit {
 };
 
 // What one thread has stored in a round, and wants to be durable. With WHOLE a program that is not told which pages it
-// has stored to knows nothing but `map` and `len`.
+// has stored to knows nothing but where they can be, [from, from + len).
 struct stored {
 	char *map;
-	size_t len;
+	size_t from, len; // bytes of the mapping
 	enum unit unit;
 	const size_t *page;
 	size_t nr;

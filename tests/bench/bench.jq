@@ -62,7 +62,10 @@ def bars: . as $all | default_to_best as $worst | [
 		1.2; false),
 	bar("100 dirty pages in 1 GiB: blind / daxsync";
 		cell("hot:100:1G:in:1") | ratios(totals("blind"); totals("daxsync")); 100; true),
-	bar("syncs a second of one file: two threads / one";
+	bar("syncs a second of one file: two threads, each of its part / one";
+		ratios(cell("own:16:16M:in:2") | rates("daxsync"); $all | cell("own:16:16M:in:1") | rates("daxsync"));
+		1.6; true),
+	bar("syncs a second of one file: two threads, both of all of it / one";
 		ratios(cell("hot:16:16M:in:2") | rates("daxsync"); $all | cell("hot:16:16M:in:1") | rates("daxsync"));
 		1.6; true)];
 

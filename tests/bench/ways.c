@@ -58,7 +58,7 @@ static void msync_sync(const struct stored *stored)
 	int err = 0;
 
 	if (stored->unit == WHOLE)
-		err = msync(stored->map, stored->len, MS_SYNC);
+		err = msync(stored->map + stored->from, stored->len, MS_SYNC);
 	for (i = 0; stored->unit != WHOLE && !err && i < stored->nr; i++) {
 		if (stored->unit == EXACT && daxsync_sync)
 			err = daxsync_sync(line_of(stored, i), LINE);
@@ -91,7 +91,7 @@ static void blind_sync(const struct stored *stored)
 		oracle_sync(stored);
 		return;
 	}
-	lines_flush(stored->map, stored->len);
+	lines_flush(stored->map + stored->from, stored->len);
 	lines_drain();
 }
 
@@ -106,7 +106,7 @@ static void tracked_sync(const struct stored *stored)
 	size_t i;
 
 	if (stored->unit == WHOLE)
-		tracker_sync(stored->map, stored->len);
+		tracker_sync(stored->map + stored->from, stored->len);
 	for (i = 0; stored->unit != WHOLE && i < stored->nr; i++)
 		tracker_sync(line_of(stored, i), LINE);
 }

@@ -13,7 +13,7 @@
 // A round stores to so many pages and syncs. STORE and SYNC are means of a round, in ns, of those rounds in which the thread
 // was not driven from its CPU by others (DROPPED: how many it was), if that was true of at least one in eight; of all
 // otherwise. RATE: syncs a second, of all threads. Each thread has a part of the file of its own to store to, and syncs the
-// whole mapping. The first rounds are not counted: the first sync has more to do. All pages that will be stored to are there
+// whole mapping, or that part (own). The first rounds are not counted: the first sync has more to do. All pages that will be stored to are there
 // and have been stored to before, as in a program that has run for a while; but for workloads that write into holes. The
 // rest of a file of up to 64 MiB is allocated, of larger ones not.
 #include <errno.h>
@@ -52,6 +52,7 @@ struct workload {
 	bool grows;   // the file ends where the stores of the round end
 	bool reads;   // and one thread only stores, others read
 	bool repeats; // a page may come more than once in a round
+	bool own;     // a thread syncs its own part only
 };
 
 struct cell {
@@ -137,15 +138,11 @@ static size_t page_zipf(const struct thread *thread, unsigned round, size_t i)
 }
 
 static const struct workload workloads[] = {
-	{"hot", page_hot, WHOLE, .fills = false},
-	{"cold", page_cold, WHOLE, .fills = false},
-	{"zipf", page_zipf, WHOLE, .repeats = true},
-	{"fill", page_next, WHOLE, .fills = true},
-	{"append", page_next, WHOLE, .fills = true, .grows = true},
-	{"ranges", page_hot, EXACT, .fills = false},
-	{"rounded", page_hot, ROUNDED, .fills = false},
-	{"phases", page_phases, WHOLE, .fills = false},
-	{"readers", page_hot, WHOLE, .reads = true},
+	{"hot", page_hot, WHOLE, .fills = false},       {"own", page_hot, WHOLE, .own = true},
+	{"cold", page_cold, WHOLE, .fills = false},     {"zipf", page_zipf, WHOLE, .repeats = true},
+	{"fill", page_next, WHOLE, .fills = true},      {"append", page_next, WHOLE, .fills = true, .grows = true},
+	{"ranges", page_hot, EXACT, .fills = false},    {"rounded", page_hot, ROUNDED, .fills = false},
+	{"phases", page_phases, WHOLE, .fills = false}, {"readers", page_hot, WHOLE, .reads = true},
 };
 
 // The pages of a round, each once.
@@ -210,11 +207,16 @@ static long driven_away(void)
 static void round_run(struct thread *thread, unsigned round, bool counts)
 {
 	const struct cell *cell = thread->cell;
-	struct stored stored = {cell->map, cell->size, cell->workload->unit, thread->page, pages_pick(thread, round)};
+	struct stored stored = {
+		.map = cell->map, .unit = cell->workload->unit, .page = thread->page, .nr = pages_pick(thread, round)};
 	long before = driven_away();
 	double begin = now(), middle, end;
 
 	stored.len = pages_store(thread, round, stored.nr);
+	if (cell->workload->own) {
+		stored.from = thread->first * PAGE;
+		stored.len = thread->nr * PAGE;
+	}
 	middle = now();
 	cell->way->sync(&stored);
 	end = now();

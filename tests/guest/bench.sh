@@ -51,8 +51,8 @@ fi
 [ $# -eq 2 ] || fail 'usage: bench.sh [-w] [-r RUNS] [-l WORKLOADS] [-p PAGES] [-o FILE] BUILD KERNEL | -s FILE'
 guest_begin "$@"
 
-raw=$guest/bench.raw
 out=${out:-$guest/bench.json}
+raw=$out.raw
 about=$(about "$build/bin/daxsync")
 status=0
 # shellcheck disable=SC2086 # none or several words
