@@ -193,11 +193,21 @@ Test(mapping, a_change_waits_for_the_section_that_may_see_what_is_gone)
 	dxs_maps_exit(later);
 }
 
-Test(mapping, a_forked_child_forgets_sections_and_owners_of_the_lock)
+static void *owner_body(void *arg)
 {
-	add(0);
+	(void)arg;
 	dxs_maps_enter();
 	dxs_registry_lock();
+	return NULL;
+}
+
+Test(mapping, a_forked_child_forgets_sections_and_owners_of_the_lock)
+{
+	pthread_t owner;
+
+	add(0);
+	cr_assert_eq(pthread_create(&owner, NULL, owner_body, NULL), 0);
+	pthread_join(owner, NULL);
 	dxs_maps_reset_locks(); // as the child does
 	replace(&map[0], NULL);
 	cr_expect_not(dxs_maps_any());

@@ -1006,7 +1006,7 @@ Test(sync, a_page_that_stays_open_is_flushing_and_needs_no_lock)
 {
 	dxs_config.policy = DXS_POLICY_NEVER_CLOSE;
 	dirty(3, 3);
-	dxs_leaf_lock(leaf_of(3), bit_of(3));
+	atomic_fetch_or(&leaf_of(3)->locks, bit_of(3));
 	on_flush = find_flushing;
 	cr_expect_eq(dxs_sync_range(file, WHOLE), 0);
 	on_flush = NULL;
