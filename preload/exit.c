@@ -13,30 +13,29 @@
 #include "report/unserved.h"
 #include "signal/signals.h"
 
-enum { RUNNING, FINISHING, FINISHED };
+enum { RUNNING, FINISHED = -1 }; // else: the thread that finishes
 
 // Another thread that ends the process meanwhile waits, or it would cut the first one short; a signal handler that
 // interrupted the first one does not.
 void dxs_finish(void)
 {
-	// seq_cst, the default: one exchange decides who finishes, and FINISHED comes after all is synced.
+	// seq_cst, the default: one exchange decides who finishes, and FINISHED comes after all is synced. In between it is
+	// the thread's id: a signal handler of that thread may come here, too.
 	static _Atomic uint32_t state;
-	static _Atomic int finisher;
-	uint32_t old = RUNNING;
+	uint32_t old = RUNNING, me = (uint32_t)dxs_sys_tid();
 
 	if (!dxs_hook_enter() || !dxs_fork_is_owner())
 		return;
-	if (atomic_compare_exchange_strong(&state, &old, FINISHING)) {
-		atomic_store(&finisher, dxs_sys_tid());
+	if (atomic_compare_exchange_strong(&state, &old, me)) {
 		dxs_sync_all();
 		dxs_leave_all();
 		dxs_unserved_say();
 		dxs_stats_report();
-		atomic_store(&state, FINISHED);
+		atomic_store(&state, (uint32_t)FINISHED);
 		dxs_futex_wake(&state, INT32_MAX);
-	} else if (old == FINISHING && atomic_load(&finisher) != dxs_sys_tid()) {
-		while (atomic_load(&state) == FINISHING)
-			dxs_futex_wait(&state, FINISHING);
+	} else if (old != me) {
+		while (atomic_load(&state) != (uint32_t)FINISHED)
+			dxs_futex_wait(&state, old);
 	}
 }
 

@@ -23,9 +23,8 @@
 
 // seq_cst, the default, all: relaxed would do. The limit is not exact.
 static _Atomic int64_t used, limit = LEAST, counted_at;
-// release (part of seq_cst): the address before what is left there; partner: dxs_budget_release.
-static _Atomic uintptr_t reserve;
-static _Atomic unsigned reserve_left; // pages
+// seq_cst, the default: address and pages in one word, so that each page is given up once; partner: dxs_budget_release.
+static _Atomic uintptr_t reserve; // its address, plus how many pages are left there
 static struct dxs_mutex mutex = {.rank = DXS_RANK_BUDGET};
 
 static int64_t max_map_count(void)
@@ -61,6 +60,11 @@ static int64_t count_vmas(int64_t max)
 	return nr;
 }
 
+static uintptr_t reserve_left(uintptr_t word)
+{
+	return word % DXS_PAGE_SIZE;
+}
+
 static void reserve_make(void)
 {
 	char *page = dxs_space_map(RESERVE_PAGES * DXS_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -70,18 +74,17 @@ static void reserve_make(void)
 		return;
 	for (i = 0; i < RESERVE_PAGES; i += 2)
 		dxs_sys_mprotect(page + i * DXS_PAGE_SIZE, DXS_PAGE_SIZE, PROT_READ);
-	atomic_store(&reserve, (uintptr_t)page);
-	atomic_store(&reserve_left, RESERVE_PAGES);
+	atomic_store(&reserve, (uintptr_t)page + RESERVE_PAGES);
 }
 
 void dxs_budget_refresh(void)
 {
 	int64_t now = atomic_load(&used), at = atomic_load(&counted_at), max, others;
 
-	if (atomic_load(&reserve_left) && now - at < RECOUNT_STEP && at - now < RECOUNT_STEP)
+	if (reserve_left(atomic_load(&reserve)) && now - at < RECOUNT_STEP && at - now < RECOUNT_STEP)
 		return;
 	dxs_mutex_lock(&mutex);
-	if (!atomic_load(&reserve_left))
+	if (!reserve_left(atomic_load(&reserve)))
 		reserve_make();
 	max = max_map_count();
 	others = count_vmas(max) - now;
@@ -109,14 +112,14 @@ int64_t dxs_budget_limit(void)
 
 bool dxs_budget_release(void)
 {
-	unsigned left = atomic_load(&reserve_left);
+	uintptr_t old = atomic_load(&reserve), left;
 
 	do {
+		left = reserve_left(old);
 		if (!left)
 			return false;
-	} while (!atomic_compare_exchange_weak(&reserve_left, &left, left - RELEASE_PAGES));
-	dxs_sys_munmap((void *)(atomic_load(&reserve) + (left - RELEASE_PAGES) * DXS_PAGE_SIZE),
-		       RELEASE_PAGES * DXS_PAGE_SIZE);
+	} while (!atomic_compare_exchange_weak(&reserve, &old, old - RELEASE_PAGES));
+	dxs_sys_munmap((void *)(old - left + (left - RELEASE_PAGES) * DXS_PAGE_SIZE), RELEASE_PAGES * DXS_PAGE_SIZE);
 	return true;
 }
 

@@ -71,7 +71,7 @@ void dxs_maps_synchronize(void)
 
 bool dxs_maps_any(void)
 {
-	return atomic_load_explicit(&maps, memory_order_relaxed); // relaxed: compared, not followed
+	return atomic_load(&maps); // seq_cst: after a stream is listed; partner: dxs_mmap, which asks for streams again
 }
 
 // Where mappings are, under the registry's lock.

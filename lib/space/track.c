@@ -346,20 +346,35 @@ static void *mmap_tracked(void *addr, size_t len, int prot, int flags, int fd, o
 	return ret;
 }
 
+static bool is_written_by_streams(const struct dxs_candidate *candidate)
+{
+	return candidate->mode > DXS_MODE_KERNEL && dxs_stdio_writes && !dxs_inside &&
+	       dxs_stdio_writes(candidate->st.st_dev, candidate->st.st_ino);
+}
+
+// Streams are looked for again: one that was opened meanwhile has not found the mapping.
+static void *mmap_asked(void *addr, size_t len, int prot, int flags, int fd, off_t off, struct dxs_candidate *candidate)
+{
+	void *ret = mmap_tracked(addr, len, prot, flags, fd, off, candidate);
+
+	if (!dxs_is_err(ret) && is_written_by_streams(candidate))
+		dxs_leave_to_kernel(fd, DXS_STDIO_REASON);
+	return ret;
+}
+
 void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, dxs_mmap_fn next)
 {
 	struct dxs_candidate candidate = {.mode = DXS_MODE_PASS, .next = next};
 
 	if (is_of_interest(prot, flags, fd)) {
 		dxs_mode_probe(fd, dxs_config.emulate, &candidate);
-		if (candidate.mode > DXS_MODE_KERNEL && dxs_stdio_writes && !dxs_inside &&
-		    dxs_stdio_writes(candidate.st.st_dev, candidate.st.st_ino)) {
+		if (is_written_by_streams(&candidate)) {
 			candidate.mode = DXS_MODE_KERNEL;
 			candidate.reason = DXS_STDIO_REASON;
 		}
 		device_check(&candidate);
 		if (candidate.mode != DXS_MODE_PASS)
-			return mmap_tracked(addr, len, prot, flags, fd, off, &candidate);
+			return mmap_asked(addr, len, prot, flags, fd, off, &candidate);
 		note_pass(&candidate, prot, len, fd);
 		if (is_refused(DXS_MODE_PASS) && prot & PROT_WRITE &&
 		    (S_ISREG(candidate.st.st_mode) || candidate.is_device)) {

@@ -246,6 +246,7 @@ static void page_drop(struct dxs_writers *writers)
 	// Another thread may be looking: the address stays readable, and no number there is exclusive_at.
 	atomic_store(&writers->exclusive_at, DXS_NEVER);
 	writers->registered = writers->rests = false;
+	writers->nr_drops++;
 	fd_drop(writers);
 	dxs_sys_mmap(atomic_load(&writers->page), DXS_PAGE_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -519,24 +520,36 @@ struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers)
 	if (!writers->registered && !writers->gone)
 		register_locked(writers, &ignored);
 	ticket.announced = atomic_load(&atomic_load(&writers->page)->announced) >> 32;
+	ticket.nr_drops = writers->nr_drops;
 	ticket.exclusive = writers->registered && !writers->doubt && !atomic_load(&forks) &&
 			   !dxs_writers_exclusive(writers) && hold_renew(writers);
 	dxs_mutex_unlock(&mutex);
 	return ticket;
 }
 
-void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
+// The page is still the ticket's. Caller holds the mutex.
+static void settled(struct dxs_writers *writers, const struct dxs_ticket *ticket)
 {
 	struct dxs_registry *page = atomic_load(&writers->page);
 	uint64_t now = atomic_load(&page->announced);
 
-	while (ticket.exclusive && now >> 32 == ticket.announced)
+	while (now >> 32 == ticket->announced)
 		// W.3: in one step with the comparison, after the kernel's sync; partner: whoever announces himself
 		if (atomic_compare_exchange_weak(&page->announced, &now, (now & ~PRESENT_MASK) | PRESENT)) {
 			atomic_store(&writers->reason, others);
-			atomic_store(&writers->exclusive_at, ticket.announced);
+			atomic_store(&writers->exclusive_at, ticket->announced);
 			return;
 		}
+}
+
+void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket)
+{
+	if (!ticket.exclusive)
+		return;
+	dxs_mutex_lock(&mutex);
+	if (writers->nr_drops == ticket.nr_drops)
+		settled(writers, &ticket);
+	dxs_mutex_unlock(&mutex);
 }
 
 // W.7. This process holds no lock any more.

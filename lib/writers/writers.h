@@ -31,6 +31,7 @@ struct dxs_writers {
 	uint64_t page_dev, page_ino; // of the registry's file
 	uint64_t found_at;           // when the page was last looked for: dxs_now_ns()
 	bool registered, rests, gone;
+	uint64_t nr_drops; // pages that are not looked at any more; under the mutex
 	// seq_cst: it may be moved (fd.c), and is written before the epoch turns; partner: DXS_FD_USE.
 	_Atomic int fd; // of the page's description, after it has rested; -1
 	bool doubt;     // there may be writers who cannot be found
@@ -45,7 +46,9 @@ void dxs_writers_init(struct dxs_writers *writers);
 // after that only. Context: any.
 static inline bool dxs_writers_exclusive(struct dxs_writers *writers)
 {
-	return atomic_load(&atomic_load(&writers->page)->announced) >> 32 == atomic_load(&writers->exclusive_at);
+	uint64_t announced = atomic_load(&atomic_load(&writers->page)->announced) >> 32; // before exclusive_at: W.3
+
+	return announced == atomic_load(&writers->exclusive_at);
 }
 
 // Takes a place in the registry of a file, of which fd is a descriptor, making the registry if there is none. 0, or
@@ -61,6 +64,7 @@ bool dxs_writers_announce(struct dxs_writers *writers);
 struct dxs_ticket {
 	bool exclusive;
 	uint64_t announced;
+	uint64_t nr_drops;
 };
 struct dxs_ticket dxs_writers_sync_begin(struct dxs_writers *writers);
 void dxs_writers_sync_end(struct dxs_writers *writers, struct dxs_ticket ticket);
