@@ -579,3 +579,23 @@ Test(writers, two_are_never_exclusive)
 	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
 	cr_expect_eq(registry_size(), -1);
 }
+
+// The numbers of two registries can be the same.
+Test(writers, a_sync_that_began_at_another_registry_settles_nothing)
+{
+	struct dxs_writers a = joined(), b = joined(), c;
+	struct dxs_ticket ticket;
+
+	die(&b);
+	ticket = dxs_writers_sync_begin(&a);
+	cr_assert(ticket.exclusive);
+	cr_assert(!unlink(registry));
+	c = joined();
+	while (!a.nr_drops) // it is looked for now and then
+		dxs_writers_sync_end(&a, dxs_writers_sync_begin(&a));
+	cr_assert_eq(atomic_load(&atomic_load(&a.page)->announced) >> 32, ticket.announced, "or it was not hard");
+	dxs_writers_sync_end(&a, ticket);
+	cr_expect_not(dxs_writers_exclusive(&a));
+	dxs_writers_destroy(&c, DXS_LEAVES_NOTHING);
+	dxs_writers_destroy(&a, DXS_LEAVES_NOTHING);
+}
