@@ -22,10 +22,14 @@ void dxs_finish(void)
 	// seq_cst, the default: one exchange decides who finishes, and FINISHED comes after all is synced. In between it is
 	// the thread's id: a signal handler of that thread may come here, too.
 	static _Atomic uint32_t state;
+	static _Atomic int process; // seq_cst, the default: whose state it is; a child has inherited that of its parent
+	int parent = atomic_load(&process), self = getpid();
 	uint32_t old = RUNNING, me = (uint32_t)dxs_sys_tid();
 
 	if (!dxs_hook_enter() || !dxs_fork_is_owner())
 		return;
+	if (parent != self && atomic_compare_exchange_strong(&process, &parent, self))
+		atomic_store(&state, RUNNING);
 	if (atomic_compare_exchange_strong(&state, &old, me)) {
 		dxs_sync_all();
 		dxs_leave_all();

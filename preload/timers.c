@@ -106,8 +106,8 @@ static void expired(union sigval name)
 	void (*run)(union sigval) = slot->run;
 	union sigval value = slot->value;
 
-	atomic_thread_fence(
-		memory_order_acquire); // the reads above come before the next one; partner: `round` of the slot
+	// acquire: the reads above come before the next one; partner: `round` of the slot.
+	atomic_thread_fence(memory_order_acquire);
 	if (atomic_load(&slot->round) != round)
 		return;
 	dxs_sig_setmask(dxs_sigmask_adopt(dxs_sig_block()));

@@ -99,7 +99,7 @@ static void epochs_turn(struct dxs_file *file, struct dxs_leaf *leaf)
 	atomic_store_explicit(&leaf->epoch, now, memory_order_relaxed);
 }
 
-// The stays of some pages together: so many flushes.
+// The stays of some pages together: so many flushes at most.
 static uint64_t stays(struct dxs_leaf *leaf, uint64_t pages)
 {
 	uint64_t lo = get(&leaf->stay[0]), hi = get(&leaf->stay[1]);
@@ -113,7 +113,7 @@ static uint64_t closed_last(struct dxs_file *file, struct dxs_leaf *leaf)
 	return get(&file->clock) - get(&leaf->last_closed_at) < 1ULL << DXS_CLOCK_SHIFT ? get(&leaf->last_closed) : 0;
 }
 
-// A bit for each page of a leaf, another one at each sync. Nothing but ages depends on it (multiplier: Steele and Vigna,
+// A bit for each page of a leaf, another one as the clock goes on. Nothing but ages depends on it (multiplier: Steele and Vigna,
 // "Computationally easy, spectrally good multipliers", 2021).
 static uint64_t by_chance(struct dxs_file *file, const struct dxs_leaf *leaf, unsigned nr)
 {
@@ -158,7 +158,7 @@ void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pa
 		dxs_count(pages_back_soon, count(soon));
 }
 
-// Counts a flush of each of the pages. Returns those that have had as many as their stay says.
+// Counts a flush of each of the pages. Returns those whose age is that of the end of their stay.
 static uint64_t aged(struct dxs_leaf *leaf, uint64_t pages)
 {
 	uint64_t lo = get(&leaf->stay[0]), hi = get(&leaf->stay[1]);

@@ -205,13 +205,14 @@ static int close_region(struct dxs_map *map, uintptr_t addr)
 	return err;
 }
 
-// Whether it was closed with the first leaf of its region, a moment ago.
-static bool is_just_closed(struct dxs_map *map, uintptr_t addr, uintptr_t end)
+// Whether it was closed with its region, and nothing of the mapping was opened since.
+static bool is_closed_already(struct dxs_map *map, uintptr_t addr, uintptr_t end)
 {
 	bool is_closed;
 
 	dxs_mutex_lock(&map->mutex);
-	is_closed = map->protection->closed_region == region_of(addr) && end <= region_of(addr) + REGION;
+	is_closed = map->protection->closed_region && map->protection->closed_region == region_of(addr) &&
+		    end <= region_of(addr) + REGION;
 	dxs_mutex_unlock(&map->mutex);
 	return is_closed;
 }
@@ -220,7 +221,7 @@ static int mprotect_write_protect(struct dxs_map *map, uintptr_t addr, size_t le
 {
 	uintptr_t end = addr + len;
 
-	if (is_just_closed(map, addr, end))
+	if (is_closed_already(map, addr, end))
 		return 0;
 	// Asked last, as it is a system call. Of small pages some may be left open, and each store to one that was closed with
 	// the others would be a write fault for nothing.
@@ -463,12 +464,14 @@ static uintptr_t least_len(void)
 	return used < limit / 2 ? 0 : used < limit / 4 * 3 ? 1 << 16 : used < limit / 8 * 7 ? 1 << 18 : REGION;
 }
 
-// Opens the few closed entries to the next open one as well.
+// Opens the few closed entries to the next open one as well, if they are small.
 static void fill_gaps(const struct dxs_map *map, uintptr_t *start, uintptr_t *end)
 {
 	uintptr_t at, size = dxs_file_page_size(map->file);
 	int i;
 
+	if (size != DXS_PAGE_SIZE)
+		return;
 	for (i = 0, at = *start; i <= GAP && at > map->addr; i++) {
 		at -= size;
 		if (is_open(map, at)) {
@@ -514,8 +517,8 @@ static bool stays_whole(struct dxs_map *map, uintptr_t addr)
 }
 
 // How much to open from addr on. A sequence of stores is opened ahead: where it comes to the end of what was opened for it,
-// it gets twice as much; where there was a sync meanwhile, as much as it had stored to before that. The words are hints; two
-// threads that write them at once only guess wrong.
+// it gets twice as much; where there was a sync meanwhile, as far as the file's clock tells, or it comes to a page before that
+// end, as much as it has stored to since it began. The words are hints; two threads that write them at once only guess wrong.
 static uintptr_t ahead(struct dxs_map *map, uintptr_t addr, uintptr_t size)
 {
 	struct dxs_protection *protection = map->protection;

@@ -10,8 +10,9 @@
 //   2 MiB chunk (what one page table maps) is closed, markers and all, the first time a sync finds a page in it:
 //   then its page table exists anyway. `armed` has a bit for each such chunk. Which chunks have pages is asked from
 //   the page tables with PAGEMAP_SCAN, in microseconds per TiB of emptiness, but one call for each gap between armed
-//   chunks: a gap of no more chunks than there are gaps is closed, too. Small mappings and huge pages start closed as
-//   a whole, and so does everything on kernels without PAGEMAP_SCAN and on machines with swap space.
+//   chunks. Where there are many, those of up to 64 chunks are closed too, for 4 KiB of page table each. Small mappings
+//   and huge pages start closed as a whole, and so does everything on kernels without PAGEMAP_SCAN and on machines
+//   with swap space.
 //
 // CONCURRENCY
 //   E.2 After UFFDIO_WRITEPROTECT returns, no CPU holds a writable translation (Linux 6.12 mm/userfaultfd.c:
@@ -48,7 +49,8 @@
 
 #define CHUNK ((uintptr_t)2 << 20)
 #define EAGER_LIMIT ((size_t)64 << 20) // closed as a whole up to here: 128 KiB of page tables at most
-#define MANY_GAPS 16                   // of which the short ones are closed
+#define MANY_GAPS 16                   // of which the short ones are closed: of no more chunks than there are gaps,
+#define SHORT_GAP 64                   // and of no more than this
 #define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_SIGBUS)
 
 // seq_cst: it may be moved (fd.c), and is written before the epoch turns; partner: DXS_FD_USE.
@@ -370,17 +372,19 @@ static unsigned gaps(const struct dxs_map *map, uintptr_t start, uintptr_t end)
 	unsigned nr = 0;
 	uintptr_t stop;
 
-	for (; start < end; start = stop, nr++)
+	for (; start < end; start = stop) {
 		stop = stretch(map, false, &start, end);
+		nr += start < stop;
+	}
 	return nr;
 }
 
 // Of whole chunks.
 static bool is_short_gap(const struct dxs_map *map, uintptr_t start, uintptr_t end, unsigned nr_gaps)
 {
-	bool is_whole = start % CHUNK == 0 && (end % CHUNK == 0 || end == dxs_map_end(map));
+	bool is_whole = start < end && start % CHUNK == 0 && (end % CHUNK == 0 || end == dxs_map_end(map));
 
-	return is_whole && nr_gaps >= MANY_GAPS && (end - start) / CHUNK <= nr_gaps;
+	return is_whole && nr_gaps >= MANY_GAPS && (end - start) / CHUNK <= dxs_min64(nr_gaps, SHORT_GAP);
 }
 
 static int uffd_discover(struct dxs_map *map, uint64_t first, uint64_t last)

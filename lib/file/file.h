@@ -82,8 +82,8 @@ struct dxs_file {
 	_Atomic int told; // enum dxs_mode, the last that was logged
 	// What only a kernel sync makes durable (size, write(2) data, pages that cannot be read): counted when it
 	// changes, and up to where a kernel sync that has RETURNED covers it. Unequal: a kernel sync is pending.
-	// seq_cst: changes are counted before and after what the kernel does, read before a kernel sync (pending_read)
-	// and settled when it has returned (kernel_synced); kernel_syncing is up around its call. Partner:
+	// seq_cst: changes are counted before and after what the kernel does, read before a kernel sync (dxs_pending_read)
+	// and settled when it has returned (dxs_pending_settle); kernel_syncing is up around its call. Partner:
 	// dxs_file_kernel_sync_pending.
 	_Atomic uint64_t kernel_changes, kernel_synced;
 	_Atomic uint32_t kernel_syncing; // kernel syncs of this process's that are under way
@@ -91,7 +91,7 @@ struct dxs_file {
 	_Atomic uint32_t causes;
 	_Atomic uint64_t size; // bytes, as last seen by a hook; seq_cst, the default: relaxed would do, it is a hint
 	// The smallest size since the last kernel sync; UINT64_MAX: not cut. seq_cst, the default: down when the kernel
-	// has cut, back when a sync of it has returned (kernel_synced); partners: image.c, verify.c.
+	// has cut, back when a sync of it has returned (dxs_pending_settle); partners: image.c, verify.c.
 	_Atomic uint64_t cut;
 	struct dxs_mutex pin_mutex; // pages being pinned, or a part being closed for the first time
 	// There may be stores that only our marks know of, and not the kernel's: pages were pinned, or the file was cut.

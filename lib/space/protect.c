@@ -47,8 +47,6 @@ static void map_protect_begin(struct dxs_map *map, int prot)
 	map->prot |= prot & PROT_WRITE;
 	dxs_map_attach(map);
 	map->prot = before;
-	if (map->engine && prot & PROT_WRITE)
-		map->engine->unprotected(map);
 }
 
 static void map_protect_end(struct dxs_map *map, int prot, bool done)
@@ -88,6 +86,9 @@ static int mprotect_known(uintptr_t addr, size_t len, int prot, int pkey)
 	dxs_maps_synchronize(); // no trap in flight may open what the application is about to protect
 	dxs_for_each_map (map, addr, end)
 		map_protect_begin(map, prot);
+	dxs_for_each_map (map, addr, end) // after all of these, which sync: that of an alias scans this one, too
+		if (map->engine && prot & PROT_WRITE)
+			map->engine->unprotected(map);
 	ret = sys_protect(addr, end, prot, pkey);
 	done = ret ? protected_until(addr, end, prot, pkey) : end;
 	dxs_for_each_map (map, addr, end)

@@ -357,9 +357,13 @@ static void *mmap_asked(void *addr, size_t len, int prot, int flags, int fd, off
 {
 	void *ret = mmap_tracked(addr, len, prot, flags, fd, off, candidate);
 
-	if (!dxs_is_err(ret) && is_written_by_streams(candidate))
-		dxs_leave_to_kernel(fd, DXS_STDIO_REASON);
-	return ret;
+	if (dxs_is_err(ret) || !is_written_by_streams(candidate))
+		return ret;
+	dxs_leave_to_kernel(fd, DXS_STDIO_REASON);
+	if (!(prot & PROT_WRITE) || !is_refused(DXS_MODE_KERNEL))
+		return ret;
+	dxs_munmap(ret, len);
+	return (void *)(intptr_t)-EOPNOTSUPP;
 }
 
 void *dxs_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, dxs_mmap_fn next)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,40 +206,6 @@ Test(budget, without_memory_for_a_reserve_there_is_none)
 	refused = -1;
 	dxs_budget_refresh();
 	cr_expect(dxs_budget_release());
-}
-
-#define ROUNDS 2000
-
-static atomic_uint nr_released, nr_ready;
-
-static void *release_body(void *arg)
-{
-	for (unsigned round = 1; round <= ROUNDS; round++) {
-		atomic_fetch_add(&nr_ready, 1);
-		while (atomic_load(&nr_ready) < 3 * round)
-			;
-		while (dxs_budget_release())
-			atomic_fetch_add(&nr_released, 1);
-	}
-	return arg;
-}
-
-// Nobody is told twice of the same part.
-Test(budget, threads_that_ask_at_once_share_the_reserve)
-{
-	pthread_t thread[2];
-
-	for (int i = 0; i < 2; i++)
-		cr_assert_eq(pthread_create(&thread[i], NULL, release_body, NULL), 0);
-	for (unsigned round = 1; round <= ROUNDS; round++) {
-		while (atomic_load(&nr_ready) < 3 * round - 1)
-			sched_yield();
-		dxs_budget_refresh();
-		atomic_fetch_add(&nr_ready, 1);
-	}
-	for (int i = 0; i < 2; i++)
-		pthread_join(thread[i], NULL);
-	cr_expect_eq(nr_released, ROUNDS * (RESERVE / RELEASED));
 }
 
 static void *refresh_body(void *arg)
