@@ -13,33 +13,40 @@
 #include "report/unserved.h"
 #include "signal/signals.h"
 
-enum { RUNNING, FINISHED = -1 }; // else: the thread that finishes
+#define FINISHED UINT32_MAX // in the place of the thread
 
-// Another thread that ends the process meanwhile waits, or it would cut the first one short; a signal handler that
-// interrupted the first one does not.
+// seq_cst, the default: one exchange decides who finishes, and FINISHED comes after all is synced. Process and thread in one
+// word: a child has inherited its parent's, and a signal handler may come here while its own thread does.
+static _Atomic uint64_t finishing; // the process << 32 | its thread
+static _Atomic uint32_t finishes;  // futex: changes after `finishing` is FINISHED
+
+static void finish_await(uint64_t finished)
+{
+	uint32_t before = atomic_load(&finishes);
+
+	while (atomic_load(&finishing) != finished) {
+		dxs_futex_wait(&finishes, before);
+		before = atomic_load(&finishes);
+	}
+}
+
 void dxs_finish(void)
 {
-	// seq_cst, the default: one exchange decides who finishes, and FINISHED comes after all is synced. In between it is
-	// the thread's id: a signal handler of that thread may come here, too.
-	static _Atomic uint32_t state;
-	static _Atomic int process; // seq_cst, the default: whose state it is; a child has inherited that of its parent
-	int parent = atomic_load(&process), self = getpid();
-	uint32_t old = RUNNING, me = (uint32_t)dxs_sys_tid();
+	uint64_t process = (uint64_t)getpid() << 32, me = process | (uint32_t)dxs_sys_tid(),
+		 old = atomic_load(&finishing);
 
 	if (!dxs_hook_enter() || !dxs_fork_is_owner())
 		return;
-	if (parent != self && atomic_compare_exchange_strong(&process, &parent, self))
-		atomic_store(&state, RUNNING);
-	if (atomic_compare_exchange_strong(&state, &old, me)) {
+	if (old >> 32 != process >> 32 && atomic_compare_exchange_strong(&finishing, &old, me)) {
 		dxs_sync_all();
 		dxs_leave_all();
 		dxs_unserved_say();
 		dxs_stats_report();
-		atomic_store(&state, (uint32_t)FINISHED);
-		dxs_futex_wake(&state, INT32_MAX);
+		atomic_store(&finishing, process | FINISHED);
+		atomic_fetch_add(&finishes, 1);
+		dxs_futex_wake(&finishes, INT32_MAX);
 	} else if (old != me) {
-		while (atomic_load(&state) != (uint32_t)FINISHED)
-			dxs_futex_wait(&state, old);
+		finish_await(process | FINISHED);
 	}
 }
 

@@ -28,6 +28,8 @@
 
 struct dxs_map;
 
+#define DXS_EXTENT_MAX 520 // entries that extent() says at most: 2 MiB, and gaps of 4 at both ends
+
 struct dxs_engine {
 	const char *name;                   // as DAXSYNC_ENGINE names it
 	int (*attach)(struct dxs_map *map); // 0 or -errno: this engine cannot track it
@@ -39,7 +41,8 @@ struct dxs_engine {
 	int (*make_writable)(struct dxs_map *map, uintptr_t addr, size_t len); // 0 or -errno
 	// M5: opens all of the mapping, of which nothing is known clean from then on. Returns 0 or -errno.
 	int (*make_all_writable)(struct dxs_map *map);
-	// What a trap at addr, an entry's address, should open: [*start, *end), around addr. It marks all of that before.
+	// What a trap at addr, an entry's address, should open: [*start, *end), around addr, DXS_EXTENT_MAX entries at
+	// most. It marks all of that before.
 	// False: all of the mapping. Async-signal-safe.
 	bool (*extent)(struct dxs_map *map, uintptr_t addr, uintptr_t *start, uintptr_t *end);
 	int (*discover)(struct dxs_map *map, uint64_t first, uint64_t last);

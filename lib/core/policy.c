@@ -48,6 +48,7 @@
 #include "core/policy.h"
 
 #include "base/config.h"
+#include "base/mix.h"
 #include "base/sys.h"
 #include "core/engine.h"
 #include "core/handover.h"
@@ -113,15 +114,10 @@ static uint64_t closed_last(struct dxs_file *file, struct dxs_leaf *leaf)
 	return get(&file->clock) - get(&leaf->last_closed_at) < 1ULL << DXS_CLOCK_SHIFT ? get(&leaf->last_closed) : 0;
 }
 
-// A bit for each page of a leaf, another one as the clock goes on. Nothing but ages depends on it (multiplier: Steele and Vigna,
-// "Computationally easy, spectrally good multipliers", 2021).
+// A bit for each page of a leaf, another one as the clock goes on. Nothing but ages depends on it.
 static uint64_t by_chance(struct dxs_file *file, const struct dxs_leaf *leaf, unsigned nr)
 {
-	uint64_t x = ((get(&file->clock) >> DXS_CLOCK_SHIFT) + leaf->first) * 4 + nr;
-
-	x = (x ^ x >> 31) * 0xd1342543de82ef95ULL;
-	x = (x ^ x >> 29) * 0xd1342543de82ef95ULL;
-	return x ^ x >> 32;
+	return dxs_mix64(((get(&file->clock) >> DXS_CLOCK_SHIFT) + leaf->first) * CHANCE_BITS + nr);
 }
 
 void dxs_policy_opened(struct dxs_file *file, struct dxs_leaf *leaf, uint64_t pages, uint64_t hit, uint64_t nr)

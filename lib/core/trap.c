@@ -21,7 +21,8 @@ static _Atomic uint64_t protects_begun, protects_ended; // M8
 static _Atomic uint32_t changes;    // futex: of mappings, begun and ended; odd while one is under way
 static _Atomic uint32_t nr_waiting; // for a change to end
 
-#define MAX_LEAVES 10 // that a trap's extent touches: 2 MiB, beginning anywhere, and gaps of 4 pages at both ends
+#define MAX_LEAVES                                                                                                     \
+	((DXS_EXTENT_MAX + 2 * (DXS_LEAF_PAGES - 1)) / DXS_LEAF_PAGES) // that an extent touches, wherever it begins
 
 // M5: all of the mapping is taken as dirty. False: not even that can be opened.
 static bool open_all(struct dxs_map *map)

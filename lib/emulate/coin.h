@@ -6,19 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/mix.h"
+
 // Which question a coin answers about line `nr`: whether it arrived though it was only flushed, or only stored; whether a
 // size did; whether a name did (crash tests only).
 enum dxs_coin { DXS_COIN_FLUSHED, DXS_COIN_STORED, DXS_COIN_SIZE, DXS_COIN_NAME };
-
-// Neighbouring numbers become unrelated ones (the finisher of splitmix64: Steele, Lea and Flood, OOPSLA 2014).
-static inline uint64_t dxs_mix64(uint64_t x)
-{
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
 
 // The same seed gives the same answers.
 static inline bool dxs_coin(uint64_t seed, enum dxs_coin coin, uint64_t nr)

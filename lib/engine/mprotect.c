@@ -49,6 +49,8 @@
 #define REGION ((uintptr_t)1 << REGION_SHIFT)
 #define GAP 4 // entries between open ones that are opened as well: flushing them costs less than two VMAs
 
+_Static_assert((REGION >> DXS_PAGE_SHIFT) + 2 * GAP <= DXS_EXTENT_MAX, "the leaves of a trap");
+
 struct dxs_protection {
 	uintptr_t base;   // where bit 0 is: a region's begin, at or below the mapping's
 	bool can_be_huge; // the kernel can have mapped huge pages

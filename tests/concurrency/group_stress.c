@@ -8,6 +8,7 @@
 // may have passed by an entry that was stored to since. One entry is bad: runs over it fail. The error has to reach
 // exactly those callers whose range has it (M6).
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,6 +17,7 @@
 #include "../unit/random.h"
 #include "file/group.h"
 #include "report/stats.h"
+#include "stress.h"
 
 #define ENTRIES 128
 #define BAD (ENTRIES - 1) // at the end, so that a union of ranges has it only if one of them has
@@ -90,28 +92,17 @@ static void *caller(void *arg)
 	return NULL;
 }
 
-static void options(int argc, char **argv)
-{
-	int c;
-
-	while ((c = getopt(argc, argv, "s:t:")) != -1) {
-		unsigned nr = (unsigned)strtoul(optarg ? optarg : "0", NULL, 0);
-
-		if (c == 's')
-			seconds = nr;
-		else if (c == 't' && nr <= THREADS_MAX)
-			nr_threads = nr;
-		else
-			exit(2);
-	}
-}
+static const struct stress_option option[] = {
+	{'s', &seconds, 0, UINT_MAX},
+	{'t', &nr_threads, 0, THREADS_MAX},
+};
 
 int main(int argc, char **argv)
 {
 	pthread_t thread[THREADS_MAX];
 	unsigned nr;
 
-	options(argc, argv);
+	stress_options(argc, argv, option, sizeof(option) / sizeof(option[0]));
 	seed = random_seed("group_stress");
 	for (nr = 0; nr < nr_threads; nr++)
 		if (pthread_create(&thread[nr], NULL, caller, (void *)(uintptr_t)nr))

@@ -10,6 +10,7 @@
 //   - what a lookup returns covers the address, and stays unpoisoned to the end of the section (R.1);
 //   - the same holds for files found by identity.
 // ThreadSanitizer sees poisoning that is not ordered behind the reads, also where the values look right.
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 #include "../unit/random.h"
 #include "file/file.h"
 #include "file/mapping.h"
+#include "stress.h"
 
 #define WINDOWS 48
 #define WINDOW_SIZE ((uintptr_t)1 << 21)
@@ -172,23 +174,11 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-static void options(int argc, char **argv)
-{
-	int c;
-
-	while ((c = getopt(argc, argv, "s:r:w:")) != -1) {
-		unsigned nr = (unsigned)strtoul(optarg ? optarg : "0", NULL, 0);
-
-		if (c == 's')
-			seconds = nr;
-		else if (c == 'r' && nr <= THREADS_MAX)
-			nr_readers = nr;
-		else if (c == 'w' && nr <= THREADS_MAX)
-			nr_writers = nr;
-		else
-			exit(2);
-	}
-}
+static const struct stress_option option[] = {
+	{'s', &seconds, 0, UINT_MAX},
+	{'r', &nr_readers, 0, THREADS_MAX},
+	{'w', &nr_writers, 0, THREADS_MAX},
+};
 
 static void threads_run(void)
 {
@@ -226,7 +216,7 @@ static void fill(bool come)
 
 int main(int argc, char **argv)
 {
-	options(argc, argv);
+	stress_options(argc, argv, option, sizeof(option) / sizeof(option[0]));
 	seed = random_seed("mapping_stress");
 	fill(true);
 	threads_run();

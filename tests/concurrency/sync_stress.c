@@ -7,6 +7,7 @@
 // store, the close and the flush are one step each, as in hardware; a flush is durable at its thread's next fence (M4).
 // Checked, after each sync: whatever the thread has stored to a page of its range is durable. No memory is protected, so
 // that ThreadSanitizer sees all there is.
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #include "flush/flush.h"
 #include "report/stats.h"
 #include "signal/signals.h"
+#include "stress.h"
 
 #define PAGES (4 * DXS_LEAF_PAGES)
 #define STORES 8 // between two syncs
@@ -234,28 +236,17 @@ static void file_make(void)
 		pthread_mutex_init(&page[i].step, NULL);
 }
 
-static void options(int argc, char **argv)
-{
-	int c;
-
-	while ((c = getopt(argc, argv, "s:t:")) != -1) {
-		unsigned nr = (unsigned)strtoul(optarg ? optarg : "0", NULL, 0);
-
-		if (c == 's')
-			seconds = nr;
-		else if (c == 't' && nr <= THREADS_MAX)
-			nr_threads = nr;
-		else
-			exit(2);
-	}
-}
+static const struct stress_option option[] = {
+	{'s', &seconds, 0, UINT_MAX},
+	{'t', &nr_threads, 0, THREADS_MAX},
+};
 
 int main(int argc, char **argv)
 {
 	pthread_t thread[THREADS_MAX];
 	unsigned nr;
 
-	options(argc, argv);
+	stress_options(argc, argv, option, sizeof(option) / sizeof(option[0]));
 	seed = random_seed("sync_stress");
 	file_make();
 	for (nr = 0; nr < nr_threads; nr++)

@@ -11,6 +11,7 @@
 //   - who takes no lock finds whole what it finds: a leaf that another has made, what was stored before a mark that is seen.
 //     Only ThreadSanitizer sees that fail, where an order is weakened: page locks, taken first, would hide it.
 // Few entries in few leaves that lie far apart: leaves become empty, and are pruned up to the root, all the time.
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "../unit/random.h"
+#include "stress.h"
 #include "tree/tree.h"
 
 #define BASES 8
@@ -285,23 +287,11 @@ static void *looker(void *arg)
 	return arg;
 }
 
-static void options(int argc, char **argv)
-{
-	int c;
-
-	while ((c = getopt(argc, argv, "s:m:c:")) != -1) {
-		unsigned nr = (unsigned)strtoul(optarg ? optarg : "0", NULL, 0);
-
-		if (c == 's')
-			seconds = nr;
-		else if (c == 'm' && nr && nr <= THREADS_MAX)
-			nr_markers = nr;
-		else if (c == 'c' && nr && nr <= THREADS_MAX)
-			nr_collectors = nr;
-		else
-			exit(2);
-	}
-}
+static const struct stress_option option[] = {
+	{'s', &seconds, 0, UINT_MAX},
+	{'m', &nr_markers, 1, THREADS_MAX},
+	{'c', &nr_collectors, 1, THREADS_MAX},
+};
 
 static void thread_start(pthread_t *thread, void *(*body)(void *), unsigned nr)
 {
@@ -345,7 +335,7 @@ static void threads_run(void)
 
 int main(int argc, char **argv)
 {
-	options(argc, argv);
+	stress_options(argc, argv, option, sizeof(option) / sizeof(option[0]));
 	seed = random_seed("tree_stress");
 	dxs_tree_init(&tree);
 	for (unsigned entry = 0; entry < ENTRIES; entry++)

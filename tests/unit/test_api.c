@@ -761,6 +761,34 @@ static void *map_and_store(void *addr, size_t len, int prot, int flags, int file
 	return made;
 }
 
+static unsigned nr_asked;
+
+static bool is_opened_meanwhile(dev_t dev, ino_t ino)
+{
+	(void)dev;
+	(void)ino;
+	return nr_asked++;
+}
+
+// It has not found the mapping, as that was not there yet.
+Test(api, a_stream_that_is_opened_while_its_file_is_mapped_is_found)
+{
+	void *addr;
+
+	cr_assert_eq(daxsync_unmap(map(), BYTES), 0); // from here on the library is set up
+	dxs_config.emulate = true;
+	dxs_stdio_writes = is_opened_meanwhile;
+	addr = dxs_mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, NULL);
+	cr_assert_neq(addr, MAP_FAILED);
+	cr_expect_eq(daxsync_mode_of(addr), DAXSYNC_MODE_KERNEL);
+	dxs_config.strict = true;
+	nr_asked = 0;
+	munmap(addr, BYTES);
+	cr_expect_eq(daxsync_unmap(addr, BYTES), 0);
+	addr = dxs_mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, NULL);
+	cr_expect_eq(addr, (void *)-EOPNOTSUPP);
+}
+
 Test(api, what_is_stored_to_a_file_put_over_memory_is_found)
 {
 	struct daxsync_config config = {sizeof(config), DAXSYNC_ENGINE_MPROTECT, 0};
