@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // conformance.c: a table of cases times kinds of memory, each cell in a process of its own.
 //
-//   conformance [-l] [-s] [-u] [-m MEMORY] [-d PATH] [CASE...]
+//   conformance [-l] [-s] [-u] [-t SECONDS] [-m MEMORY] [-d PATH] [CASE...]
 //
-// Prints one line per cell: PASS, FAIL or SKIP, with the reason. -l lists the cells. -s: a slow machine: short loops,
-// long time-outs. -u: without a look at what the library counts, for modes in which it tracks nothing. MEMORY: tmpfs,
+// Prints one line per cell: PASS, FAIL or SKIP, with the reason. -l lists the cells. -s: a slow machine: short loops.
+// -t: how long a cell may take, or it is one that hangs (240; 720 on a slow machine). -u: without a look at what the library counts, for modes in which it tracks nothing. MEMORY: tmpfs,
 // memfd, hugetlbfs; directory (files in the directory PATH); device (device DAX, PATH). Without -m the first three, one
 // after the other.
 // Exit status: 0; 1 if a cell has failed; 77 if all were skipped. Meant to run under the shim
@@ -27,12 +27,13 @@
 #include "huge_pages.h"
 #include "runner.h"
 
-#define TIMEOUT 240 // seconds for a cell, three times as many on a slow machine: only what hangs is ended by it
+#define TIMEOUT 240 // seconds, three times as many on a slow machine
 #define HUGE_PAGES 64
 
 unsigned memory;
 const char *path = "/dev/shm";
 size_t page = 4096;
+static int timeout; // of a cell, in seconds
 
 static const char *const memory_name[] = {"tmpfs", "memfd", "hugetlbfs", "directory", "device"};
 #define NR_MEMORIES 5
@@ -118,15 +119,43 @@ static pid_t cell_start(const struct test_case *test, const char *memory_arg, in
 	return pid;
 }
 
-static int timeout(void)
+static void file_print(const char *name)
 {
-	return getenv(SLOW) ? 3 * TIMEOUT : TIMEOUT;
+	char text[256];
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	printf("    %s: %.*s\n", name, (int)strcspn(text, "\n"), text);
+}
+
+// Where each thread of a cell that hangs is: its state, what it waits for in the kernel, and its system call.
+static void hang_print(pid_t group)
+{
+	static const char *const files[] = {"stat", "wchan", "syscall"};
+	char name[PATH_MAX];
+	glob_t tasks;
+	size_t i, k;
+
+	if (glob("/proc/[0-9]*/task/[0-9]*", 0, NULL, &tasks))
+		return;
+	for (i = 0; i < tasks.gl_pathc; i++) {
+		pid_t pid = atoi(tasks.gl_pathv[i] + strlen("/proc/"));
+
+		for (k = 0; getpgid(pid) == group && k < sizeof(files) / sizeof(files[0]); k++) {
+			snprintf(name, sizeof(name), "%s/%s", tasks.gl_pathv[i], files[k]);
+			file_print(name);
+		}
+	}
+	globfree(&tasks);
 }
 
 // Waits for the cell; a hang is ended by SIGKILL. Returns whether it ended by itself.
 static bool cell_wait(pid_t pid, int *status)
 {
-	struct timespec limit = {.tv_sec = timeout()};
+	struct timespec limit = {.tv_sec = timeout};
 	sigset_t child;
 	bool ended = true;
 
@@ -138,6 +167,8 @@ static bool cell_wait(pid_t pid, int *status)
 		ended = false;
 		break;
 	}
+	if (!ended)
+		hang_print(pid);
 	kill(-pid, SIGKILL); // what the cell has left behind, too
 	if (!ended)
 		waitpid(pid, status, 0);
@@ -190,7 +221,7 @@ static const char *verdict(int status, bool ended, const char *said, char *reaso
 {
 	reason[0] = '\0';
 	if (!ended)
-		snprintf(reason, size, "still running after %d s", timeout());
+		snprintf(reason, size, "still running after %d s", timeout);
 	else if (WIFSIGNALED(status))
 		snprintf(reason, size, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else if (strstr(said, "MISSED PAGE"))
@@ -316,8 +347,8 @@ static void all_run(const struct options *options, struct totals *totals)
 
 static void usage(void)
 {
-	fputs("Usage: conformance [-l] [-s] [-u] [-m tmpfs|memfd|hugetlbfs] [CASE...]\n"
-	      "       conformance [-l] [-s] [-u] -m directory|device -d PATH [CASE...]\n",
+	fputs("Usage: conformance [-l] [-s] [-u] [-t SECONDS] [-m tmpfs|memfd|hugetlbfs] [CASE...]\n"
+	      "       conformance [-l] [-s] [-u] [-t SECONDS] -m directory|device -d PATH [CASE...]\n",
 	      stderr);
 	exit(2);
 }
@@ -327,13 +358,15 @@ static void options_parse(int argc, char **argv, struct options *options)
 	const char *given = NULL;
 	int c, i;
 
-	while ((c = getopt(argc, argv, "lsum:d:")) != -1) {
+	while ((c = getopt(argc, argv, "lsut:m:d:")) != -1) {
 		if (c == 'l')
 			options->list = true;
 		else if (c == 's')
 			setenv(SLOW, "1", 1);
 		else if (c == 'u')
 			setenv(UNCOUNTED, "1", 1);
+		else if (c == 't')
+			timeout = atoi(optarg);
 		else if (c == 'd')
 			path = given = optarg;
 		else if (c != 'm' || (options->memory = memory_find(optarg)) < 0)
@@ -341,6 +374,8 @@ static void options_parse(int argc, char **argv, struct options *options)
 	}
 	if (!given != (options->memory < NR_WITHOUT_PATH))
 		usage();
+	if (timeout <= 0)
+		timeout = getenv(SLOW) ? 3 * TIMEOUT : TIMEOUT;
 	options->names = argv + optind;
 	for (i = optind; i < argc; i++)
 		if (!case_find(argv[i])) {

@@ -149,7 +149,7 @@ cases=${*:-$("$BUILD/bin/tests/conformance" -l -m directory -d /mnt/ext4 | grep 
 	awk -v part="$part" 'split(part, of, "/") && (NR - 1) % of[2] == of[1] { print $2 }')}
 cases_run() { # MEMORY PATH NAME
 	# shellcheck disable=SC2086 # several names
-	"$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -m "$1" -d "$2" $cases >"/tmp/cases.$3" 2>&1 || true
+	"$daxsync" run -- "$BUILD/bin/tests/conformance" -s -u -t 120 -m "$1" -d "$2" $cases >"/tmp/cases.$3" 2>&1 || true
 }
 cases_run directory /mnt/virtio virtio &
 cases_run directory /mnt/ext4 ext4
