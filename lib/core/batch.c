@@ -82,6 +82,7 @@ static int nothing_there(struct dxs_file *file, uint64_t off)
 // What is to be flushed next.
 struct pieces {
 	bool may_be_holes;
+	struct dxs_mapped mapped;
 	unsigned nr;
 	struct dxs_taken *taken[PIECES];
 	uint64_t off[PIECES]; // bytes in the file
@@ -173,7 +174,7 @@ static void pieces_add(struct dxs_batch *batch, struct pieces *pieces, struct dx
 
 	while (len) {
 		bool is_hole = false;
-		size_t part = pieces->may_be_holes ? dxs_hole_stretch(file, addr, len, &is_hole) : len;
+		size_t part = pieces->may_be_holes ? dxs_hole_stretch(file, &pieces->mapped, addr, len, &is_hole) : len;
 
 		if (!is_hole) {
 			if (pieces->nr == PIECES)
@@ -245,6 +246,7 @@ void dxs_batch_flush(struct dxs_batch *batch)
 	struct pieces pieces; // not set to zero as a whole: that would cost as much as a flush
 
 	pieces.nr = 0;
+	pieces.mapped = (struct dxs_mapped){0};
 	// Asked once: a trap that opens holes says so before it marks them, and all here were marked.
 	pieces.may_be_holes = may_be_holes(batch);
 	for (; batch->nr_flushed < batch->nr; batch->nr_flushed++)

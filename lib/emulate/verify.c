@@ -143,10 +143,11 @@ static bool bytes_equal(const struct dxs_map *map, uint64_t off, const unsigned 
 static bool is_equal_at_once(const struct dxs_map *map, uint64_t off, const unsigned char *page, size_t len)
 {
 	struct compare args = {page, NULL, len, false};
+	struct dxs_mapped mapped = {0};
 	struct dxs_fault_at fault;
 	bool is_hole;
 
-	dxs_hole_stretch(map->file, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
+	dxs_hole_stretch(map->file, &mapped, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
 	if (is_hole)
 		return false;
 	args.image = dxs_image_map(dxs_image_of(map->file), off, len);
@@ -164,12 +165,13 @@ static bool equals_image(const struct dxs_map *map, uint64_t pgoff)
 {
 	uint64_t off = pgoff << map->file->page_shift, end = off + dxs_file_page_size(map->file), size;
 	const unsigned char *page = (const unsigned char *)dxs_map_addr(map, pgoff);
+	struct dxs_mapped mapped = {0};
 	bool is_hole;
 
 	if (end - off > DXS_PAGE_SIZE && is_equal_at_once(map, off, page, end - off))
 		return true;
 	for (; off < end; off += DXS_PAGE_SIZE, page += DXS_PAGE_SIZE) {
-		dxs_hole_stretch(map->file, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
+		dxs_hole_stretch(map->file, &mapped, (uintptr_t)page, DXS_PAGE_SIZE, &is_hole);
 		if (is_hole || bytes_equal(map, off, page, DXS_PAGE_SIZE))
 			continue;
 		size = dxs_image_file_size(dxs_image_of(map->file));
