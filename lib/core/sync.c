@@ -269,14 +269,17 @@ static void all_is_dirty(struct sync *sync)
 	}
 }
 
+static bool is_in_one_leaf(const struct sync *sync)
+{
+	return sync->first / DXS_LEAF_PAGES == sync->last / DXS_LEAF_PAGES;
+}
+
 // Whether every page of a small range is marked. Then nothing in it is taken for clean on the engine's word. A mark that
 // another sync takes away from now on is gone because its close succeeded, and so the engine lived.
-static bool all_is_marked(struct sync *sync)
+static bool all_is_marked(const struct sync *sync)
 {
-	struct dxs_leaf *leaf = NULL;
+	struct dxs_leaf *leaf = is_in_one_leaf(sync) ? dxs_tree_leaf(&sync->file->tree, sync->first, false) : NULL;
 
-	if (sync->first / DXS_LEAF_PAGES == sync->last / DXS_LEAF_PAGES)
-		leaf = dxs_tree_leaf(&sync->file->tree, sync->first, false);
 	return leaf && !(dxs_leaf_mask(leaf, sync->first, sync->last) & ~dxs_leaf_get(leaf, DXS_DIRTY));
 }
 
@@ -324,15 +327,22 @@ static void range_enter(struct sync *sync, const struct dxs_bytes *range)
 	for (const struct dxs_bytes *range_ = (sync)->range;                                                           \
 	     range_ < (sync)->range + (sync)->nr_ranges && (range_enter(sync, range_), true); range_++)
 
-// Flushes what is marked in the range that it is at.
+// Flushes what is marked in the range that it is at. In one leaf the summaries above it would say no more than its own marks,
+// which sync_leaf() reads in the same order.
 static void walk(struct sync *sync)
 {
 	unsigned kinds = 1U << DXS_DIRTY | 1U << DXS_FLUSHING;
 	struct dxs_cursor cursor = {0};
 	struct dxs_leaf *leaf;
 
-	if (dxs_injected(DXS_FAIL_PASS_OVER))
+	if (dxs_injected(DXS_FAIL_PASS_OVER)) {
 		kinds = 1U << DXS_FLUSHING;
+	} else if (is_in_one_leaf(sync)) {
+		leaf = dxs_tree_leaf(&sync->file->tree, sync->first, false);
+		if (leaf)
+			sync_leaf(sync, leaf);
+		return;
+	}
 	while ((leaf = dxs_tree_walk(&sync->file->tree, &cursor, sync->first, sync->last, kinds)))
 		sync_leaf(sync, leaf);
 }
