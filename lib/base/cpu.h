@@ -43,6 +43,9 @@ extern void (*const dxs_cpu_restorer)(void);
 bool dxs_cpu_copy(void *to, const void *from, size_t len) __attribute__((visibility("hidden")));
 extern const char dxs_cpu_copy_failed[] __attribute__((visibility("hidden")));
 
+// Between two looks at a word that another thread is about to change.
+void dxs_cpu_relax(void);
+
 // For people: what libpmem2 flushes with on this machine.
 const char *dxs_cpu_flush_instruction(void);
 

@@ -49,6 +49,11 @@ __asm__(".pushsection .text\n"
 	"	ret\n"
 	".popsection\n");
 
+void dxs_cpu_relax(void)
+{
+	__asm__ volatile("yield");
+}
+
 const char *dxs_cpu_flush_instruction(void)
 {
 	return getauxval(AT_HWCAP) & HWCAP_HAS_DCPOP ? "dc cvap" : "dc cvac (the CPU has no dc cvap)";

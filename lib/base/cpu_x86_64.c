@@ -60,6 +60,11 @@ __asm__(".pushsection .text\n"
 	"	ret\n"
 	".popsection\n");
 
+void dxs_cpu_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
 const char *dxs_cpu_flush_instruction(void)
 {
 	unsigned int a = 0, b = 0, c = 0, d = 0;

@@ -20,7 +20,7 @@ static struct {
 	uint64_t first, last;
 } ran[RUNS_MAX];
 static atomic_uint nr_runs, nr_inside;
-static atomic_bool hold; // the first run waits while this is set
+static atomic_bool hold, hold_all; // the first run waits while this is set; each
 
 static int run(struct dxs_file *file, uint64_t first, uint64_t last)
 {
@@ -32,7 +32,7 @@ static int run(struct dxs_file *file, uint64_t first, uint64_t last)
 		ran[nr].last = last;
 	}
 	atomic_fetch_add(&nr_inside, 1);
-	while (nr == 0 && atomic_load(&hold))
+	while ((nr == 0 && atomic_load(&hold)) || atomic_load(&hold_all))
 		usleep(100);
 	atomic_fetch_sub(&nr_inside, 1);
 	return first <= BAD && BAD <= last ? -EIO : 0;
@@ -65,13 +65,13 @@ static void caller_start(struct caller *caller, uint64_t first, uint64_t last)
 	cr_assert_eq(pthread_create(&caller->thread, NULL, caller_body, caller), 0);
 }
 
-// One call runs and is held; the others come meanwhile and wait. `range` has their first and last entries.
+// One call runs and is held, and its range, which is all, has the error; the others come meanwhile and wait. `range` has their first and last entries.
 static void run_together(struct caller *caller, uint64_t range[CALLERS][2])
 {
 	struct caller runner;
 
 	atomic_store(&hold, true);
-	caller_start(&runner, 1000, 1001);
+	caller_start(&runner, 0, 2000);
 	while (!atomic_load(&nr_inside))
 		usleep(100);
 	for (int i = 0; i < CALLERS; i++)
@@ -79,14 +79,14 @@ static void run_together(struct caller *caller, uint64_t range[CALLERS][2])
 	for (int i = 0; i < CALLERS; i++) {
 		while (!caller[i].tid)
 			usleep(100);
-		until_asleep(caller[i].tid, SYS_futex, (uintptr_t)&group.event);
+		until_asleep(caller[i].tid, SYS_futex, (uintptr_t)&group.lane[0].event);
 	}
 	cr_expect_eq(nr_runs, 1, "nobody is served, and nobody runs, while a round runs");
 	atomic_store(&hold, false);
 	for (int i = 0; i < CALLERS; i++)
 		pthread_join(caller[i].thread, NULL);
 	pthread_join(runner.thread, NULL);
-	cr_expect_eq(runner.err, 0);
+	cr_expect_eq(runner.err, -EIO);
 }
 
 Test(group, a_call_alone_runs_its_own_range)
@@ -97,6 +97,53 @@ Test(group, a_call_alone_runs_its_own_range)
 	cr_expect(ran[0].first == 3 && ran[0].last == 7);
 	cr_expect(ran[1].first == 9 && ran[1].last == 9);
 	cr_expect_eq(dxs_counter_get(DXS_syncs_grouped), 0);
+}
+
+Test(group, ranges_that_do_not_overlap_are_served_side_by_side)
+{
+	struct caller runner, waiting;
+
+	atomic_store(&hold, true);
+	caller_start(&runner, 1000, 1001);
+	while (!atomic_load(&nr_inside))
+		usleep(100);
+	cr_expect_eq(sync_range(20, 30), 0, "it waits for nobody");
+	cr_expect_eq(sync_range(BAD, BAD), -EIO, "and has its own error");
+	caller_start(&waiting, 1001, 1002);
+	while (!waiting.tid)
+		usleep(100);
+	until_asleep(waiting.tid, SYS_futex, (uintptr_t)&group.lane[0].event);
+	cr_expect_eq(nr_runs, 3);
+	atomic_store(&hold, false);
+	pthread_join(runner.thread, NULL);
+	pthread_join(waiting.thread, NULL);
+	cr_expect_eq(nr_runs, 4);
+	cr_expect(ran[3].first == 1001 && ran[3].last == 1002);
+	cr_expect_eq(dxs_counter_get(DXS_syncs_grouped), 1);
+}
+
+// What comes when all lanes are taken waits for the first.
+Test(group, there_are_so_many_lanes)
+{
+	struct caller caller[DXS_GROUP_LANES + 1];
+
+	atomic_store(&hold_all, true);
+	for (unsigned i = 0; i < DXS_GROUP_LANES; i++) {
+		caller_start(&caller[i], 10 * i, 10 * i + 1);
+		while (atomic_load(&nr_inside) <= i)
+			usleep(100);
+	}
+	caller_start(&caller[DXS_GROUP_LANES], 900, 901);
+	while (!caller[DXS_GROUP_LANES].tid)
+		usleep(100);
+	until_asleep(caller[DXS_GROUP_LANES].tid, SYS_futex, (uintptr_t)&group.lane[0].event);
+	atomic_store(&hold_all, false);
+	for (unsigned i = 0; i <= DXS_GROUP_LANES; i++) {
+		pthread_join(caller[i].thread, NULL);
+		cr_expect_eq(caller[i].err, 0);
+	}
+	cr_expect_eq(nr_runs, DXS_GROUP_LANES + 1);
+	cr_expect_eq(dxs_counter_get(DXS_syncs_grouped), 1);
 }
 
 static atomic_uint nr_futex_calls;
