@@ -142,7 +142,7 @@ static void hang_print(pid_t group)
 	if (glob("/proc/[0-9]*/task/[0-9]*", 0, NULL, &tasks))
 		return;
 	for (i = 0; i < tasks.gl_pathc; i++) {
-		pid_t pid = atoi(tasks.gl_pathv[i] + strlen("/proc/"));
+		pid_t pid = (pid_t)strtol(tasks.gl_pathv[i] + strlen("/proc/"), NULL, 10);
 
 		for (k = 0; getpgid(pid) == group && k < sizeof(files) / sizeof(files[0]); k++) {
 			snprintf(name, sizeof(name), "%s/%s", tasks.gl_pathv[i], files[k]);
@@ -366,7 +366,7 @@ static void options_parse(int argc, char **argv, struct options *options)
 		else if (c == 'u')
 			setenv(UNCOUNTED, "1", 1);
 		else if (c == 't')
-			timeout = atoi(optarg);
+			timeout = (int)strtol(optarg, NULL, 10);
 		else if (c == 'd')
 			path = given = optarg;
 		else if (c != 'm' || (options->memory = memory_find(optarg)) < 0)

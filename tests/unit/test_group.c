@@ -45,8 +45,8 @@ static int sync_range(uint64_t first, uint64_t last)
 
 struct caller {
 	pthread_t thread;
-	_Atomic pid_t tid;
 	uint64_t first, last;
+	_Atomic pid_t tid;
 	int err;
 };
 
