@@ -26,8 +26,9 @@ test="$quickstart $package g++ clang libclang-rt-dev clang-tidy clang-format cpp
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	patch qemu-system-x86 busybox-static ndctl e2fsprogs xfsprogs kmod xz-utils"
 
-# for tests/bench/plot.sh, which no test runs
-bench="$quickstart gnuplot-nox"
+# for tests/bench/plot.sh and clients.sh, which no test runs
+bench="$quickstart gnuplot-nox python3 python3-lmdb kyotocabinet-utils tkrzw-utils rocksdb-tools fio
+	libpmem-dev libpmemobj-dev"
 
 case ${1:-} in
 build) wanted=$build ;;

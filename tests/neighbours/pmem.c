@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// pmem.c: pmem pmem|pmem2|obj FILE: a program of PMDK's libraries. Prints the same each time.
+// pmem.c: pmem pmem|pmem2|obj FILE [TRANSACTIONS]: a program of PMDK's libraries. Prints the same each time.
 #include <fcntl.h>
 #include <libpmem.h>
 #include <libpmem2.h>
@@ -139,7 +139,7 @@ static long nodes_sum(PMEMoid root)
 	return sum * 31 + list->nr;
 }
 
-static int by_obj(const char *path)
+static int by_obj(const char *path, int nr)
 {
 	PMEMobjpool *pool = pmemobj_create(path, "daxsync", PMEMOBJ_MIN_POOL, 0600);
 	PMEMoid root;
@@ -147,7 +147,7 @@ static int by_obj(const char *path)
 
 	check(pool != NULL, "pmemobj_create");
 	root = pmemobj_root(pool, sizeof(struct list));
-	for (i = 0; i < ROUNDS; i++)
+	for (i = 0; i < nr; i++)
 		node_add(pool, root, i);
 	printf("obj %lx\n", nodes_sum(root));
 	pmemobj_close(pool);
@@ -161,11 +161,11 @@ static int by_obj(const char *path)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	if (!strcmp(argv[1], "pmem"))
 		return by_pmem(argv[2]);
 	if (!strcmp(argv[1], "pmem2"))
 		return by_pmem2(argv[2]);
-	return by_obj(argv[2]);
+	return by_obj(argv[2], argc > 3 ? (int)strtol(argv[3], NULL, 10) : ROUNDS);
 }
