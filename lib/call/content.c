@@ -184,8 +184,9 @@ static void cut_at(struct dxs_file *file, uint64_t size)
 		;
 }
 
-// What is beyond the end of the file now has lost its protection on hugetlbfs (measured on 6.18; shmem keeps it): it is
-// closed again, before anybody can make the file grow and store there.
+// What is beyond the end of the file now has lost its protection on hugetlbfs (measured on 6.18). On shmem a page loses it that
+// was mapped by a fault between the two steps of the kernel's cut. All of it is closed again, before anybody can make the
+// file grow and store there.
 static void truncated(struct dxs_file *file, uint64_t size)
 {
 	uint64_t first = (size + dxs_file_page_size(file) - 1) >> file->page_shift;

@@ -11,8 +11,8 @@
 //   then its page table exists anyway. `armed` has a bit for each such chunk. Which chunks have pages is asked from
 //   the page tables with PAGEMAP_SCAN, in microseconds per TiB of emptiness, but one call for each gap between armed
 //   chunks. Where there are many, those of up to 64 chunks are closed too, for 4 KiB of page table each. Small mappings
-//   that lie in the file, and huge pages, start closed as a whole, and so does everything on kernels without
-//   PAGEMAP_SCAN and on machines with swap space.
+//   and huge pages start closed as a whole, and so does everything on kernels without PAGEMAP_SCAN and on machines
+//   with swap space.
 //
 // CONCURRENCY
 //   E.2 After UFFDIO_WRITEPROTECT returns, no CPU holds a writable translation (Linux 6.12 mm/userfaultfd.c:
@@ -237,18 +237,9 @@ static uintptr_t uffd_known(const struct dxs_map *map, uintptr_t *start, uintptr
 	return stretch(map, true, start, end);
 }
 
-// Beyond the end of the file there would be markers only, and each change of its size would walk through them: Kyoto Cabinet
-// maps 64 MiB of a file of 100 KiB, and cuts it twice for each record (0.1 ms each time).
-static bool is_mostly_there(const struct dxs_map *map)
-{
-	return atomic_load(&map->file->size) >= (map->first << map->file->page_shift) + map->len / 2;
-}
-
 static bool starts_closed(const struct dxs_map *map)
 {
-	bool is_small = map->len <= EAGER_LIMIT && is_mostly_there(map);
-
-	return is_small || map->file->page_shift != DXS_PAGE_SHIFT || !can_be_lazy;
+	return map->len <= EAGER_LIMIT || map->file->page_shift != DXS_PAGE_SHIFT || !can_be_lazy;
 }
 
 static void unregister(const struct dxs_map *map)
@@ -455,13 +446,10 @@ static bool uffd_is_small(const struct dxs_map *map)
 	return false; // nobody knows
 }
 
-// On shmem the kernel leaves a marker in the place of each protected page (mm/memory.c zap_install_uffd_wp_if_needed, 6.12).
 static void uffd_truncated(struct dxs_map *map, uintptr_t addr)
 {
 	uintptr_t end = dxs_map_end(map), stop;
 
-	if (map->file->page_shift == DXS_PAGE_SHIFT)
-		return;
 	for (; addr < end; addr = stop) {
 		stop = stretch(map, true, &addr, end);
 		if (addr < stop && write_protect(addr, stop - addr, true))

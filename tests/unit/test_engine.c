@@ -314,7 +314,6 @@ Test(engine_parts, a_part_is_not_known_for_its_first_chunk)
 	file = dxs_file_new(1, 1, DXS_PAGE_SHIFT);
 	cr_assert_not_null(file);
 	atomic_store(&file->mode, DXS_MODE_EMULATED);
-	atomic_store(&file->size, large);
 	whole.addr = part.addr = (uintptr_t)addr;
 	part.len = small;
 	whole.file = part.file = file;
@@ -325,48 +324,6 @@ Test(engine_parts, a_part_is_not_known_for_its_first_chunk)
 	cr_assert_eq(dxs_engine_uffd.inherit(&part, &whole), 0);
 	*(volatile char *)(addr + at) = 1; // open, as it was from the begin
 	cr_assert_eq(dxs_engine_uffd.discover(&part, 0, small / DXS_PAGE_SIZE - 1), 0);
-	leaf = dxs_tree_leaf(&file->tree, at / DXS_PAGE_SIZE, false);
-	cr_assert_not_null(leaf);
-	cr_expect(dxs_leaf_get(leaf, DXS_DIRTY) & 1);
-}
-
-// Of a small mapping that is mostly beyond the end of its file only what is touched is closed. Once the file has grown, all
-// of it is, and what was stored meanwhile is found.
-Test(engine_parts, a_mapping_beyond_the_end_of_its_file_is_closed_when_it_is_reached)
-{
-	const size_t len = (size_t)16 << 20, at = (size_t)10 << 20;
-	int memory = memfd_create("beyond", MFD_CLOEXEC);
-	struct dxs_map map_beyond = {.len = len, .prot = PROT_READ | PROT_WRITE};
-	uintptr_t start, stop;
-	struct dxs_leaf *leaf;
-	const char *why = "";
-	char *addr;
-
-	if (dxs_uffd_open(&why) || !dxs_leaves_trace())
-		cr_skip_test("mappings are closed as a whole: %s", why);
-	cr_assert(memory >= 0 && !ftruncate(memory, DXS_PAGE_SIZE));
-	addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
-	cr_assert_neq(addr, MAP_FAILED);
-	file = dxs_file_new(1, 1, DXS_PAGE_SHIFT);
-	cr_assert_not_null(file);
-	atomic_store(&file->mode, DXS_MODE_EMULATED);
-	atomic_store(&file->size, DXS_PAGE_SIZE);
-	map_beyond.addr = start = (uintptr_t)addr;
-	map_beyond.file = file;
-	cr_assert_eq(dxs_tree_reserve(&file->tree, 0, len / DXS_PAGE_SIZE - 1), 0);
-	cr_assert_eq(dxs_engine_uffd.attach(&map_beyond), 0);
-	*(volatile char *)addr = 1;
-	cr_assert_eq(dxs_engine_uffd.discover(&map_beyond, 0, len / DXS_PAGE_SIZE - 1), 0);
-	stop = dxs_engine_uffd.known(&map_beyond, &start, (uintptr_t)addr + len);
-	cr_expect(start == (uintptr_t)addr && stop > start && stop - start <= (size_t)2 << 20,
-		  "the chunk with the page");
-
-	cr_assert_eq(ftruncate(memory, (off_t)len), 0);
-	atomic_store(&file->size, len);
-	*(volatile char *)(addr + at) = 1; // open, as it was from the begin
-	cr_assert_eq(dxs_engine_uffd.discover(&map_beyond, 0, len / DXS_PAGE_SIZE - 1), 0);
-	start = (uintptr_t)addr;
-	cr_expect_eq(dxs_engine_uffd.known(&map_beyond, &start, (uintptr_t)addr + len), (uintptr_t)addr + len);
 	leaf = dxs_tree_leaf(&file->tree, at / DXS_PAGE_SIZE, false);
 	cr_assert_not_null(leaf);
 	cr_expect(dxs_leaf_get(leaf, DXS_DIRTY) & 1);
