@@ -3,3 +3,4 @@
 #include "base/behind.h"
 
 struct dxs_behind dxs_behind;
+DXS_THREAD int dxs_inside;

@@ -22,7 +22,7 @@ typedef typeof(&mmap) dxs_mmap_fn;
 	X(remap_file_pages) X(shmat) X(msync) X(fsync) X(fdatasync)
 // clang-format on
 
-#pragma GCC visibility push(default) // the shim fills it, before the program runs
+#pragma GCC visibility push(default) // the shim uses these; it fills dxs_behind before the program runs
 
 // NULL: nobody is there, and the call is the kernel's. libc's own are not here: threads can be cancelled in them.
 struct dxs_behind {
@@ -33,6 +33,10 @@ struct dxs_behind {
 
 extern struct dxs_behind dxs_behind;
 
+// Not 0 while the calling thread is inside a change, or in a library that we call: calls that come out of that (a library being
+// loaded, a thread being started, libunwind reading a file) are the kernel's. Signals are blocked, so no handler of the
+// program sees it set.
+extern DXS_THREAD int dxs_inside;
 #pragma GCC visibility pop
 
 // What a function of libc's kind has returned, as -errno. The caller's errno is kept, and a thread that somebody has

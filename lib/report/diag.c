@@ -10,6 +10,7 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include "base/behind.h"
 #include "base/log.h"
 
 #define DEPTH 16
@@ -57,10 +58,10 @@ void dxs_diag_load(void)
 	if (atomic_flag_test_and_set(&done) || !load(&found))
 		return;
 	api = found;
-	atomic_store(&loaded, true); // release: `api`; partner: the load in dxs_diag_backtrace
+	atomic_store(&loaded, true); // release: `api`; partner: the load in backtrace_print
 }
 
-unsigned dxs_diag_stack(void *interrupted, uintptr_t *pc, unsigned nr)
+static unsigned stack_walk(void *interrupted, uintptr_t *pc, unsigned nr)
 {
 	union registers here;
 	unw_cursor_t cursor;
@@ -79,7 +80,18 @@ unsigned dxs_diag_stack(void *interrupted, uintptr_t *pc, unsigned nr)
 	return depth;
 }
 
-void dxs_diag_backtrace(void)
+// libunwind maps and reads files. Its calls must not wait for another thread's change: the caller may hold what that waits for.
+unsigned dxs_diag_stack(void *interrupted, uintptr_t *pc, unsigned nr)
+{
+	unsigned depth;
+
+	dxs_inside++;
+	depth = stack_walk(interrupted, pc, nr);
+	dxs_inside--;
+	return depth;
+}
+
+static void backtrace_print(void)
 {
 	static atomic_flag done = ATOMIC_FLAG_INIT; // seq_cst, the default: relaxed would do, only the first one tells
 	union registers here;
@@ -97,4 +109,11 @@ void dxs_diag_backtrace(void)
 		api.get_proc_name(&cursor, name, sizeof(name), &offset);
 		dxs_error("  #%d %p %s+%lu", depth, (void *)ip, name, (unsigned long)offset);
 	}
+}
+
+void dxs_diag_backtrace(void)
+{
+	dxs_inside++;
+	backtrace_print();
+	dxs_inside--;
 }

@@ -31,8 +31,6 @@
 
 #define MAX_IMAGE_SHIFT 21 // what image.c can stage: a leaf of huge pages of 2 MiB
 
-DXS_THREAD int dxs_inside;
-
 bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
 
 // Whether a mapping is one of interest: shared, of a file, writable now or later.

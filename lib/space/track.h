@@ -18,10 +18,6 @@
 // lock, under which another thread may be running a constructor that maps files.
 void dxs_load(void);
 
-// Not 0 while the calling thread is inside a change: calls that the library causes there (a library being loaded, a
-// thread being started) are the kernel's. Signals are blocked, so no handler of the program sees it set.
-extern DXS_THREAD int dxs_inside;
-
 // Whether the program has a stdio stream open that writes into this file, by ways that nobody sees. Set by the shim.
 extern bool (*dxs_stdio_writes)(dev_t dev, ino_t ino);
 
