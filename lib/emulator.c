@@ -10,9 +10,9 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/behind.h"
 #include "base/log.h"
 #include "file/observer.h"
-#include "space/track.h"
 
 // The emulator in the directory of the file that holds this function. A relative path leads to wherever the program is now,
 // which a set-uid program may not have chosen.

@@ -5,12 +5,12 @@
 // them. When a number is closed or assigned, the hooks also forget what the library knew about it (foreign.h).
 #include <sys/resource.h>
 
+#include "base/behind.h"
 #include "base/fd.h"
 #include "base/foreign.h"
 #include "call/calls.h"
 #include "hooks.h"
 #include "process/fork.h"
-#include "space/track.h"
 
 static bool is_ours(int fd)
 {

@@ -5,11 +5,11 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/behind.h"
 #include "call/calls.h"
 #include "hooks.h"
 #include "pins.h"
 #include "signal/sigmask.h"
-#include "space/track.h"
 
 struct start {
 	void *(*run)(void *);

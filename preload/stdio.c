@@ -12,9 +12,9 @@
 #include <stdio_ext.h>
 #include <sys/stat.h>
 
+#include "base/behind.h"
 #include "call/calls.h"
 #include "hooks.h"
-#include "space/track.h"
 
 #define MAX_STREAMS 4096
 #define HELD ((uintptr_t)1) // being listed, or being closed: it may still write

@@ -7,6 +7,11 @@
 
 #define SPINS 200 // some 10 us: most rounds are over by then, and to sleep and be woken costs more
 
+static bool is_running(const struct dxs_lane *lane)
+{
+	return lane->started != lane->done;
+}
+
 // Runs one round. Caller holds the mutex, which is free while the round runs.
 static int round_run(struct dxs_group *group, struct dxs_lane *lane, struct dxs_file *file, struct dxs_pages pages,
 		     dxs_group_run run)
@@ -14,12 +19,10 @@ static int round_run(struct dxs_group *group, struct dxs_lane *lane, struct dxs_
 	uint64_t round = ++lane->started;
 	int err;
 
-	lane->is_running = true;
 	lane->running = pages;
 	dxs_mutex_unlock(&group->mutex);
 	err = run(file, pages.first, pages.last);
 	dxs_mutex_lock(&group->mutex);
-	lane->is_running = false;
 	lane->done = round;
 	if (err)
 		lane->failed = round;
@@ -64,7 +67,7 @@ static bool round_wait(struct dxs_group *group, struct dxs_lane *lane, struct dx
 		       dxs_group_run run)
 {
 	while (lane->done < mine) {
-		if (!lane->is_running) {
+		if (!is_running(lane)) {
 			lane->is_wanted = false;
 			round_run(group, lane, file, lane->wanted, run);
 		} else {
@@ -81,7 +84,7 @@ static bool overlap(struct dxs_pages a, struct dxs_pages b)
 
 static bool is_busy(const struct dxs_lane *lane)
 {
-	return lane->is_running || lane->is_wanted;
+	return is_running(lane) || lane->is_wanted;
 }
 
 // The lane of an overlapping range; else an idle one; else the first. Caller holds the mutex.
@@ -90,7 +93,7 @@ static struct dxs_lane *lane_for(struct dxs_group *group, struct dxs_pages pages
 	struct dxs_lane *lane, *idle = NULL;
 
 	for (lane = group->lane; lane < group->lane + DXS_GROUP_LANES; lane++) {
-		if ((lane->is_running && overlap(lane->running, pages)) ||
+		if ((is_running(lane) && overlap(lane->running, pages)) ||
 		    (lane->is_wanted && overlap(lane->wanted, pages)))
 			return lane;
 		if (!idle && !is_busy(lane))

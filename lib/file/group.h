@@ -21,11 +21,10 @@ struct dxs_pages {
 };
 
 struct dxs_lane {
-	bool is_running;
+	uint64_t started, done;   // rounds: one runs where they differ
+	struct dxs_pages running; // of that one
 	bool is_wanted;           // there is a range that waits for the next round
-	struct dxs_pages running; // of the round that runs
 	struct dxs_pages wanted;  // union of the ranges that wait
-	uint64_t started, done;   // rounds
 	uint64_t failed;          // the last round that ended in an error
 	// seq_cst, the default: relaxed would do. The mutex orders it; only the kernel compares it without.
 	_Atomic uint32_t event; // futex: changes when a round ends

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/alloc.h"
+#include "base/behind.h"
 #include "base/log.h"
 #include "base/near.h"
 #include "core/engine.h"

@@ -9,7 +9,6 @@
 #include <sys/types.h>
 
 #include "base/behind.h"
-#include "base/sys.h"
 
 #pragma GCC visibility push(default) // the shim uses these
 

@@ -4,9 +4,9 @@
 //   conformance [-l] [-s] [-u] [-t SECONDS] [-m MEMORY] [-d PATH] [CASE...]
 //
 // Prints one line per cell: PASS, FAIL or SKIP, with the reason. -l lists the cells. -s: a slow machine: short loops.
-// -t: how long a cell may take, or it is one that hangs (240; 720 on a slow machine). -u: without a look at what the library counts, for modes in which it tracks nothing. MEMORY: tmpfs,
-// memfd, hugetlbfs; directory (files in the directory PATH); device (device DAX, PATH). Without -m the first three, one
-// after the other.
+// -t: how long a cell may take, or it is one that hangs (240; 720 on a slow machine). -u: without a look at what the
+// library counts, for modes in which it tracks nothing. MEMORY: tmpfs, memfd, hugetlbfs; directory (files in the directory
+// PATH); device (device DAX, PATH). Without -m the first three, one after the other.
 // Exit status: 0; 1 if a cell has failed; 77 if all were skipped. Meant to run under the shim
 // (`daxsync run --emulate --verify -- conformance`); without it, it shows that the cases expect what the kernel does.
 #include <errno.h>
@@ -365,8 +365,8 @@ static void options_parse(int argc, char **argv, struct options *options)
 			setenv(SLOW, "1", 1);
 		else if (c == 'u')
 			setenv(UNCOUNTED, "1", 1);
-		else if (c == 't')
-			timeout = (int)strtol(optarg, NULL, 10);
+		else if (c == 't' && (timeout = (int)strtol(optarg, NULL, 10)) > 0)
+			continue;
 		else if (c == 'd')
 			path = given = optarg;
 		else if (c != 'm' || (options->memory = memory_find(optarg)) < 0)
@@ -374,7 +374,7 @@ static void options_parse(int argc, char **argv, struct options *options)
 	}
 	if (!given != (options->memory < NR_WITHOUT_PATH))
 		usage();
-	if (timeout <= 0)
+	if (!timeout)
 		timeout = getenv(SLOW) ? 3 * TIMEOUT : TIMEOUT;
 	options->names = argv + optind;
 	for (i = optind; i < argc; i++)

@@ -161,7 +161,7 @@ static int by_obj(const char *path, int nr)
 
 int main(int argc, char **argv)
 {
-	if (argc < 3)
+	if (argc < 3 || argc > 4)
 		return 2;
 	if (!strcmp(argv[1], "pmem"))
 		return by_pmem(argv[2]);

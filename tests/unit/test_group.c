@@ -65,7 +65,8 @@ static void caller_start(struct caller *caller, uint64_t first, uint64_t last)
 	cr_assert_eq(pthread_create(&caller->thread, NULL, caller_body, caller), 0);
 }
 
-// One call runs and is held, and its range, which is all, has the error; the others come meanwhile and wait. `range` has their first and last entries.
+// One call runs and is held, and its range, which is all, has the error; the others come meanwhile and wait. `range` has their
+// first and last entries.
 static void run_together(struct caller *caller, uint64_t range[CALLERS][2])
 {
 	struct caller runner;
